@@ -1,0 +1,88 @@
+# Two commands matter: `make lab` to learn, `make test` to know that it works.
+# They need a Python (3.11 or newer) and nothing else; everything goes into .venv*.
+
+# The first that is new enough and can make virtual environments.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& command -v $$p && break; done)
+
+NOTEBOOK = notebooks/01_tasks.ipynb
+BIN = .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help lab test lint test-main test-notebooks test-other-pythons test-oldest fast bench clean
+
+help:
+	@echo "make lab             open the tour in JupyterLab"
+	@echo "make lab HEADLESS=1  run the first notebook without a browser"
+	@echo "make test            every check and every test, on every Python found"
+	@echo "make bench           measure paralab against its peers"
+	@echo "make clean           remove environments, caches and output"
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer that can make virtual environments" \
+		"was found. On Debian and Ubuntu: apt-get install python3 python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# One stamp per set of packages; the install is editable, so only pyproject.toml makes it old.
+.venv/%.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q -e '.[$*]'
+	@touch $@
+
+ifdef HEADLESS
+lab: .venv/lab.stamp
+	@mkdir -p build
+	$(BIN)/jupyter nbconvert --to notebook --execute $(NOTEBOOK) --output-dir build
+	$(BIN)/jupyter nbconvert --to html build/$(notdir $(NOTEBOOK))
+	@echo "The notebook ran from top to bottom. With its output it is here:"
+	@echo "  $(CURDIR)/build/$(notdir $(NOTEBOOK))"
+	@echo "  $(CURDIR)/build/$(notdir $(NOTEBOOK:.ipynb=.html))"
+else
+lab: .venv/lab.stamp
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
+endif
+
+test: lint test-main test-notebooks test-other-pythons test-oldest
+	@echo "All tests passed."
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-main: .venv/test.stamp
+	$(BIN)/pytest
+
+test-notebooks: .venv/test.stamp
+	$(BIN)/pytest -p no:leak_check -W default --timeout 300 --nbval \
+		--nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 notebooks
+
+test-other-pythons: .venv/test.stamp
+	@for found in $$($(BIN)/python .ci/pythons.py); do \
+		$(MAKE) --no-print-directory fast ENV=.venv-$${found%%=*} WITH=$${found#*=} || exit 1; \
+	done
+
+# The lower bounds are those of the oldest Python; newer Pythons need newer packages.
+test-oldest: .venv/test.stamp
+	@mkdir -p build && $(BIN)/python .ci/oldest.py > build/oldest.txt
+	@for found in 3.11=$(BIN)/python $$($(BIN)/python .ci/pythons.py); do \
+		$${found#*=} -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || continue; \
+		$(MAKE) --no-print-directory fast ENV=.venv-oldest WITH=$${found#*=} \
+			CONSTRAINTS='-c build/oldest.txt' || exit 1; \
+		break; \
+	done
+
+# The fast tests with the Python WITH in the environment ENV.
+fast:
+	@echo "Fast tests in $(ENV)"
+	@test -x $(ENV)/bin/python || $(WITH) -m venv $(ENV)
+	@test $(ENV)/stamp -nt pyproject.toml || { \
+		$(ENV)/bin/python -m pip install -q $(CONSTRAINTS) -e '.[test-fast]' && touch $(ENV)/stamp; }
+	$(ENV)/bin/pytest -q -m 'not slow'
+
+bench: .venv/test.stamp
+	$(BIN)/paralab microbenchmark
+
+clean:
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

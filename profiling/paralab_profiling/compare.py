@@ -1,0 +1,230 @@
+"""Pictures of runs on one time axis: who ran what when, and whether going parallel paid.
+
+Titles are the finding, read off the numbers at hand, so they can also say that nothing was
+gained.  Solid is your function, pale is a worker with nothing to do, hatched is unaccounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from paralab_profiling.picture import Picture
+from paralab_profiling.runs import Run, Slice
+from paralab_profiling.svg import HUES, IDLE, INK, WIDTH, Drawing, duration, three_digits
+
+LEFT, RIGHT = 128.0, 680.0
+ROW, GAP = 22.0, 4.0
+MOST_DRAWN = 400
+"""Tasks drawn of one run; the rest is said in words."""
+MOST_ROWS = 60
+"""Rows of the table under a picture."""
+TEXT_BARS = 48
+"""Columns of the time axis in a terminal."""
+NO_GAIN = 1.05
+"""Ratios between this and its inverse count as no difference."""
+
+
+def compare(*runs: Run) -> Picture:
+    """Timelines of one or more runs, a row for each worker, on one axis.
+
+    Args:
+        runs: from :func:`paralab_profiling.record`.
+
+    Raises:
+        ValueError: there is no run.
+    """
+    if not runs:
+        raise ValueError("compare() needs at least one run: with record('a name') as run: ...")
+    title = _finding(runs)
+    note = "one run each, not repeated; " if len(runs) > 1 else "one run; "
+    note += "solid: your function, pale: a worker with nothing to do"
+    drawing = Drawing()
+    drawing.headline(title, note)
+    seconds = max(run.seconds for run in runs)
+    bottom = 58.0
+    for run in runs:
+        bottom += len(_rows(run)) * (ROW + GAP) + 22
+    drawing.axis(seconds, LEFT, RIGHT, 54, bottom)
+    hues = _hues(runs)
+    y = 60.0
+    for run in runs:
+        y = _draw_run(drawing, run, y, seconds, hues)
+    drawing.height = bottom + 26
+    text = "\n".join([title, note, *(line for run in runs for line in _text_run(run, seconds))])
+    head = ("run", "worker", "function", "start in ms", "duration in ms")
+    rows = [
+        (run.label, name, slice_.name, f"{slice_.start * 1e3:.1f}", _ms(slice_.end - slice_.start))
+        for run in runs
+        for name, lane in _rows(run)
+        for slice_ in lane
+    ]
+    if len(rows) > MOST_ROWS:
+        rows = [*rows[:MOST_ROWS], ("", "", f"+ {len(rows) - MOST_ROWS:,} more", "", "")]
+    rows += [(run.label, "all", "", "0.0", _ms(run.seconds)) for run in runs]
+    return Picture(title, text, drawing.finish(title, note), head, rows, drawing.id)
+
+
+def verdict(local: Sequence[Run], remote: Sequence[Run]) -> Picture:
+    """Whether going parallel paid: the same work in the driver and on workers, several times.
+
+    The speed-up is the median of the ratios of the pairs; the picture shows the pair that has
+    it (with an even number of pairs, the one nearest to it).
+
+    Args:
+        local: runs of the work without paralab.
+        remote: as many runs with it, in alternation with the local ones.
+
+    Raises:
+        ValueError: not as many of one as of the other, or fewer than three.
+    """
+    if len(local) != len(remote) or len(local) < 3:
+        raise ValueError(
+            f"verdict() needs at least three pairs of runs, as many local as remote; got"
+            f" {len(local)} and {len(remote)}: one pair says little about a busy machine."
+        )
+    ratios = [before.seconds / after.seconds for before, after in zip(local, remote, strict=True)]
+    gain = median(ratios)
+    typical = min(range(len(ratios)), key=lambda number: abs(ratios[number] - gain))
+    before, after = local[typical], remote[typical]
+    title = _gain(gain, min(ratios), max(ratios))
+    note = (
+        f"between {three_digits(min(ratios))} and {three_digits(max(ratios))} in {len(ratios)}"
+        f" pairs of runs; {after.workers} workers can give {three_digits(float(after.workers))}"
+        + (": what is above is noise" if max(ratios) > after.workers else " at most")
+    )
+    drawing = Drawing()
+    drawing.headline(title, note)
+    seconds = max(before.seconds, after.seconds)
+    bottom = 58 + (len(_rows(before)) + len(_rows(after))) * (ROW + GAP) + 58
+    drawing.axis(seconds, LEFT, RIGHT, 54, bottom)
+    hues = _hues((after,))
+    middle = _draw_run(drawing, before, 60, seconds, hues)
+    _draw_run(drawing, after, middle, seconds, hues)
+    ideal = before.seconds / after.workers
+    x = LEFT + (RIGHT - LEFT) * ideal / seconds
+    drawing.line(x, middle - 6, bottom, INK, "4 3")
+    drawing.text(x + 5, bottom - 3, f"{duration(ideal)} = local ÷ {after.workers}", "s b")
+    extra = after.seconds - ideal
+    parts = _parts(before, after)
+    y = bottom + 40
+    lost = f"Where the other {duration(extra)} went" if extra > 0 else "Nothing was lost"
+    drawing.text(16, y, lost, "b")
+    _draw_parts(drawing, parts, y + 10, (RIGHT - LEFT) / seconds)
+    drawing.height = y + 48
+    words = "; ".join(f"{name} {duration(value)}" for name, value, _ in parts)
+    facts = [title, note, *_text_run(before, seconds), *_text_run(after, seconds)]
+    if parts:
+        facts += [f"{lost}:", f"  {words}"]
+    rows = [
+        (str(number + 1), _ms(one.seconds), _ms(other.seconds), three_digits(ratio))
+        for number, (one, other, ratio) in enumerate(zip(local, remote, ratios, strict=True))
+    ] + [(f"{lost}: {name}", "", _ms(value), "") for name, value, _ in parts]
+    head = ("pair", f"{before.label} in ms", f"{after.label} in ms", "speed-up")
+    picture = drawing.finish(title, f"{note}. {lost}: {words}")
+    return Picture(title, "\n".join(facts), picture, head, rows, drawing.id)
+
+
+def _finding(runs: Sequence[Run]) -> str:
+    if len(runs) == 1:
+        run = runs[0]
+        share = run.busy / (run.seconds * run.workers) if run.seconds else 0.0
+        return (
+            f"{len(run.slices):,} tasks in {duration(run.seconds)}, at most {run.at_once} at a"
+            f" time, workers {share:.0%} busy"
+        )
+    most = " against ".join(f"{run.at_once}" for run in runs)
+    times = " against ".join(duration(run.seconds) for run in runs)
+    return f"At most {most} tasks at a time: {times}"
+
+
+def _gain(gain: float, low: float, high: float) -> str:
+    if low > 1 and gain > NO_GAIN:
+        return f"{three_digits(gain)} × faster"
+    if high < 1 and gain < 1 / NO_GAIN:
+        return f"{three_digits(1 / gain)} × slower"
+    return f"No clear gain: {three_digits(gain)} × as fast"
+
+
+def _parts(before: Run, after: Run) -> list[tuple[str, float, str]]:
+    """(name, seconds, fill) of what kept ``after`` from ``before.seconds / workers``."""
+    workers = after.workers
+    slower = (after.busy - before.seconds) / workers
+    idle = after.seconds - after.busy / workers
+    parts = [("tasks ran longer than locally", slower, HUES[2]), ("workers idle", idle, IDLE)]
+    parts = [part for part in parts if part[1] > 0]
+    # Tasks that ran faster than locally hide a part of the idle time.
+    if slower < 0 and parts:
+        parts.append(("less: tasks ran shorter than locally", slower, ""))
+    return parts
+
+
+def _draw_parts(
+    drawing: Drawing, parts: Sequence[tuple[str, float, str]], y: float, scale: float
+) -> None:
+    x = label = 16.0
+    for name, value, fill in parts:
+        if fill:
+            drawing.bar(x, y, value * scale, 10, fill, f"{name}: {duration(value)}")
+            x += value * scale + 1.5
+            drawing.bar(label, y + 18, 9, 9, fill)
+        words = f"{name} {duration(value)}"
+        drawing.text(label + 14, y + 26, words, "s")
+        label += 14 + 5.6 * len(words) + 14
+
+
+def _rows(run: Run) -> list[tuple[str, list[Slice]]]:
+    """(name, tasks) of each row in which the run is drawn."""
+    if not run.slices:
+        return [("driver", [])]
+    return [(f"worker {number}", lane) for number, lane in enumerate(run.lanes, 1)]
+
+
+def _hues(runs: Sequence[Run]) -> dict[str, str]:
+    names = dict.fromkeys(slice_.name for run in runs for slice_ in run.slices)
+    return {name: HUES[number % len(HUES)] for number, name in enumerate(names)}
+
+
+def _draw_run(drawing: Drawing, run: Run, y: float, seconds: float, hues: dict[str, str]) -> float:
+    """Draws the rows of one run from ``y`` down; returns where the next run begins."""
+    scale = (RIGHT - LEFT) / seconds
+    end = LEFT + run.seconds * scale
+    drawing.text(16, y + 11, run.label, "b")
+    y += 18
+    left = MOST_DRAWN
+    middle = y + (len(_rows(run)) * (ROW + GAP) - GAP) / 2 + 4
+    for name, lane in _rows(run):
+        drawing.text(LEFT - 10, y + 15, name, "m e")
+        drawing.bar(LEFT, y, end - LEFT, ROW, IDLE if run.slices else HUES[0])
+        for slice_ in lane[:left]:
+            width = (slice_.end - slice_.start) * scale
+            tip = f"{slice_.name}: {duration(slice_.end - slice_.start)}"
+            x = LEFT + slice_.start * scale
+            drawing.bar(x, y, max(0.6, width - 0.8), ROW, hues[slice_.name], tip)
+            if width > 7.2 * len(slice_.name) + 6:
+                drawing.text(x + width / 2, y + 15, slice_.name, "m c on")
+        left = max(0, left - len(lane))
+        y += ROW + GAP
+    drawing.text(min(end + 6, WIDTH - 70), middle, duration(run.seconds), "b")
+    if len(run.slices) > MOST_DRAWN:
+        hidden = len(run.slices) - MOST_DRAWN
+        drawing.text(LEFT, y + 10, f"+ {hidden:,} more tasks, not drawn", "s")
+    return y + 4
+
+
+def _text_run(run: Run, seconds: float) -> list[str]:
+    """The run for a terminal: one line for each row."""
+    lines = [f"{run.label}: {duration(run.seconds)}"]
+    columns = max(1, round(TEXT_BARS * run.seconds / seconds))
+    for name, lane in _rows(run):
+        cells = ["·" if run.slices else "█"] * columns
+        for slice_ in lane:
+            first = int(slice_.start / seconds * TEXT_BARS)
+            last = max(first + 1, int(slice_.end / seconds * TEXT_BARS))
+            cells[first:last] = "█" * len(cells[first:last])
+        lines.append(f"  {name:<10} {''.join(cells)}")
+    return lines
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f}"

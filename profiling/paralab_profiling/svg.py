@@ -1,0 +1,135 @@
+"""The strokes that all pictures are made of: colours, text, bars, the time axis.
+
+Colours of ink, lines and surfaces are variables with two fall-backs: JupyterLab's theme where
+the SVG stands in the page, the reader's system where it is an ``<img>``, then light.  Ids are
+unique for each drawing, because several stand on one page.  All text is escaped here.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import secrets
+from collections.abc import Iterator
+
+WIDTH = 760
+HUES = ("#3b78e0", "#268069", "#b07d2b", "#9170b8", "#c2558d")
+"""One for each function, in the order in which functions appear."""
+IDLE = "var(--idle)"
+INK = "var(--ink)"
+SOFT = "var(--soft)"
+LINE = "var(--line)"
+
+STYLE = """
+.pl{--pl-ink:#1f2328;--pl-soft:#59636e;--pl-line:#d1d9e0;--pl-paper:#fff;--pl-idle:#e6eaef}
+@media(prefers-color-scheme:dark){.pl{--pl-ink:#e6edf3;--pl-soft:#9aa4af;--pl-line:#3a424c;
+--pl-paper:#111417;--pl-idle:#272d35}}
+.pl{--ink:var(--jp-ui-font-color1,var(--pl-ink));--soft:var(--jp-ui-font-color2,var(--pl-soft));
+--line:var(--jp-border-color2,var(--pl-line));--paper:var(--jp-layout-color0,var(--pl-paper));
+--idle:var(--jp-layout-color2,var(--pl-idle))}
+.pl text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;
+fill:var(--ink);font-variant-numeric:tabular-nums}
+.pl .m{font-family:ui-monospace,"SF Mono",Menlo,"DejaVu Sans Mono",monospace;font-size:11.5px}
+.pl .s{fill:var(--soft);font-size:11px}.pl .h{font-size:15px;font-weight:650}
+.pl .b{font-weight:600}.pl .on{fill:#fff;font-weight:700}.pl .e{text-anchor:end}
+.pl .c{text-anchor:middle}
+"""
+
+_unprintable = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def escape(text: str) -> str:
+    """``text`` as text in XML and HTML, whatever is in it."""
+    return html.escape(_unprintable.sub("\ufffd", text))
+
+
+def three_digits(number: float) -> str:
+    """``number`` with three significant digits, without an exponent: 0.0412, 1.74, 1,240."""
+    if not number:
+        return "0"
+    number = float(f"{number:.3g}")  # before its size is taken: 99.96 has become 100
+    return f"{number:,.{max(0, 2 - math.floor(math.log10(abs(number))))}f}"
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` in the unit that suits: "850 µs", "41.2 ms", "2.05 s"."""
+    if abs(seconds) >= 1:
+        return f"{three_digits(seconds)} s"
+    if abs(seconds) >= 1e-3:
+        return f"{three_digits(seconds * 1e3)} ms"
+    return f"{three_digits(seconds * 1e6)} µs"
+
+
+def ticks(seconds: float, most: int = 6) -> Iterator[float]:
+    """Round times from 0 up to ``seconds``, at most ``most + 1`` of them."""
+    raw = seconds / most
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    for number in range(int(seconds / step + 1e-9) + 1):
+        yield number * step
+
+
+class Drawing:
+    """An SVG under construction, 760 wide; ``height`` is set when it is known."""
+
+    def __init__(self) -> None:
+        self.id = f"pl{secrets.token_hex(4)}"
+        self.height = 0.0
+        self._parts: list[str] = []
+
+    @property
+    def hatch(self) -> str:
+        """A fill for time in which nobody works for you, or that is unaccounted for."""
+        return f"url(#{self.id}-hatch)"
+
+    def text(self, x: float, y: float, text: str, style: str = "") -> None:
+        """``text`` with its base line at ``y``; ``style`` is a list of the classes in STYLE."""
+        self._parts.append(f'<text x="{x:.1f}" y="{y:.1f}" class="{style}">{escape(text)}</text>')
+
+    def headline(self, title: str, note: str) -> None:
+        """The finding, and under it how it was measured."""
+        self.text(16, 26, title, "h")
+        self.text(16, 44, note, "s")
+
+    def bar(
+        self, x: float, y: float, width: float, height: float, fill: str, tip: str = ""
+    ) -> None:
+        """A bar that is never so thin that it vanishes; ``tip`` shows where pointers hover."""
+        inside = f"<title>{escape(tip)}</title>" if tip else ""
+        self._parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.6):.1f}" height="{height:.1f}"'
+            f' rx="2" fill="{fill}">{inside}</rect>'
+        )
+
+    def line(self, x: float, top: float, bottom: float, colour: str = LINE, dash: str = "") -> None:
+        """An upright line."""
+        self._parts.append(
+            f'<line x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}"'
+            f' stroke="{colour}" stroke-width="{1.5 if colour == INK else 1}"'
+            f' stroke-dasharray="{dash or "none"}"/>'
+        )
+
+    def axis(self, seconds: float, left: float, right: float, top: float, bottom: float) -> None:
+        """Time from 0 to ``seconds`` between ``left`` and ``right``, labelled at ``bottom``."""
+        scale, unit = (1.0, "s") if seconds >= 2 else (1e3, "ms")
+        for time in ticks(seconds):
+            x = left + (right - left) * time / seconds
+            self.line(x, top, bottom, LINE, "2 3" if time else "")
+            label = f"{time * scale:,.10g}"
+            self.text(x, bottom + 14, label if time else f"0 {unit}", "s c")
+
+    def finish(self, title: str, description: str) -> str:
+        """The whole SVG as text."""
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height:.0f}"'
+            f' width="100%" style="max-width:{WIDTH}px" class="pl" role="img"'
+            f' aria-label="{escape(title)}"><title>{escape(title)}</title>'
+            f"<desc>{escape(description)}</desc><style>{STYLE}</style><defs>"
+            f'<pattern id="{self.id}-hatch" width="5" height="5" patternUnits="userSpaceOnUse"'
+            f' patternTransform="rotate(45)"><rect width="5" height="5" fill="{IDLE}"/>'
+            f'<line x1="0" y1="0" x2="0" y2="5" stroke="{SOFT}" stroke-width="1.4"/></pattern>'
+            f'</defs><rect width="{WIDTH}" height="{self.height:.0f}" fill="var(--paper)"/>'
+            + "".join(self._parts)
+            + "</svg>"
+        )

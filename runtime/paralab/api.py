@@ -1,0 +1,321 @@
+"""The functions of ``import paralab``: check what the user gave, then ask the engine.
+
+Nothing here knows how an engine works.  A wrong argument is refused at once, by name; a list
+of a thousand refs is checked in one pass, because ``wait`` is called in loops.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from paralab import remote_traceback
+from paralab.actor import ActorClass, ActorHandle
+from paralab.engine import Engine, _Slot
+from paralab.exceptions import ActorHandleNotFoundError, ParalabError
+from paralab.lifecycle import start_by_itself
+from paralab.object_ref import ObjectRef
+from paralab.remote_function import RemoteFunction
+
+
+def _engine() -> Engine:
+    return _Slot.engine or start_by_itself()
+
+
+def remote(*args: Any, **options: Any) -> Any:
+    """Makes a function or class remote: ``@remote`` or ``@remote(num_cpus=2, ...)``.
+
+    Args:
+        num_cpus, num_gpus, memory, resources, name, num_returns, max_retries, ...: how its
+            tasks or actors run, see ``paralab.options``.
+
+    Returns:
+        A remote function with ``.remote`` and ``.options``, or an actor class with both.
+
+    Raises:
+        TypeError: what is decorated is neither a function nor a class, or an option is of
+            the wrong type.
+        ValueError: an option is unknown or its value wrong.
+        NotImplementedError: an option is known from Ray but not available yet.
+    """
+    if not options and len(args) == 1:
+        return _make_remote(args[0], {})
+    if args or not options:
+        raise TypeError(
+            "paralab.remote is used without parentheses, as @paralab.remote on a function or "
+            "class, or with keyword options, as @paralab.remote(num_returns=2); it got "
+            f"{len(args)} positional arguments and {len(options)} options."
+        )
+
+    def decorate(definition: Any) -> RemoteFunction | ActorClass:
+        return _make_remote(definition, options)
+
+    return decorate
+
+
+def _make_remote(definition: Any, options: dict[str, Any]) -> RemoteFunction | ActorClass:
+    if inspect.isfunction(definition):
+        return RemoteFunction(definition, options)
+    if inspect.isclass(definition):
+        return ActorClass(definition, options)
+    if isinstance(definition, (RemoteFunction, ActorClass)):
+        raise TypeError(f"{definition!r} is remote already; use .options(...) to change how.")
+    raise TypeError(
+        f"paralab.remote must be applied to a function or a class; got {definition!r} of type "
+        f"{type(definition).__name__}. Wrap other callables in a function."
+    )
+
+
+def _engine_of(refs: Sequence[Any], caller: str) -> Any:
+    """The engine, if all of ``refs`` are refs of its session; else raises."""
+    engine: Any = _Slot.engine
+    if engine is None:
+        if not refs:
+            return start_by_itself()
+        wrong = refs
+    else:
+        mailbox = engine.mailbox
+        # One pass for both checks: wait() must cost little for a thousand refs.
+        wrong = [
+            ref for ref in refs if type(ref) is not ObjectRef or ref._entry.mailbox is not mailbox
+        ]
+    if not wrong:
+        return engine
+    for position, ref in enumerate(refs):
+        if type(ref) is not ObjectRef:
+            raise TypeError(
+                f"{caller}() takes ObjectRefs; element {position} of the list is {_short(ref)} "
+                f"of type {type(ref).__name__}."
+            )
+    raise ValueError(
+        f"{wrong[0]!r} is from a session that was shut down; its value is gone. Refs are not "
+        "valid across sessions: run the task that made it again."
+    )
+
+
+def get(object_refs: Any, *, timeout: float | None = None) -> Any:
+    """Waits for values and returns them.
+
+    Args:
+        object_refs: a ref, or a list of refs.
+        timeout: seconds to wait at most; None waits for ever, 0 takes what is ready.
+
+    Returns:
+        The value, or the list of values in the order of the refs.  Arrays are read-only and
+        look into shared memory.
+
+    Raises:
+        GetTimeoutError: a value was not ready in time.
+        TaskError: the task raised; it is also an instance of the exception's own class.
+        ParalabError: the system failed; the class says how.
+        ValueError, TypeError: ``object_refs`` is neither a ref nor a list of refs, a ref is
+            from an earlier session, or ``timeout`` is negative.
+    """
+    engine: Any = _Slot.engine
+    if timeout is not None:
+        _check_timeout(timeout)
+    is_single = type(object_refs) is ObjectRef
+    if is_single and engine is not None and object_refs._entry.mailbox is engine.mailbox:
+        refs: Sequence[ObjectRef] = (object_refs,)
+    else:
+        refs = (object_refs,) if is_single else object_refs
+        if not (is_single or isinstance(object_refs, list)):
+            raise ValueError(  # Ray's choice, on which programs rely
+                f"get() takes an ObjectRef or a list of ObjectRefs; got {_short(object_refs)} "
+                f"of type {type(object_refs).__name__}."
+            )
+        engine = _engine_of(refs, "get")
+    try:
+        values = engine.get(refs, timeout)
+        return values[0] if is_single else values
+    except ParalabError as failure:
+        error = failure
+    # Raised anew so that the traceback shows the user's line and this one, and what the error
+    # says; the frames below are paralab's own business unless the user asks for them.
+    try:
+        raise error if remote_traceback.shows_all_frames() else error.with_traceback(None)
+    finally:
+        del error, refs
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _check_timeout(timeout: Any) -> None:
+    if not isinstance(timeout, (int, float)):
+        raise TypeError(
+            f"timeout={timeout!r} is of type {type(timeout).__name__}; expected seconds or None."
+        )
+    if not timeout >= 0:
+        raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}.")
+
+
+def put(value: Any) -> ObjectRef:
+    """Stores a copy of ``value`` and returns a ref to it.
+
+    Raises:
+        TypeError: ``value`` is a ref, or cannot be pickled; the message names the path to
+            what cannot.
+        ObjectStoreFullError: it does not fit.
+    """
+    if type(value) is ObjectRef:
+        raise TypeError(
+            f"Calling put() on an ObjectRef is not allowed: {value!r} is one already. To store "
+            "the ref itself, put it into a list."
+        )
+    return (_Slot.engine or start_by_itself()).put(value)
+
+
+def wait(
+    ray_waitables: list[ObjectRef],
+    *,
+    num_returns: int = 1,
+    timeout: float | None = None,
+    fetch_local: bool = True,
+) -> tuple[list[ObjectRef], list[ObjectRef]]:
+    """Waits until some of several refs have their values or errors.
+
+    Args:
+        ray_waitables: a list of different refs.
+        num_returns: for how many to wait, and how many are returned as ready at most.
+        timeout: seconds to wait at most; None waits for ever.
+        fetch_local: whether a value counts only once it is on this node.
+
+    Returns:
+        The ready refs and the others, both in the order in which they were given.
+
+    Raises:
+        TypeError: not a list, or an element is not a ref.
+        ValueError: a ref occurs twice or is from an earlier session, ``num_returns`` is not
+            between 1 and the number of refs, or ``timeout`` is negative.
+    """
+    refs: Any = ray_waitables
+    if not isinstance(refs, list):
+        kind = "a single ObjectRef" if type(refs) is ObjectRef else _short(refs)
+        raise TypeError(
+            f"wait() expected a list of ObjectRefs, got {kind} of type {type(refs).__name__}."
+        )
+    if timeout is not None:
+        _check_timeout(timeout)
+    engine = _engine_of(refs, "wait")
+    if not refs:
+        return [], []
+    if len({ref._entry for ref in refs}) != len(refs):
+        twice = next(ref for i, ref in enumerate(refs) if ref in refs[:i])
+        raise ValueError(f"wait() requires a list of unique refs; {twice!r} occurs twice.")
+    _check_num_returns(num_returns, len(refs))
+    ready, others = engine.wait(refs, num_returns, timeout, fetch_local)
+    return ready, others
+
+
+def _check_num_returns(num_returns: Any, count: int) -> None:
+    if not isinstance(num_returns, int):
+        raise TypeError(
+            f"num_returns={num_returns!r} is of type {type(num_returns).__name__}; expected an int."
+        )
+    if not 1 <= num_returns <= count:
+        raise ValueError(
+            f"num_returns={num_returns} is out of range: expected 1 to {count}, the number of refs."
+        )
+
+
+def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
+    """Ends an actor's process at once; pending and later calls raise ActorDiedError.
+
+    Args:
+        actor: its handle.
+        no_restart: whether it stays dead although it has restarts left.
+
+    Raises:
+        ValueError: ``actor`` is not a handle.
+        ActorHandleNotFoundError: it is from an earlier session.
+    """
+    if not isinstance(actor, ActorHandle):
+        raise ValueError(  # noqa: TRY004 - Ray's choice, on which programs rely
+            f"kill() takes an actor's handle; got {_short(actor)} of type "
+            f"{type(actor).__name__}. Tasks are ended by cancel(ref)."
+        )
+    engine: Any = _Slot.engine
+    if engine is None or actor._ref._entry.mailbox is not engine.mailbox:
+        raise ActorHandleNotFoundError(
+            f"{actor!r} is from a session that was shut down: its actor is gone already."
+        )
+    engine.kill(actor._ref, no_restart)
+
+
+def cancel(ray_waitable: ObjectRef, *, force: bool = False, recursive: bool = True) -> None:
+    """Asks that a task does not run on; does nothing if it has finished.
+
+    ``get`` of its ref then raises TaskCancelledError.
+
+    Args:
+        ray_waitable: a ref that the task returns.
+        force: whether to end the worker process if the task is running.
+        recursive: whether to cancel the tasks that it started too.
+
+    Raises:
+        TypeError: not a ref.
+    """
+    if type(ray_waitable) is not ObjectRef:
+        raise TypeError(
+            f"cancel() takes an ObjectRef; got {_short(ray_waitable)} of type "
+            f"{type(ray_waitable).__name__}. Actors are ended by kill(handle)."
+        )
+    _engine_of((ray_waitable,), "cancel").cancel(ray_waitable, force, recursive)
+
+
+def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
+    """Not available yet: the handle of a named actor."""
+    raise NotImplementedError(
+        f"get_actor({name!r}): finding actors by name is not available yet; pass the handle on."
+    )
+
+
+def nodes() -> list[dict[str, Any]]:
+    """One dict about each node, with the keys of Ray's ``nodes()``."""
+    found: list[dict[str, Any]] = _engine().info("nodes")
+    return found
+
+
+def cluster_resources() -> dict[str, float]:
+    """How much there is of each resource: CPUs and GPUs as numbers, memory in bytes."""
+    found: dict[str, float] = _engine().info("cluster_resources")
+    return found
+
+
+def available_resources() -> dict[str, float]:
+    """How much of each resource is free now; what is used up is left out."""
+    found: dict[str, float] = _engine().info("available_resources")
+    return found
+
+
+def get_gpu_ids() -> list[int] | list[str]:
+    """The GPUs assigned to the running task or actor; empty in the driver."""
+    ids = _engine().info("context").get("accelerator_ids", {}).get("GPU", [])
+    return [int(each) if str(each).isdigit() else each for each in ids]
+
+
+def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
+    """The time stamps of the tasks that this process has submitted, oldest first.
+
+    Args:
+        filename: where to write them as JSON; None returns them instead.
+    """
+    events: list[dict[str, Any]] = _engine().info("timeline")
+    if filename is None:
+        return events
+    with open(filename, "w", encoding="utf-8") as file:
+        json.dump(events, file, default=str)
+    return None
+
+
+def restart_workers() -> None:
+    """Lets fresh worker processes take over, so that edited modules are imported anew.
+
+    Idle workers go at once and busy ones after their task; actors stay.
+    """
+    _engine().restart_workers()

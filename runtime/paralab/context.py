@@ -1,0 +1,86 @@
+"""What ``init`` returns: where the session is, as text, as HTML and for ``with``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+ADDRESS_KEYS = (
+    "node_ip_address",
+    "redis_address",
+    "object_store_address",
+    "raylet_socket_name",
+    "webui_url",
+    "session_dir",
+    "metrics_export_port",
+    "gcs_address",
+    "address",
+    "dashboard_agent_listen_port",
+    "node_id",
+)
+"""The keys that Ray's users know; those with no counterpart here are None."""
+
+
+class Context(Mapping[str, Any]):
+    """A running session; leaving its ``with`` block shuts the session down.
+
+    Attributes:
+        address_info: a dict about the session: node_id, address, session_dir, ...
+        dashboard_url: empty, as there is no dashboard.
+        python_version: such as "3.11.7".
+        paralab_version, ray_version: this package's version; the latter is the name that
+            programs written for Ray look for.
+    """
+
+    dashboard_url = ""
+
+    def __init__(
+        self, address_info: Mapping[str, Any], version: str, disconnect: Callable[[], None]
+    ) -> None:
+        self.address_info: dict[str, Any] = {**dict.fromkeys(ADDRESS_KEYS), **address_info}
+        self.python_version = ".".join(map(str, sys.version_info[:3]))
+        self.paralab_version = self.ray_version = version
+        self._disconnect = disconnect
+
+    def __getitem__(self, key: str) -> Any:
+        return self.address_info[key]
+
+    def __len__(self) -> int:
+        return len(self.address_info)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.address_info)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Shuts the session down, as :func:`paralab.shutdown`; does nothing if it is."""
+        self._disconnect()
+
+    def __repr__(self) -> str:
+        return (
+            f"Context(paralab_version={self.paralab_version!r}, "
+            f"python_version={self.python_version!r}, address={self.address_info['address']!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        import html
+
+        rows = {
+            "paralab": self.paralab_version,
+            "Python": self.python_version,
+            "Address": self.address_info["address"],
+            "Node": self.address_info["node_id"],
+        }
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+            f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
+            for name, value in rows.items()
+            if value
+        )
+        return f"<table>{cells}</table>"

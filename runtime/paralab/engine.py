@@ -1,0 +1,126 @@
+"""The seam below the API: what an engine has to do, and which one is in use.
+
+The API (``paralab.api``, ``remote_function``, ``actor``) speaks to this protocol only.
+``process.client.CoreClient`` carries it out on several processes, ``process.local.LocalEngine``
+in the calling one; both pass the same tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from paralab.ids import Address
+from paralab.object_ref import ObjectRef
+from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions
+
+
+class Engine(Protocol):
+    """Runs tasks and actors and keeps objects.  All methods may be called by any thread."""
+
+    def submit(
+        self,
+        function: FunctionSpec,
+        options: TaskOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> list[ObjectRef]:
+        """Queues one call of ``function``; returns its ``options.num_returns`` refs at once.
+
+        Arguments are serialized before this returns.  Raises TypeError, naming the path to
+        the offending attribute, when one cannot be.
+        """
+
+    def create_actor(
+        self,
+        spec: ActorSpec,
+        options: ActorOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> ObjectRef:
+        """Starts an actor; the ref stands for the actor: it lives while the ref or a copy does.
+
+        ``ref.binary()`` begins with the actor's id (see :func:`paralab.actor.actor_id_of`).
+        """
+
+    def call_actor(
+        self,
+        actor: ObjectRef,
+        method: str,
+        options: TaskOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> list[ObjectRef]:
+        """Queues one method call; calls of one caller run in the order in which it made them."""
+
+    def put(self, value: Any) -> ObjectRef:
+        """Stores a copy of ``value`` and returns its ref."""
+
+    def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
+        """The values of ``refs``; raises the first failed one's error, or GetTimeoutError.
+
+        ``timeout`` is in seconds, None waits for ever.
+        """
+
+    def wait(
+        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
+        """Splits ``refs``, order kept, into at most ``num_returns`` finished ones and the rest."""
+
+    def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
+        """Asks that the task behind ``ref`` does not run on."""
+
+    def kill(self, actor: ObjectRef, no_restart: bool) -> None:
+        """Ends an actor's process at once; its pending calls fail with ActorDiedError."""
+
+    def restore_ref(self, owner: Address, key: int) -> ObjectRef:
+        """A further ref to an object this process knows, or a borrowed one to another's."""
+
+    def pin_forever(self, ref: ObjectRef) -> None:
+        """Keeps the object for as long as its owner lives."""
+
+    def info(self, what: str) -> Any:
+        """Facts.
+
+        ``what`` is "nodes", "cluster_resources", "available_resources", "timeline", "address",
+        or "context" (a dict about the process, task and actor that asks).
+        """
+
+    def restart_workers(self) -> None:
+        """Lets idle workers go and busy ones after their task, so that edited modules load anew."""
+
+    def shutdown(self) -> None:
+        """Ends everything this engine started; may be called twice."""
+
+
+class _Slot:
+    """The engine that ``import paralab`` speaks to in this process."""
+
+    engine: Engine | None = None
+
+
+def current() -> Engine:
+    """The engine in use.
+
+    Raises:
+        RuntimeError: there is none, because ``paralab.init()`` has not run here.
+    """
+    engine = _Slot.engine
+    if engine is None:
+        raise RuntimeError("paralab is not running in this process: call paralab.init() first.")
+    return engine
+
+
+def installed() -> Engine | None:
+    """The engine in use, or None."""
+    return _Slot.engine
+
+
+def install(engine: Engine | None) -> None:
+    """Makes ``engine`` the one in use, or none."""
+    _Slot.engine = engine
+
+
+def restore_ref(owner: Address, key: int) -> ObjectRef:
+    """What a pickled ref is unpickled by."""
+    return current().restore_ref(owner, key)

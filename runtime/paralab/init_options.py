@@ -1,0 +1,153 @@
+"""The arguments of ``init``: which are known, which do something, and what each may be."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from paralab.options import check_env_vars, check_resources
+
+_HARMLESS = {
+    "include_dashboard", "dashboard_host", "dashboard_port", "logging_format", "_temp_dir",
+    "_node_name", "_node_ip_address", "_metrics_export_port", "_redis_username",
+    "_redis_password", "_plasma_directory", "_enable_object_reconstruction",
+    "_driver_object_store_memory", "_skip_env_hook",
+}  # fmt: skip
+"""Names of Ray's parts that do not exist here: there is nothing that they could change."""
+
+NOT_YET: dict[str, str] = {
+    "labels": "labels of nodes",
+    "job_config": "Ray's job configuration",
+    "logging_config": "logging in workers by configuration; configure it in the tasks",
+    "enable_resource_isolation": "limits by cgroup",
+    "cgroup_path": "limits by cgroup",
+    "system_reserved_cpu": "limits by cgroup",
+    "system_reserved_memory": "limits by cgroup",
+    "proxy_server_url": "the dashboard",
+    "object_spilling_directory": "spilling to disk",
+    "_memory": "a declared amount of memory",
+    "_system_config": "Ray's internal settings",
+    "_tracing_startup_hook": "tracing hooks",
+    "allow_multiple": "several clusters at once",
+}
+"""What asks for a thing that this version has not; it raises if it is given."""
+
+_ACTED_ON = {
+    "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
+    "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
+    "runtime_env", "_full_tracebacks",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class InitOptions:
+    """The arguments of ``init`` that mean something to an engine, checked."""
+
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    resources: dict[str, float] = field(default_factory=dict)
+    object_store_memory: int | None = None
+    local_mode: bool | str = False
+    log_to_driver: bool = True
+    namespace: str = ""
+    runtime_env: dict[str, Any] = field(default_factory=dict)
+    full_tracebacks: bool = False
+
+
+def check_init_options(given: Mapping[str, Any]) -> InitOptions:
+    """Checks the arguments of ``init``, defaults included.
+
+    Raises:
+        RuntimeError: one is unknown.
+        ValueError, TypeError: one is wrong; the message names it.
+        NotImplementedError: one is known from Ray but not available yet.
+        ConnectionError: ``address="auto"``, as there is no cluster that could be found.
+    """
+    unknown = given.keys() - _ACTED_ON - _HARMLESS - NOT_YET.keys()
+    if unknown:
+        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(sorted(unknown))}")
+    for name, what in NOT_YET.items():
+        if given.get(name):
+            raise NotImplementedError(f"init({name}={given[name]!r}): {what} is not available yet.")
+    _check_address(given.get("address"))
+    for name in ("num_cpus", "num_gpus"):
+        _check_count(name, given.get(name))
+    store = given.get("object_store_memory")
+    if store is not None:
+        _check_type("object_store_memory", store, int, "a number of bytes > 0")
+        if store <= 0:
+            raise ValueError(f"init(object_store_memory={store}): expected a number of bytes > 0.")
+    resources = given.get("resources") or {}
+    _check_type("resources", resources, dict, "a dict of amounts by name")
+    check_resources(resources, "init(resources)")
+    local_mode = given.get("local_mode", False)
+    if local_mode not in (True, False, "pickled"):
+        raise ValueError(f"init(local_mode={local_mode!r}): expected True, False or 'pickled'.")
+    log_to_driver = given.get("log_to_driver")
+    return InitOptions(
+        num_cpus=given.get("num_cpus"),
+        num_gpus=given.get("num_gpus"),
+        resources=dict(resources),
+        object_store_memory=store,
+        local_mode=local_mode,
+        log_to_driver=True if log_to_driver is None else bool(log_to_driver),
+        namespace=_namespace(given.get("namespace")),
+        runtime_env=_runtime_env(given.get("runtime_env")),
+        full_tracebacks=bool(given.get("_full_tracebacks", False)),
+    )
+
+
+def _check_type(name: str, value: object, type_: type, expected: str) -> None:
+    if not isinstance(value, type_):
+        raise TypeError(
+            f"init({name}={value!r}) is of type {type(value).__name__}; expected {expected}."
+        )
+
+
+def _check_address(address: object) -> None:
+    if address in (None, "local"):
+        return
+    _check_type("address", address, str, "None or 'local'")
+    if address == "auto":
+        raise ConnectionError("init(address='auto'): no running cluster was found on this machine.")
+    raise NotImplementedError(
+        f"init(address={address!r}): joining a cluster is not available yet; leave address out "
+        "to start on this machine."
+    )
+
+
+def _check_count(name: str, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, (int, float)):
+        raise TypeError(
+            f"init({name}={value!r}) is of type {type(value).__name__}; expected a number >= 0."
+        )
+    if not math.isfinite(value) or value < 0 or value != int(value):
+        raise ValueError(f"init({name}={value!r}): expected a whole number >= 0.")
+
+
+def _namespace(namespace: object) -> str:
+    if namespace is None:
+        return os.urandom(16).hex()
+    _check_type("namespace", namespace, str, "a str")
+    if not namespace:
+        raise ValueError("init(namespace=''): expected a str with text, or None.")
+    return str(namespace)
+
+
+def _runtime_env(runtime_env: Any) -> dict[str, Any]:
+    if runtime_env is None:
+        return {}
+    _check_type("runtime_env", runtime_env, dict, "a dict")
+    unknown = {name for name, value in runtime_env.items() if value} - {"env_vars"}
+    if unknown:
+        raise NotImplementedError(
+            f"init(runtime_env={runtime_env!r}): {', '.join(map(str, sorted(unknown)))} is not "
+            "available yet; env_vars is."
+        )
+    check_env_vars(runtime_env)
+    return dict(runtime_env)

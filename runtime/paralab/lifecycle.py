@@ -1,0 +1,211 @@
+"""The life of a session: ``init``, ``shutdown``, and the start that nobody asked for.
+
+::
+
+    nothing --init(), or the first .remote(), put, get, ...--> running --shutdown(), exit--> nothing
+
+One session runs in a process at a time.  A new one shares nothing with the last: refs and
+handles of that one stay invalid.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from typing import Any
+
+from paralab import remote_traceback
+from paralab.context import Context
+from paralab.engine import Engine, _Slot, install, installed
+from paralab.init_options import InitOptions, check_init_options
+
+
+class _Session:
+    """The running session.  Set by init, cleared by shutdown; the lock orders the two."""
+
+    lock = threading.RLock()
+    started_at = ""
+    by_itself = False
+    options: InitOptions | None = None
+    pid = 0
+    is_watching_exit = False
+
+
+def _user_line() -> str:
+    """File and line of the nearest frame that is not paralab's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and remote_traceback.is_own_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def init(
+    address: str | None = None,
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: dict[str, float] | None = None,
+    labels: dict[str, str] | None = None,
+    object_store_memory: int | None = None,
+    local_mode: bool | str = False,
+    ignore_reinit_error: bool = False,
+    include_dashboard: bool | None = None,
+    dashboard_host: str = "127.0.0.1",
+    dashboard_port: int | None = None,
+    job_config: Any = None,
+    configure_logging: bool = True,
+    logging_level: int | str = logging.INFO,
+    logging_format: str | None = None,
+    logging_config: Any = None,
+    log_to_driver: bool | None = None,
+    namespace: str | None = None,
+    runtime_env: dict[str, Any] | None = None,
+    enable_resource_isolation: bool = False,
+    cgroup_path: str | None = None,
+    system_reserved_cpu: float | None = None,
+    system_reserved_memory: int | None = None,
+    proxy_server_url: str | None = None,
+    **kwargs: Any,
+) -> Context:
+    """Starts paralab on this machine.
+
+    Args:
+        address: None or "local"; other clusters cannot be joined yet.
+        num_cpus: CPUs that tasks may use at once; by default those this process may use.
+        num_gpus: GPUs that tasks may use at once.
+        resources: amounts of custom resources, by name.
+        object_store_memory: shared memory for objects, in bytes.
+        local_mode: True runs every task and actor in this process, in order, for debugging;
+            "pickled" also copies every argument and result as sending it would.
+        ignore_reinit_error: if paralab runs already, return its context instead of raising.
+        log_to_driver: whether what tasks print is shown here (default True).
+        namespace: of named actors; made up by default.
+        runtime_env: environment of the workers; ``env_vars`` is available.
+        logging_level, configure_logging: level of the logger "paralab".
+        include_dashboard, dashboard_host, dashboard_port, logging_format: accepted for Ray's
+            users; there is nothing that they could change.
+        labels, job_config, logging_config, enable_resource_isolation, cgroup_path,
+            system_reserved_cpu, system_reserved_memory, proxy_server_url: Ray's, not
+            available yet.
+        **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks; a few
+            of Ray's hidden options are accepted.
+
+    Returns:
+        A context with ``address_info``; leaving its ``with`` block calls ``shutdown``.
+
+    Raises:
+        RuntimeError: paralab runs already, or an argument is unknown.
+        ValueError, TypeError: an argument is wrong; the message names it.
+        NotImplementedError: the argument is known from Ray but not available yet.
+    """
+    # The arguments are this function's only locals so far.
+    given = dict(locals())
+    options = check_init_options({**given.pop("kwargs"), **given})
+    with _Session.lock:
+        engine = installed()
+        if engine is not None:
+            if not ignore_reinit_error:
+                raise RuntimeError(_twice())
+            return _context(engine)
+        if configure_logging:
+            logging.getLogger("paralab").setLevel(logging_level)
+        _start(options, by_itself=False)
+        started = installed()
+        assert started is not None
+        return _context(started)
+
+
+def _twice() -> str:
+    if not _Session.started_at:
+        started = "This is a worker of a running session."
+    elif _Session.by_itself:
+        started = (
+            f"It was started by itself at {_Session.started_at}, which used it before init() "
+            "was called; call init() before that line."
+        )
+    else:
+        started = f"It was started at {_Session.started_at}."
+    return (
+        f"Maybe you called paralab.init twice by accident? {started} This error can be "
+        "suppressed by passing in 'ignore_reinit_error=True' or by calling "
+        "'paralab.shutdown()' prior to 'paralab.init()'."
+    )
+
+
+def _context(engine: Engine) -> Context:
+    from paralab import __version__
+
+    return Context(engine.info("address"), __version__, shutdown)
+
+
+def _start(options: InitOptions, *, by_itself: bool) -> None:
+    where = _user_line()
+    if options.local_mode:
+        from paralab.process.local import LocalEngine
+
+        engine: Engine = LocalEngine(
+            pickled=options.local_mode == "pickled",
+            num_cpus=options.num_cpus,
+            num_gpus=options.num_gpus,
+            resources=options.resources,
+            namespace=options.namespace,
+            runtime_env=options.runtime_env,
+        )
+    else:
+        from paralab.process.session import start_session
+
+        engine = start_session(
+            num_cpus=options.num_cpus,
+            num_gpus=options.num_gpus,
+            resources=options.resources,
+            object_store_memory=options.object_store_memory,
+            log_to_driver=options.log_to_driver,
+            namespace=options.namespace,
+            runtime_env=options.runtime_env,
+        )
+    if not _Session.is_watching_exit:
+        atexit.register(_at_exit)
+        _Session.is_watching_exit = True
+    remote_traceback.show_all_frames(options.full_tracebacks)
+    _Session.started_at, _Session.by_itself = where, by_itself
+    _Session.pid = os.getpid()
+    install(engine)
+
+
+def start_by_itself() -> Engine:
+    """Starts paralab with the defaults of ``init`` because something needs it now."""
+    with _Session.lock:
+        if installed() is None:
+            _start(check_init_options({}), by_itself=True)
+        engine = installed()
+        assert engine is not None
+        return engine
+
+
+def _at_exit() -> None:
+    # A child that the user forked inherits this handler, but not the session.
+    if _Session.pid == os.getpid():
+        shutdown()
+
+
+def shutdown(_exiting_interpreter: bool = False) -> None:
+    """Ends the session: its workers, actors and objects are gone when this returns.
+
+    May be called twice.  A later ``.remote()`` of a function or class starts a new session;
+    refs and handles of this one stay invalid.
+    """
+    with _Session.lock:
+        engine = installed()
+        if engine is None:
+            return
+        install(None)
+        _Session.started_at, _Session.by_itself = "", False
+        engine.shutdown()
+
+
+def is_initialized() -> bool:
+    """Whether a session runs in this process."""
+    return _Slot.engine is not None

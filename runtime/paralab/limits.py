@@ -1,0 +1,122 @@
+"""How much memory and how many CPUs this process may use.
+
+A container sees the whole machine's figures; what it may really use stands in its control
+groups.  Each group bounds the ones below it, so the tightest on the way from ours to the root
+counts.  Version 2 is one tree for everything, version 1 has one per controller, and some
+machines have both.  The names in ``/proc/self/cgroup`` may be those of the host, where our
+mount does not have them: then the mount's own root is ours.
+
+All functions take the root of the file system as an argument, so that tests can bring theirs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/")
+
+
+def cpu_count(root: Path = ROOT) -> int:
+    """CPUs for our use: those we may run on, or fewer if the control group's quota says so.
+
+    A quota that is no whole number is rounded down, but at least 1.
+    """
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    quotas = [float(allowed)]
+    for folder in _groups(root, "cpu"):
+        quota, period = _words(folder / "cpu.max", 2) or (
+            *(_words(folder / "cpu.cfs_quota_us", 1) or ("-1",)),
+            *(_words(folder / "cpu.cfs_period_us", 1) or ("0",)),
+        )
+        if quota.isdigit() and period.isdigit() and int(period):
+            quotas.append(int(quota) / int(period))
+    return max(1, int(min(quotas)))
+
+
+def memory_limit(root: Path = ROOT) -> int:
+    """Bytes of memory that we may use at most: the machine's, or the control group's limit."""
+    return min([_machine("MemTotal", root), *(limit for _, limit in _memory_groups(root))])
+
+
+def memory_available(root: Path = ROOT) -> int:
+    """Bytes of memory that can be had now without swapping or running into a limit."""
+    free = [_machine("MemAvailable", root)]
+    for folder, limit in _memory_groups(root):
+        used = _number(folder / "memory.current")
+        if used is None:
+            used = _number(folder / "memory.usage_in_bytes") or 0
+        # The page cache of files that nobody used lately is given up when memory is short.
+        # Version 1 has one figure for the group alone and a total with those below it.
+        stat = folder / "memory.stat"
+        cache = _field(stat, "total_inactive_file") or _field(stat, "inactive_file")
+        free.append(limit - used + min(cache, used))
+    return max(0, min(free))
+
+
+def _memory_groups(root: Path) -> Iterator[tuple[Path, int]]:
+    for folder in _groups(root, "memory"):
+        limit = _number(folder / "memory.max")
+        if limit is None:
+            limit = _number(folder / "memory.limit_in_bytes")
+        if limit is not None:
+            yield folder, limit
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """Folders of our control groups for ``controller``, from ours up to the mount's root."""
+    mounts = root / "sys/fs/cgroup"
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, name = line.split(":", 2)
+        if controllers == "":
+            unified = mounts / "unified"
+            mount = unified if unified.is_dir() else mounts
+        elif controller in controllers.split(","):
+            mount = mounts / controller
+        else:
+            continue
+        folder = mount / name.lstrip("/")
+        while folder != mount and mount in folder.parents:
+            if folder.is_dir():
+                yield folder
+            folder = folder.parent
+        if mount.is_dir():
+            yield mount
+
+
+def _machine(name: str, root: Path) -> int:
+    kilobytes = _field(root / "proc/meminfo", f"{name}:")
+    if kilobytes:
+        return kilobytes * 1024
+    # Elsewhere than on Linux the standard library knows the total only.
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _words(path: Path, count: int) -> tuple[str, ...] | None:
+    words = tuple(_text(path).split())
+    return words if len(words) == count else None
+
+
+def _number(path: Path) -> int | None:
+    """The number in ``path``; None if there is none, as "max" for no limit."""
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _field(path: Path, name: str) -> int:
+    """The number behind ``name`` at the start of a line of ``path``, or 0."""
+    for line in _text(path).splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == name:
+            return int(words[1])
+    return 0

@@ -1,0 +1,99 @@
+"""What processes say to each other.
+
+A frame's body is one pickled list of messages; a message is a tuple whose first item is its
+kind.  Nothing but ints, bytes, strings, tuples, lists and dicts of these stands in one: user
+values travel as opaque ``bytes``, so that a reader never unpickles what it only passes on.
+
+``ref`` below is ``(owner, key)``; ``place`` is ``(offset, size)`` in the node's arena.
+
+Between two clients (drivers and workers), over their own socket:
+
+========== ============================================================ =====================
+DEFINE     template number, what, name, returns, function id, data, refs caller → worker, once
+FORGET     template number                                               caller → worker
+CALL       key, template, data | place, top arguments, nested refs, depth, argument object's key caller → worker
+RESULT     key, outcome, payload, stamps, extras                         worker → caller
+TAKE_BACK  keys                                                          caller → worker
+RETURNED   keys                                                          worker → caller
+FETCH      key                                                           borrower → owner
+OBJECT     key, outcome, payload, inner refs                             owner → borrower
+HOLD       key, address of the new holder                                any → owner
+RELEASE    key, number of holds                                          borrower → owner
+CANCEL     key, force                                                    caller → worker
+TERMINATE  nothing                                                       owner of an actor → it
+PRINTED    task name, pid, stream, text                                  worker → driver
+ASSIGNED   resources, accelerator ids                                    caller → worker, once a lease
+========== ============================================================ =====================
+
+Between a client and its node, see the second half.  A request carries a number and its
+answer (ANSWER) carries the same.
+"""
+
+from __future__ import annotations
+
+# client ↔ client
+DEFINE = 1
+FORGET = 2
+CALL = 3
+RESULT = 4
+TAKE_BACK = 5
+RETURNED = 6
+FETCH = 7
+OBJECT = 8
+HOLD = 9
+RELEASE = 10
+CANCEL = 11
+TERMINATE = 12
+PRINTED = 13
+ASSIGNED = 14
+
+# what DEFINE defines
+FUNCTION = 0
+METHOD = 1
+ACTOR = 2
+
+# outcome of a RESULT or OBJECT, and the state of an entry
+INLINE = 0
+"""payload: the blob itself"""
+STORED = 1
+"""payload: (offset, size)"""
+FAILED = 2
+"""payload: a packed failure (``paralab.remote_errors``)"""
+SEVERAL = 3
+"""payload: a list of (outcome, payload, inner refs), one a return value"""
+
+# client → node
+WANT_LEASE = 32  # class number, resources, how many more (0: none any more), depth, task name
+RETURN_LEASE = 33  # worker's address
+BLOCKED = 34  # nothing: the task here waits and lends its CPU
+UNBLOCKED = 35  # nothing
+CONNECT = 36  # address
+CREATE_ACTOR = 37  # key, name, placing resources, resources held
+FIND_ACTOR = 38  # ref
+KILL_ACTOR = 39  # ref
+DROP_ACTOR = 40  # key: its last handle went before it had a place
+ACTOR_EXIT = 41  # packed failure or None: this actor ends, and why
+ALLOCATE = 42  # request number, owner, key, size
+SEAL = 43  # owner, key
+FREE = 44  # owner, key
+ASK = 45  # request number, what
+RESTART = 46  # nothing: replace the workers
+STOP = 47  # nothing: end the session
+READY = 48  # nothing: this worker can take work
+LOOKING = 49  # owner, keys that this process still looks at
+RELAY_PRINT = 50  # task name, pid, stream, text
+RETIRING = 51  # bool: an idle worker's answer to RETIRE
+
+# node → client
+WELCOME = 64  # dict, with the arena's and the pulse board's descriptors
+LEASED = 65  # class number, worker's address, accelerator ids
+REFUSED = 66  # class number, packed failure
+REVOKE = 67  # worker's address
+PEER = 68  # address, with the descriptor of a socket to it
+DIED = 69  # address, text that says how
+ACTOR_AT = 70  # ref, address, accelerator ids
+ACTOR_DEAD = 71  # ref, packed failure or None, text
+ANSWER = 72  # request number, answer
+OWNER_DIED = 73  # owner
+RETIRE = 74  # nothing
+UNMET = 75  # class number, text: no node here can ever meet this request

@@ -1,0 +1,93 @@
+"""The future of one object: what ``.remote()`` and ``put`` return.
+
+A ref points to its process's *entry* for the object; how many refs of a process point to
+one entry is counted by whoever owns the tables, never here.  A finaliser may run between
+any two instructions of any thread, so ``__del__`` takes no lock and sends nothing: it
+leaves the entry in the engine's mailbox and rings once if nobody is awake to look.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from paralab.ids import Address, object_id, task_id
+
+
+class Mailbox(Protocol):
+    """Where any thread, finalisers included, leaves work for whoever holds the tables."""
+
+    asleep: bool
+
+    def dropped(self, entry: Any, /) -> None:
+        """One ref to ``entry`` is gone.  Must be a single C call (``deque.append``)."""
+
+    def wake(self) -> None:
+        """Rings, so that the mailbox is emptied soon."""
+
+
+class Entry(Protocol):
+    """What a ref needs of its process's record of the object."""
+
+    key: int
+    owner: Address
+    mailbox: Mailbox
+
+
+class ObjectRef:
+    """A reference to an object that exists now or will exist once its task has run.
+
+    Refs are made by ``f.remote()``, ``actor.method.remote()`` and :func:`paralab.put`, and
+    compare equal when they mean the same object.
+    """
+
+    __slots__ = ("__weakref__", "_entry")
+
+    def __init__(self, entry: Any) -> None:
+        self._entry: Any = entry
+
+    def __del__(self) -> None:
+        entry = self._entry
+        mailbox = entry.mailbox
+        mailbox.dropped(entry)
+        if mailbox.asleep:
+            mailbox.wake()
+
+    def binary(self) -> bytes:
+        """The object's id, 28 bytes."""
+        return object_id(self._entry.owner, self._entry.key)
+
+    def hex(self) -> str:
+        """The object's id as 56 hexadecimal digits."""
+        return self.binary().hex()
+
+    def task_id(self) -> bytes:
+        """The id, 24 bytes, of the task that makes this object."""
+        return task_id(self._entry.owner, self._entry.key)
+
+    def __repr__(self) -> str:
+        return f"ObjectRef({self.hex()})"
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is not ObjectRef:
+            return NotImplemented
+        mine, theirs = self._entry, other._entry
+        return bool(mine is theirs or (mine.key == theirs.key and mine.owner == theirs.owner))
+
+    def __hash__(self) -> int:
+        return hash((self._entry.owner, self._entry.key))
+
+    def __copy__(self) -> ObjectRef:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> ObjectRef:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Only reached when somebody else's pickler writes this ref: the runtime's own
+        # pickler handles refs itself and knows when the copy ends.  This one never ends.
+        from paralab.engine import current, restore_ref
+
+        current().pin_forever(self)
+        return restore_ref, (self._entry.owner, self._entry.key)

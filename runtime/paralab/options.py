@@ -1,0 +1,387 @@
+"""The options of tasks, actors and methods: checked at once, and turned into what engines read.
+
+One table says what each option may be, a second one which values this version does not carry
+out yet (a silent neglect would give wrong results, so they raise); to implement one is to
+delete its row.  Names, defaults and exception types are Ray's; two checks are stricter, an
+amount of a resource finer than 1e-4 and an amount that is not a finite number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from paralab.task_spec import RESOURCE_UNIT, ActorOptions, TaskOptions, fixed_resources
+
+STREAMING = -1
+"""``TaskOptions.num_returns`` of a generator whose items would be sent one by one."""
+
+DEFAULT_MAX_RETRIES = 3
+_RESERVED = {
+    "CPU": "num_cpus",
+    "GPU": "num_gpus",
+    "memory": "memory",
+    "object_store_memory": "object_store_memory of paralab.init",
+}
+_NONE = type(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What one option may be: its types, in words, and a check of the value."""
+
+    types: tuple[type, ...]
+    expected: str
+    is_valid: Callable[[Any], bool] = lambda value: True
+
+    def check(self, name: str, value: object) -> None:
+        """Raises TypeError or ValueError that names the option, the value and what was expected."""
+        if not isinstance(value, self.types):
+            raise TypeError(
+                f"The option {name}={value!r} is of type {type(value).__name__}; "
+                f"expected {self.expected}."
+            )
+        if not self.is_valid(value):
+            raise ValueError(f"The option {name}={value!r} is not valid; expected {self.expected}.")
+
+
+def _at_least(lowest: int) -> Callable[[Any], bool]:
+    return lambda value: value is None or value >= lowest
+
+
+def _is_amount(value: Any) -> bool:
+    if value is None:
+        return True
+    if not math.isfinite(value) or value < 0:
+        return False
+    units = value * RESOURCE_UNIT
+    return bool(abs(units - round(units)) <= 1e-6 * max(1.0, units))
+
+
+def _is_gpu_amount(value: Any) -> bool:
+    return _is_amount(value) and (value is None or value <= 1 or value == int(value))
+
+
+def _is_memory(value: Any) -> bool:
+    return value is None or (math.isfinite(value) and value >= 0)
+
+
+def _are_exceptions(value: Any) -> bool:
+    return isinstance(value, bool) or all(
+        isinstance(item, type) and issubclass(item, Exception) for item in value
+    )
+
+
+def _count(infinite: bool) -> Option:
+    if infinite:
+        return Option((int, _NONE), "None, 0, a positive int, or -1 for no limit", _at_least(-1))
+    return Option((int, _NONE), "None, 0 or a positive int", _at_least(0))
+
+
+_AMOUNT = Option((int, float, _NONE), "a number >= 0 in steps of 0.0001", _is_amount)
+_TEXT = Option((str, _NONE), "a str or None")
+_DICT = Option((dict, _NONE), "a dict or None")
+_FLAG = Option((bool, _NONE), "True or False")
+
+COMMON: dict[str, Option] = {
+    "num_cpus": _AMOUNT,
+    "num_gpus": Option(
+        (int, float, _NONE),
+        "a number >= 0 in steps of 0.0001, whole above 1",
+        _is_gpu_amount,
+    ),
+    "memory": Option((int, float, _NONE), "a number of bytes >= 0", _is_memory),
+    "resources": _DICT,
+    "name": _TEXT,
+    "accelerator_type": _TEXT,
+    "runtime_env": _DICT,
+    "scheduling_strategy": Option((object,), "None, 'DEFAULT' or 'SPREAD'"),
+    "label_selector": _DICT,
+    "fallback_strategy": Option((list, _NONE), "a list or None"),
+    "placement_group": Option((object,), "a placement group, None or 'default'"),
+    "placement_group_bundle_index": Option((int,), "an int"),
+    "placement_group_capture_child_tasks": _FLAG,
+    "enable_task_events": Option((bool,), "True or False"),
+    "_labels": _DICT,
+}
+_NUM_RETURNS = Option(
+    (int, str, _NONE),
+    "None, an int >= 0, 'streaming' or 'dynamic'",
+    lambda value: (
+        value in ("streaming", "dynamic") if isinstance(value, str) else value is None or value >= 0
+    ),
+)
+_RETRY_EXCEPTIONS = Option(
+    (bool, list, tuple), "a bool or a list of exception classes", _are_exceptions
+)
+TASK: dict[str, Option] = {
+    **COMMON,
+    "num_returns": _NUM_RETURNS,
+    "max_retries": _count(infinite=True),
+    "retry_exceptions": _RETRY_EXCEPTIONS,
+    "max_calls": _count(infinite=False),
+    "object_store_memory": Option(
+        (int, _NONE), "None: tasks cannot reserve shared memory", lambda value: value is None
+    ),
+    "_generator_backpressure_num_objects": Option((int, _NONE), "a positive int, -1 or None"),
+    "_num_objects_per_yield": Option((int, _NONE), "a positive int or None", _at_least(1)),
+}
+ACTOR: dict[str, Option] = {
+    **COMMON,
+    "max_concurrency": _count(infinite=False),
+    "max_restarts": _count(infinite=True),
+    "max_task_retries": _count(infinite=True),
+    "max_pending_calls": _count(infinite=True),
+    "lifetime": Option(
+        (str, _NONE),
+        "'detached', 'non_detached' or None",
+        lambda value: value in (None, "detached", "non_detached"),
+    ),
+    "namespace": _TEXT,
+    "get_if_exists": Option((bool,), "True or False"),
+    "concurrency_groups": Option((list, dict, _NONE), "a dict, a list or None"),
+    "allow_out_of_order_execution": _FLAG,
+    "enable_tensor_transport": _FLAG,
+    "object_store_memory": _count(infinite=False),
+}
+METHOD: dict[str, Option] = {
+    "num_returns": _NUM_RETURNS,
+    "name": _TEXT,
+    "concurrency_group": _TEXT,
+    "max_task_retries": _count(infinite=True),
+    "retry_exceptions": _RETRY_EXCEPTIONS,
+    "enable_task_events": Option((bool,), "True or False"),
+    "tensor_transport": _TEXT,
+    "_generator_backpressure_num_objects": Option((int, _NONE), "a positive int, -1 or None"),
+    "_num_objects_per_yield": Option((int, _NONE), "a positive int or None", _at_least(1)),
+}
+
+
+def _is_given(value: Any) -> bool:
+    return bool(value)
+
+
+NOT_YET: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "num_returns": (
+        lambda value: isinstance(value, str),
+        "generators whose items become refs one by one; give num_returns as an int",
+    ),
+    "scheduling_strategy": (
+        lambda value: value not in (None, "DEFAULT", "SPREAD"),
+        "strategies other than 'DEFAULT' and 'SPREAD'",
+    ),
+    "runtime_env": (
+        lambda value: bool(set(value or ()) - {"env_vars"}),
+        "environments of tasks and actors other than env_vars",
+    ),
+    "label_selector": (_is_given, "nodes with labels"),
+    "fallback_strategy": (_is_given, "nodes with labels"),
+    "placement_group": (lambda value: value not in (None, "default"), "placement groups"),
+    "lifetime": (lambda value: value == "detached", "actors that outlive their handles"),
+    "get_if_exists": (_is_given, "actors that are found by name"),
+    "max_restarts": (_is_given, "actors that are restarted"),
+    "max_concurrency": (lambda value: (value or 0) > 1, "actors that run several calls at once"),
+    "concurrency_groups": (_is_given, "actors that run several calls at once"),
+    "concurrency_group": (_is_given, "actors that run several calls at once"),
+    "tensor_transport": (_is_given, "tensors that bypass the object store"),
+    "enable_tensor_transport": (_is_given, "tensors that bypass the object store"),
+}
+"""What Ray has and this version has not: which values ask for it, and what it is."""
+
+_READ_BY_ENGINES = {
+    "num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "name", "num_returns",
+    "max_retries", "retry_exceptions", "runtime_env", "max_concurrency", "max_restarts",
+    "max_task_retries", "max_pending_calls", "lifetime", "namespace", "get_if_exists",
+}  # fmt: skip
+
+
+def _check(options: Mapping[str, Any], table: Mapping[str, Option], of_what: str) -> None:
+    for name, value in options.items():
+        option = table.get(name)
+        if option is None:
+            raise ValueError(
+                f"Invalid option keyword {name}={value!r} for {of_what}. "
+                f"Valid ones are {', '.join(sorted(table))}."
+            )
+        option.check(name, value)
+        _check_more(name, value)
+        if name in NOT_YET and NOT_YET[name][0](value):
+            raise NotImplementedError(
+                f"The option {name}={value!r} is not available yet: this version of paralab "
+                f"does not have {NOT_YET[name][1]}."
+            )
+
+
+def _check_more(name: str, value: Any) -> None:
+    if name == "resources" and value is not None:
+        check_resources(value, "resources")
+    elif name == "runtime_env" and value is not None:
+        check_env_vars(value)
+    elif name == "scheduling_strategy":
+        is_strategy = type(value).__name__.endswith("SchedulingStrategy")
+        if isinstance(value, str) and value not in ("DEFAULT", "SPREAD"):
+            raise ValueError(
+                f"Invalid scheduling_strategy={value!r}; expected None, 'DEFAULT' or 'SPREAD'."
+            )
+        if not (value is None or isinstance(value, str) or is_strategy):
+            raise TypeError(
+                f"The option scheduling_strategy={value!r} is of type {type(value).__name__}; "
+                "expected None, 'DEFAULT', 'SPREAD' or a strategy object."
+            )
+
+
+def check_resources(resources: Mapping[Any, Any], argument: str) -> None:
+    """Checks custom resources, of a task or of a node.
+
+    Raises:
+        TypeError: a name is not a str or an amount not a number.
+        ValueError: a name is empty or has an option of its own, or an amount is negative,
+            not finite or finer than 1e-4.
+    """
+    for name, amount in resources.items():
+        if not isinstance(name, str):
+            raise TypeError(f"{argument}={resources!r}: the name {name!r} is not a str.")
+        if not name:
+            raise ValueError(f"{argument}={resources!r}: a resource needs a name.")
+        if name in _RESERVED:
+            raise ValueError(
+                f"{argument}={resources!r}: {name!r} cannot be a custom resource; "
+                f"use {_RESERVED[name]} instead."
+            )
+        if not isinstance(amount, (int, float)):
+            raise TypeError(
+                f"{argument}[{name!r}]={amount!r} is of type {type(amount).__name__}; "
+                f"expected {_AMOUNT.expected}."
+            )
+        if not _is_amount(amount):
+            raise ValueError(f"{argument}[{name!r}]={amount!r}: expected {_AMOUNT.expected}.")
+
+
+def check_env_vars(runtime_env: Mapping[str, Any]) -> None:
+    """Checks that ``env_vars``, where it is given, maps str to str, else raises TypeError."""
+    env_vars = runtime_env.get("env_vars")
+    if env_vars is None:
+        return
+    if not isinstance(env_vars, dict) or not all(
+        isinstance(key, str) and isinstance(value, str) for key, value in env_vars.items()
+    ):
+        raise TypeError(f"runtime_env['env_vars']={env_vars!r}: expected a dict of str to str.")
+
+
+def _amounts(options: Mapping[str, Any]) -> dict[str, float]:
+    amounts: dict[str, float] = dict(options.get("resources") or {})
+    for name, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
+        if options.get(name) is not None:
+            amounts[resource] = options[name]
+    if options.get("memory"):
+        amounts["memory"] = int(options["memory"])
+    if options.get("accelerator_type"):
+        amounts[f"accelerator_type:{options['accelerator_type']}"] = 0.001
+    return amounts
+
+
+def _extra(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in _READ_BY_ENGINES}
+
+
+def _num_returns(value: int | None, is_generator: bool) -> int:
+    if value is None:
+        return STREAMING if is_generator else 1
+    return int(value)
+
+
+def _retry_exceptions(value: Any) -> bool | tuple[type[BaseException], ...]:
+    return value if isinstance(value, bool) else tuple(value)
+
+
+def refuse_in_task_options(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for what a task's ``.options`` may not change."""
+    if "max_calls" in options:
+        raise ValueError("Setting 'max_calls' is not supported in '.options()'.")
+
+
+def build_task_options(options: Mapping[str, Any], *, is_generator: bool = False) -> TaskOptions:
+    """Checks the options of a task and fills in the defaults.
+
+    Args:
+        options: as given to ``@remote(...)`` and ``.options(...)``.
+        is_generator: whether the function is a generator.
+
+    Raises:
+        ValueError, TypeError: an option is unknown or wrong; the message names it.
+        NotImplementedError: an option is right but not available yet.
+    """
+    _check(options, TASK, "remote functions")
+    retries = options.get("max_retries")
+    return TaskOptions(
+        name=options.get("name") or "",
+        num_returns=_num_returns(options.get("num_returns"), is_generator),
+        resources=fixed_resources({"CPU": 1, **_amounts(options)}),
+        max_retries=DEFAULT_MAX_RETRIES if retries is None else retries,
+        retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
+        runtime_env=options.get("runtime_env") or {},
+        extra=_extra(options),
+    )
+
+
+def refuse_in_actor_options(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for what an actor's ``.options`` may not change."""
+    if "concurrency_groups" in options:
+        raise ValueError("Setting 'concurrency_groups' is not supported in '.options()'.")
+
+
+def build_actor_options(options: Mapping[str, Any]) -> ActorOptions:
+    """Checks the options of an actor and fills in the defaults.
+
+    An actor for which no resource is named needs one CPU to start and none to live on; one
+    for which any is named holds them all, and one CPU unless num_cpus says otherwise, for
+    its life.
+
+    Raises:
+        ValueError, TypeError: an option is unknown or wrong; the message names it.
+        NotImplementedError: an option is right but not available yet.
+    """
+    if options.get("name") == "":
+        raise ValueError("The option name='' is not valid; expected a str with text, or None.")
+    if options.get("get_if_exists") and not options.get("name"):
+        raise ValueError("The actor name must be specified to use `get_if_exists`.")
+    _check(options, ACTOR, "actors")
+    amounts = _amounts(options)
+    is_light = not amounts.keys() - {"memory"}
+    return ActorOptions(
+        name=options.get("name"),
+        namespace=options.get("namespace"),
+        resources=fixed_resources(amounts if is_light else {"CPU": 1, **amounts}),
+        creation_resources=fixed_resources({"CPU": 1, **amounts}),
+        max_concurrency=options.get("max_concurrency") or None,
+        max_restarts=options.get("max_restarts") or 0,
+        max_task_retries=options.get("max_task_retries") or 0,
+        max_pending_calls=_or(options.get("max_pending_calls"), -1),
+        lifetime=options.get("lifetime"),
+        get_if_exists=bool(options.get("get_if_exists")),
+        runtime_env=options.get("runtime_env") or {},
+        extra=_extra(options),
+    )
+
+
+def build_method_options(options: Mapping[str, Any], *, is_generator: bool = False) -> TaskOptions:
+    """Checks the options of an actor's method, from ``@method`` or ``.options``.
+
+    Raises:
+        ValueError, TypeError: an option is unknown or wrong; the message names it.
+        NotImplementedError: an option is right but not available yet.
+    """
+    _check(options, METHOD, "actor methods")
+    return TaskOptions(
+        name=options.get("name") or "",
+        num_returns=_num_returns(options.get("num_returns"), is_generator),
+        max_retries=options.get("max_task_retries") or 0,
+        retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
+        extra=_extra(options),
+    )
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value

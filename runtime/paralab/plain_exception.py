@@ -1,0 +1,51 @@
+"""Exceptions as their fields: class, ``args`` and attributes, without running a constructor.
+
+What an exception's own pickling does, calling its class with ``args``, fails for a class whose
+constructor takes other arguments, or formats the message twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+_USUAL_REDUCE = (BaseException.__reduce__, object.__reduce_ex__)
+_HEAP_TYPE = 1 << 9
+"""Flag of classes that were not made in C (CPython's Py_TPFLAGS_HEAPTYPE)."""
+
+
+def builtin_base(cls: type) -> type[BaseException]:
+    """The class written in C whose memory layout the exceptions of ``cls`` have."""
+    return next(base for base in cls.__mro__ if not base.__flags__ & _HEAP_TYPE)
+
+
+def rebuild(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """An exception with these fields, made without running the constructor of ``cls``."""
+    base = builtin_base(cls)
+    exc: BaseException = base.__new__(cls, *args)
+    base.__init__(exc, *args)
+    exc.__dict__.update(state)
+    return exc
+
+
+class _Plain:
+    """Pickles as an exception, made by :func:`rebuild` when it is read."""
+
+    def __init__(self, cls: type, args: tuple[Any, ...], state: dict[str, Any]) -> None:
+        self.parts = cls, args, state
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return rebuild, self.parts
+
+
+def plain(cls: type, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """What to pickle in place of an exception with these fields."""
+    return _Plain(cls, args, state)
+
+
+def as_plain(exc: BaseException) -> Any:
+    """What to pickle in place of ``exc``: itself, if its class says how it is pickled."""
+    cls = type(exc)
+    if (cls.__reduce__, cls.__reduce_ex__) == _USUAL_REDUCE:
+        return plain(cls, exc.args, exc.__dict__)
+    return exc

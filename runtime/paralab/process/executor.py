@@ -1,0 +1,499 @@
+"""The worker's side of calls: one thread, one queue, one call after the other.
+
+The main thread of a worker runs the calls.  Between calls it leads the engine, that is, it waits
+for the next one at the sockets itself; while a long call runs, the I/O thread leads, answers
+TAKE_BACK and sends what is ready.  Replies of short calls are collected and leave together.
+
+What a call leaves behind is decided once it is over and its own refs are gone: refs that
+somebody here still holds are listed in the reply, so that the caller can tell their owners.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from paralab.exceptions import ActorDiedError, ActorExit, LocalNodeDied
+from paralab.ids import Address
+from paralab.messages import (
+    ACTOR,
+    ACTOR_EXIT,
+    ASK,
+    ASSIGNED,
+    BLOCKED,
+    CALL,
+    DEFINE,
+    FAILED,
+    FORGET,
+    INLINE,
+    METHOD,
+    RESULT,
+    RETIRE,
+    RETIRING,
+    RETURNED,
+    SEVERAL,
+    STORED,
+    TAKE_BACK,
+    TERMINATE,
+    UNBLOCKED,
+)
+from paralab.object_ref import ObjectRef
+from paralab.process.client import CoreClient
+from paralab.process.links import Link
+from paralab.process.objects import INLINE_LIMIT, one_more
+from paralab.remote_errors import pack_failure, unpack_failure
+from paralab.serialization import load, load_args, pack
+
+FLUSH_NS = 1_000_000
+"""Replies are held back at most so long while more calls wait."""
+
+_now = time.monotonic_ns
+
+
+class WorkerTemplate:
+    """What this worker knows of a caller's function or method."""
+
+    __slots__ = ("data", "function", "function_id", "method", "name", "num_returns", "refs", "what")
+
+    def __init__(
+        self, what: int, name: str, num_returns: int, function_id: bytes, rest: Any, refs: Any
+    ) -> None:
+        self.what = what
+        self.name = name
+        self.num_returns = num_returns
+        self.function_id = function_id
+        self.method: str = rest if what == METHOD else ""
+        self.data: bytes = b"" if what == METHOD else rest
+        self.refs: list[ObjectRef] = refs
+        self.function: Callable[..., Any] | None = None
+
+
+class Call:
+    """One call in the queue."""
+
+    __slots__ = (
+        "argument",
+        "data",
+        "inner",
+        "key",
+        "link",
+        "nested",
+        "received",
+        "template",
+        "top",
+    )
+
+    def __init__(
+        self, link: Link, key: int, template: WorkerTemplate, data: Any, received: int
+    ) -> None:
+        self.link = link
+        self.key = key
+        self.template = template
+        self.data = data
+        self.received = received
+        self.top: list[Any] = []
+        self.nested: list[ObjectRef] = []
+        self.argument: ObjectRef | None = None
+        self.inner: list[ObjectRef] = []
+
+
+class Executor:
+    """Runs calls in the main thread of a worker process."""
+
+    def __init__(self) -> None:
+        self.core: CoreClient
+        self.queue: deque[Call] = deque()
+        self.current: Call | None = None
+        self.instance: Any = None
+        self.actor_ref: tuple[Address, int] | None = None
+        self.assigned: dict[str, int] = {}
+        self.devices: list[int] = []
+        self.flush_prints: Callable[[], None] = _nothing
+        self._templates: dict[tuple[Address, int], WorkerTemplate] = {}
+        self._ending = False
+        self.exit_cause: bytes | None = None
+        """Why this actor ends, packed, where it does so by itself."""
+        self._last_flush = 0
+        self.handlers: dict[int, Callable[..., None]] = {
+            CALL: self._on_call,
+            DEFINE: self._on_define,
+            FORGET: self._on_forget,
+            TAKE_BACK: self._on_take_back,
+            ASSIGNED: self._on_assigned,
+            TERMINATE: self._on_terminate,
+            RETIRE: self._on_retire,
+        }
+
+    def attach(self, core: CoreClient) -> None:
+        """Makes this the executor of ``core``'s process."""
+        self.core = core
+        core.before_wait = self._before_wait
+        core.after_wait = self._after_wait
+
+    # -- the main thread ---------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Runs calls until this worker is to end."""
+        queue = self.queue
+        core = self.core
+        wait = core.baton.wait
+        dirty = core.links.dirty
+        while True:
+            try:
+                call = queue.popleft()
+            except IndexError:
+                if self._ending or core.broken is not None:
+                    self._say_goodbye()
+                    return
+                wait(self._has_work, None)
+                self._last_flush = _now()
+                continue
+            self._run(call)
+            del call  # or the last function, and what it holds, would live until the next one
+            if queue and dirty and _now() - self._last_flush > FLUSH_NS:
+                core.baton.pump()
+                self._last_flush = _now()
+
+    def _say_goodbye(self) -> None:
+        """Returns when the node has read everything that this process has said."""
+        core = self.core
+        if core.broken is None:
+            if self.exit_cause is not None:
+                core.post_node((ACTOR_EXIT, self.exit_cause))
+            try:
+                core.ask(ASK, "nothing")
+            except LocalNodeDied:
+                pass  # then there is nobody to tell
+
+    def _has_work(self) -> Any:
+        return self.queue or self._ending or self.core.broken
+
+    def _run(self, call: Call) -> None:
+        taken = loaded = _now()
+        core = self.core
+        template = call.template
+        link = call.link
+        key = call.key
+        self.current = call
+        core.parent_key = key
+        core.pulse.begin(core.address, link.address, key)
+        try:
+            function = template.function
+            if function is None:
+                function = self._load_function(template)
+            args, kwargs = load_args(
+                call.data if type(call.data) is bytes else self._stored_arguments(call)
+            )
+            if call.top:
+                args, kwargs = self._fill(call, args, kwargs)
+            loaded = _now()
+            result = function(*args, **kwargs)
+            ended = _now()
+            count = template.num_returns
+            if count == 1:
+                data, buffers, refs = pack(result, f"the result of {template.name}", "result")
+                if refs:
+                    call.inner += refs
+                if buffers or len(data) >= INLINE_LIMIT:
+                    outcome, payload = core.objects.keep(link.address, key, data, buffers)
+                else:
+                    outcome, payload = INLINE, data
+            else:
+                outcome, payload = self._several(call, result, count)
+            result = None
+        except ActorExit:
+            ended = _now()
+            outcome, payload = self._leave_actor()
+        except BaseException as error:
+            ended = _now()
+            outcome = FAILED
+            payload = self._failed(call, error)
+        args = kwargs = None  # type: ignore[assignment]
+        core.parent_key = 0
+        self.current = None
+        self.flush_prints()
+        stamps = (call.received, taken, loaded, ended, _now())
+        if call.nested or call.inner or outcome == SEVERAL:
+            core.mailbox.requests.append(_Reply(self, call, outcome, payload, stamps))
+        else:
+            link.post((RESULT, key, outcome, payload, stamps))
+
+    def _failed(self, call: Call, error: BaseException) -> bytes:
+        template = call.template
+        node = self.core.node_hex
+        failure = pack_failure(error, function=template.name, pid=os.getpid(), node=node)
+        if template.what == ACTOR:
+            text = str(unpack_failure(failure))
+            died = ActorDiedError(
+                f"The actor died because of an error raised in its creation task, "
+                f"{template.name}.__init__(): {text}",
+                actor_init_failed=True,
+            )
+            failure = self.core.objects.failure(died)
+            self._end(failure)
+        return failure
+
+    def _leave_actor(self) -> tuple[int, bytes]:
+        error = ActorDiedError("The actor is dead because its method called exit_actor().")
+        failure = self.core.objects.failure(error)
+        self._end(failure)
+        return FAILED, failure
+
+    def _end(self, cause: bytes | None) -> None:
+        """Ends this process after the current call; calls behind it fail with ``cause``."""
+        self._ending = True
+        self.exit_cause = cause
+        self.queue.clear()
+
+    def _load_function(self, template: WorkerTemplate) -> Callable[..., Any]:
+        if template.what == METHOD:
+            if self.instance is None:
+                raise ActorDiedError("The actor has no instance: its constructor did not run.")
+            return getattr(self.instance, template.method)  # type: ignore[no-any-return]
+        loaded: Callable[..., Any] = load(template.data)
+        if template.what == ACTOR:
+            return _Constructor(self, loaded)
+        template.function = loaded
+        return loaded
+
+    def _stored_arguments(self, call: Call) -> memoryview:
+        offset, size = call.data
+        assert call.argument is not None
+        return self.core.mapping.view(offset, size, one_more(call.argument))
+
+    def _fill(self, call: Call, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        filled = list(args)
+        for place, outcome, payload, ref in call.top:
+            if outcome == STORED:
+                offset, size = payload
+                value = load(self.core.mapping.view(offset, size, one_more(ref)))
+            else:
+                value = load(payload)
+            if type(place) is int:
+                filled[place] = value
+            else:
+                kwargs[place] = value
+        return filled, kwargs
+
+    def _several(self, call: Call, result: Any, count: int) -> tuple[int, Any]:
+        if not count:
+            return INLINE, b""
+        try:
+            values = list(result)
+        except TypeError:
+            raise ValueError(
+                f"{call.template.name} has num_returns={count} and returned one value of type "
+                f"{type(result).__name__}: expected {count} values."
+            ) from None
+        if len(values) != count:
+            raise ValueError(
+                f"{call.template.name} has num_returns={count} and returned {len(values)} values."
+            )
+        packed = []
+        for at, value in enumerate(values):
+            data, buffers, refs = pack(value, f"result {at} of {call.template.name}", "result")
+            key = call.key + at
+            outcome, payload = self.core.objects.keep(call.link.address, key, data, buffers)
+            start = len(call.inner)
+            call.inner += refs
+            packed.append((outcome, payload, (start, len(call.inner))))
+        return SEVERAL, packed
+
+    # -- while a call waits in get -----------------------------------------------------------
+
+    def _before_wait(self) -> None:
+        self.core.mailbox.requests.append(self._say_blocked)
+
+    def _after_wait(self) -> None:
+        self.core.mailbox.requests.append(self._say_unblocked)
+
+    def _say_blocked(self) -> None:
+        self.core.node.post((BLOCKED,))
+        if self.actor_ref is None:
+            self._give_back(None)
+
+    def _say_unblocked(self) -> None:
+        self.core.node.post((UNBLOCKED,))
+
+    # -- messages, under the baton -----------------------------------------------------------
+
+    def _on_call(
+        self,
+        link: Link,
+        _kind: int,
+        key: int,
+        number: int,
+        data: Any,
+        top: Any = (),
+        nested: Any = (),
+        argument: int = 0,
+    ) -> None:
+        core = self.core
+        call = Call(link, key, self._templates[link.address, number], data, core.now)
+        if top or nested or argument:
+            receive = core.ownership.receive
+            for place, owner, of, outcome, payload in top:
+                ref = None
+                if outcome == STORED:
+                    entry = receive((owner, of), 0)
+                    entry.outcome, entry.payload = outcome, tuple(payload)
+                    ref = ObjectRef(entry)
+                    call.nested.append(ref)
+                call.top.append((place, outcome, payload, ref))
+            for pair in nested:
+                call.nested.append(ObjectRef(receive(tuple(pair), 0)))
+            if argument:
+                entry = receive((link.address, argument), 0)
+                entry.outcome, entry.payload = STORED, tuple(data)
+                call.argument = ObjectRef(entry)
+                call.nested.append(call.argument)
+        self.queue.append(call)
+
+    def _on_define(
+        self,
+        link: Link,
+        _kind: int,
+        number: int,
+        what: int,
+        name: str,
+        num_returns: int,
+        function_id: bytes,
+        rest: Any,
+        refs: Any,
+        _retry: bool,
+    ) -> None:
+        held = [ObjectRef(self.core.ownership.receive(tuple(ref), 1)) for ref in refs]
+        template = WorkerTemplate(what, name, num_returns, function_id, rest, held)
+        self._templates[link.address, number] = template
+
+    def _on_forget(self, link: Link, _kind: int, number: int) -> None:
+        self._templates.pop((link.address, number), None)
+
+    def _on_take_back(self, link: Link, _kind: int, _keys: list[int]) -> None:
+        self._give_back(link)
+
+    def _give_back(self, link: Link | None) -> None:
+        """Returns the calls that have not begun to those who sent them (to ``link`` only)."""
+        queue = self.queue
+        mine: dict[Address, tuple[Link, list[int]]] = {}
+        if link is not None:
+            mine[link.address] = (link, [])
+        for _ in range(len(queue)):
+            try:
+                call = queue.popleft()
+            except IndexError:
+                break
+            if link is None or call.link is link:
+                mine.setdefault(call.link.address, (call.link, []))[1].append(call.key)
+            else:
+                queue.append(call)
+        for to, keys in mine.values():
+            to.post((RETURNED, keys))
+
+    def _on_assigned(
+        self, _link: Link, _kind: int, resources: dict[str, int], devices: list[int], depth: int
+    ) -> None:
+        self.assigned = resources
+        self.core.depth = depth
+        if devices or self.devices or "GPU" in resources:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, devices))
+        self.devices = list(devices)
+
+    def _on_terminate(self, _link: Link, _kind: int) -> None:
+        error = ActorDiedError("The actor ended because its last handle is gone.")
+        self.exit_cause = self.core.objects.failure(error)
+        self._ending = True
+
+    def _on_retire(self, _link: Link, _kind: int) -> None:
+        core = self.core
+        busy = bool(self.queue or self.current or core.calls.table.pending)
+        owns = any(entry.refs > 0 or entry.holders for entry in core.ownership.owned.values())
+        goes = not (busy or owns)
+        core.node.post((RETIRING, goes))
+        if goes:
+            self._ending = True
+
+    # -- facts -------------------------------------------------------------------------------
+
+    def context(self, base: dict[str, Any]) -> dict[str, Any]:
+        """What ``get_runtime_context`` tells inside a task."""
+        call = self.current
+        from paralab.actor import actor_id_of
+        from paralab.ids import task_id
+        from paralab.state.ownership import Entry
+        from paralab.task_spec import RESOURCE_UNIT
+
+        if call is not None:
+            base["task_id"] = task_id(call.link.address, call.key).hex()
+            base["task_name"] = call.template.name
+        if self.actor_ref is not None:
+            owner, key = self.actor_ref
+            ref = ObjectRef(Entry(key, owner, self.core.mailbox))
+            ref._entry.refs += 1
+            base["actor_id"] = actor_id_of(ref).hex()
+        base["assigned_resources"] = {
+            name: amount / RESOURCE_UNIT for name, amount in self.assigned.items()
+        }
+        base["accelerator_ids"] = {"GPU": [str(device) for device in self.devices]}
+        return base
+
+
+class _Constructor:
+    """Makes the actor's instance as the constructor call's "function"."""
+
+    def __init__(self, executor: Executor, cls: Callable[..., Any]) -> None:
+        self._executor = executor
+        self._cls = cls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        executor = self._executor
+        call = executor.current
+        assert call is not None
+        executor.actor_ref = (call.link.address, call.key - 1)
+        executor.instance = self._cls(*args, **kwargs)
+
+
+class _Reply:
+    """Finishes a call that dealt with refs, under the baton, once its own refs are gone."""
+
+    __slots__ = ("_call", "_executor", "_message")
+
+    def __init__(
+        self, executor: Executor, call: Call, outcome: int, payload: Any, stamps: Any
+    ) -> None:
+        self._executor = executor
+        self._call = call
+        self._message = (outcome, payload, stamps)
+
+    def __call__(self) -> None:
+        core = self._executor.core
+        call = self._call
+        outcome, payload, stamps = self._message
+        link = call.link
+        core.objects.count_changes()
+        call.top = []
+        call.argument = None
+        kept = []
+        for ref in call.nested:
+            entry = ref._entry
+            if entry.refs > 1 and entry.owner != core.address:
+                entry.handed += 1
+                kept.append((entry.owner, entry.key))
+        inner: Any = None
+        if call.inner:
+            inner = core.objects.hand_over(call.inner, link.address)
+            if outcome == SEVERAL:
+                payload = [(each, value, inner[a:b]) for each, value, (a, b) in payload]
+                inner = None
+        elif outcome == SEVERAL:
+            payload = [(each, value, None) for each, value, _ in payload]
+        link.post((RESULT, call.key, outcome, payload, stamps, inner, kept))
+        call.nested = []
+        call.inner = []
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,156 @@
+"""The sockets of one process: one to its node, one to each process that it has dealt with.
+
+``Link`` stands for a process, whether a socket to it exists yet or not: what is posted before
+the node has handed the socket over waits in ``outbox``.  Posting is two appends, so any thread
+may; everything else belongs to the baton's holder.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from paralab.ids import Address
+from paralab.transport.connection import Connection, Message
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+
+Handler = Callable[..., None]
+
+
+class Link:
+    """One other process."""
+
+    __slots__ = ("address", "connection", "dirty", "outbox", "writing")
+
+    def __init__(self, address: Address, dirty: deque[Link]) -> None:
+        self.address = address
+        self.connection: Connection | None = None
+        self.outbox: list[Message] = []
+        self.dirty = dirty
+        self.writing = False
+
+    def post(self, message: Message) -> None:
+        """Leaves a message to be sent with the next flush."""
+        self.outbox.append(message)
+        self.dirty.append(self)
+
+
+class Links:
+    """All sockets of one process and the wait for them."""
+
+    def __init__(
+        self,
+        node_socket: socket.socket,
+        handlers: dict[int, Handler],
+        closed: Callable[[Link], None],
+    ) -> None:
+        self._poll = select.epoll()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll.register(self._bell, READ)
+        self._by_fd: dict[int, Link] = {}
+        self._handlers = handlers
+        self._closed = closed
+        self.dirty: deque[Link] = deque()
+        self.peers: dict[Address, Link] = {}
+        self.node = Link(b"", self.dirty)
+        self._attach(self.node, Connection(node_socket, b"", descriptors=True))
+
+    def ring(self) -> None:
+        """Ends a wait; any thread."""
+        try:
+            os.eventfd_write(self._bell, 1)
+        except OSError:
+            pass  # the bell has been closed, or rings already
+
+    def peer(self, address: Address) -> Link | None:
+        """The link to a process, None if there has been none."""
+        return self.peers.get(address)
+
+    def make_peer(self, address: Address) -> Link:
+        """A link to a process; messages wait until the node hands a socket over."""
+        link = self.peers[address] = Link(address, self.dirty)
+        return link
+
+    def connect(self, address: Address, descriptor: int) -> Link:
+        """The node has handed over a socket to ``address``."""
+        link = self.peers.get(address) or self.make_peer(address)
+        sock = socket.socket(fileno=descriptor)
+        if link.connection is not None:
+            sock.close()
+        else:
+            self._attach(link, Connection(sock, address))
+            self.dirty.append(link)
+        return link
+
+    def _attach(self, link: Link, connection: Connection) -> None:
+        connection.outbox = link.outbox
+        link.connection = connection
+        self._by_fd[connection.fd] = link
+        self._poll.register(connection.fd, READ)
+
+    def drop(self, link: Link) -> None:
+        """Ends a link; what waits to be sent is lost."""
+        connection = link.connection
+        if connection is not None:
+            link.connection = None
+            self._by_fd.pop(connection.fd, None)
+            self._poll.unregister(connection.fd)
+            connection.close()
+        if self.peers.get(link.address) is link:
+            del self.peers[link.address]
+
+    def flush(self) -> None:
+        """Sends what has been posted, a frame for each process."""
+        dirty = self.dirty
+        while dirty:
+            link = dirty.popleft()
+            connection = link.connection
+            if connection is not None and link.outbox:
+                if not connection.flush() and not link.writing:
+                    link.writing = True
+                    self._poll.modify(connection.fd, READ | WRITE)
+                elif connection.closed:
+                    self._closed(link)
+
+    def listen(self, timeout: float | None) -> None:
+        """Waits for sockets at most ``timeout`` seconds and hands on what they bring."""
+        events = self._poll.poll(timeout)
+        handlers = self._handlers
+        for fd, event in events:
+            link = self._by_fd.get(fd)
+            if link is None:
+                if fd == self._bell:
+                    try:
+                        os.eventfd_read(self._bell)
+                    except BlockingIOError:
+                        pass
+                continue
+            connection = link.connection
+            assert connection is not None
+            if event != READ and event & WRITE and connection.flush():
+                link.writing = False
+                self._poll.modify(fd, READ)
+            if event & ~WRITE:
+                for message in connection.receive():
+                    handlers[message[0]](link, *message)
+                if connection.closed:
+                    self._closed(link)
+
+    def descriptor(self) -> int:
+        """The oldest descriptor that came from the node and has not been taken."""
+        connection = self.node.connection
+        assert connection is not None
+        return connection.received_descriptors.popleft()
+
+    def close(self) -> None:
+        """Closes everything; may be called twice."""
+        for link in [self.node, *self.peers.values()]:
+            self.drop(link)
+        if not self._poll.closed:
+            self._poll.close()
+            os.close(self._bell)

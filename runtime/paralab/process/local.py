@@ -1,0 +1,421 @@
+"""The engine that runs everything in the calling process, in order: ``init(local_mode=True)``.
+
+A task runs inside ``.remote()``, so a debugger's breakpoint, a profiler and a plain traceback
+work as in any program; an error waits in its ref until ``get``, as it does elsewhere.  With
+``pickled`` every argument, result and error is written and read back as if it were sent, which
+shows what does not pickle, and code that counts on sharing objects.
+
+There are no counts of refs here: a ref holds its entry, an entry its value, and the table of
+entries is weak.  So an object is gone with its last ref, by Python's own count.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic_ns
+from typing import Any
+from weakref import WeakValueDictionary
+
+from paralab.exceptions import ActorExit, ObjectLostError, WorkerCrashedError
+from paralab.ids import (
+    FIRST_RETURN,
+    INDEX_BITS,
+    NODE_ID_SIZE,
+    Address,
+    make_address,
+    object_id,
+    task_id,
+)
+from paralab.limits import cpu_count, memory_limit
+from paralab.object_ref import ObjectRef
+from paralab.process.local_parts import (
+    Actor,
+    Entry,
+    Mailbox,
+    changed_environment,
+    died,
+    fresh,
+    retries,
+    users_part,
+)
+from paralab.remote_errors import as_failure, pack_failure
+from paralab.serialization import join_blob, load, load_args, pack, pack_args
+from paralab.state.events import EventRing
+from paralab.task_spec import (
+    RESOURCE_UNIT,
+    ActorOptions,
+    ActorSpec,
+    FunctionSpec,
+    TaskOptions,
+    split_returns,
+)
+
+_RECURSION = 6_000
+"""Python frames: a nested task takes six of the same stack, and 500 deep must work."""
+
+
+class _Running(threading.local):
+    """What runs in this thread, innermost last."""
+
+    def __init__(self) -> None:
+        self.stack: list[dict[str, Any]] = []
+
+
+class LocalEngine:
+    """See :class:`paralab.engine.Engine`."""
+
+    def __init__(
+        self,
+        pickled: bool = False,
+        *,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        resources: Mapping[str, float] | None = None,
+        namespace: str = "",
+        runtime_env: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.mailbox = Mailbox()
+        self.events = EventRing()
+        self._pickled = pickled
+        self._namespace = namespace
+        node = os.urandom(NODE_ID_SIZE)
+        self._node = node.hex()
+        self._address = make_address(node, 1, 0)
+        self._counter = 0
+        self._count_lock = threading.Lock()
+        self._entries: WeakValueDictionary[int, Entry] = WeakValueDictionary()
+        self._pinned: dict[int, ObjectRef] = {}
+        self._running = _Running()
+        self._capacity = {
+            "CPU": float(cpu_count() if num_cpus is None else num_cpus),
+            **({"GPU": float(num_gpus)} if num_gpus else {}),
+            "memory": float(memory_limit()),
+            **{name: float(amount) for name, amount in (resources or {}).items()},
+        }
+        self._environment = changed_environment(runtime_env or {})
+        self._environment.__enter__()
+        self._recursion = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(self._recursion, _RECURSION))
+
+    # -- objects -----------------------------------------------------------------------------
+
+    def _new_refs(self, count: int, first: int = FIRST_RETURN) -> tuple[int, list[ObjectRef]]:
+        with self._count_lock:
+            self._counter += 1
+            task = self._counter << INDEX_BITS
+        refs = []
+        for index in range(first, first + count):
+            entry = Entry(task | index, self._address, self.mailbox)
+            self._entries[entry.key] = entry
+            refs.append(ObjectRef(entry))
+        return task, refs
+
+    def _store(self, entry: Entry, value: Any) -> None:
+        if self._pickled:
+            data, buffers, entry.inner = pack(value)
+            entry.blob = join_blob(data, buffers)
+        else:
+            entry.value = value
+
+    def _fail(self, entry: Entry, error: BaseException, function: str) -> None:
+        entry.origin = error
+        if self._pickled:
+            entry.error = pack_failure(error, function=function, pid=os.getpid(), node=self._node)
+        else:
+            entry.error = as_failure(error, function=function, pid=os.getpid(), node=self._node)
+
+    def _value(self, entry: Entry) -> Any:
+        if entry.error is not None:
+            raise fresh(entry.error, entry.origin)
+        return entry.value if entry.blob is None else load(entry.blob)
+
+    def put(self, value: Any) -> ObjectRef:
+        """Keeps ``value`` itself, or when pickled a copy."""
+        _, (ref,) = self._new_refs(1, 0)
+        self._store(ref._entry, value)
+        return ref
+
+    def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
+        """The values: everything that exists has run, so nothing is waited for."""
+        return [self._value(ref._entry) for ref in refs]
+
+    def wait(
+        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
+        """The first ``num_returns`` and the rest, as all are ready."""
+        return list(refs[:num_returns]), list(refs[num_returns:])
+
+    def restore_ref(self, owner: Address, key: int) -> ObjectRef:
+        """A further ref to an object of this engine.
+
+        Raises:
+            ObjectLostError: it is gone, or was another session's.
+        """
+        entry = self._entries.get(key) if owner == self._address else None
+        if entry is None:
+            raise ObjectLostError(object_id(owner, key).hex())
+        return ObjectRef(entry)
+
+    def pin_forever(self, ref: ObjectRef) -> None:
+        """Keeps the object until ``shutdown``."""
+        self._pinned[ref._entry.key] = ref
+
+    # -- tasks -------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        function: FunctionSpec,
+        options: TaskOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> list[ObjectRef]:
+        """Runs the function now; the refs hold its results or its error."""
+        submitted = monotonic_ns()
+        name = options.name or function.name
+        call = self._copied(name, args, kwargs)
+        task, refs = self._new_refs(options.num_returns)
+        context = self._context_of(task, name, options.resources)
+        with changed_environment(options.runtime_env):
+            self._run(call, refs, task, name, submitted, context, options, function.function)
+        return refs
+
+    def create_actor(
+        self,
+        spec: ActorSpec,
+        options: ActorOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> ObjectRef:
+        """Makes the actor's object now; a failing constructor leaves a dead actor."""
+        submitted = monotonic_ns()
+        name = f"{spec.name}.__init__"
+        call = self._copied(name, args, kwargs)
+        task, (ref,) = self._new_refs(1, 0)
+        ref._entry.actor = actor = Actor(spec, options, ref)
+
+        def construct(*args: Any, **kwargs: Any) -> list[Any]:
+            actor.instance = spec.cls(*args, **kwargs)
+            return []
+
+        context = self._context_of(task, name, options.resources, actor)
+        with changed_environment(options.runtime_env):
+            error = self._run(call, [], task, name, submitted, context, TaskOptions(), construct)
+        if error is not None:
+            actor.dead = died(actor, f"Its constructor raised.\n{error}", init_failed=True)
+            actor.dead.__cause__ = error
+        return ref
+
+    def call_actor(
+        self,
+        actor: ObjectRef,
+        method: str,
+        options: TaskOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> list[ObjectRef]:
+        """Calls the method now."""
+        submitted = monotonic_ns()
+        known = actor._entry.actor
+        assert known is not None
+        name = options.name or f"{known.name}.{method}"
+        call = self._copied(name, args, kwargs)
+        task, refs = self._new_refs(options.num_returns)
+        with known.lock:
+            if known.dead is not None:
+                for ref in refs:
+                    self._fail(ref._entry, known.dead, name)
+                return refs
+            context = self._context_of(task, name, known.resources, known)
+            bound = getattr(known.instance, method)
+            with changed_environment(known.runtime_env):
+                self._run(call, refs, task, name, submitted, context, options, bound)
+        return refs
+
+    def _copied(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Callable[[], tuple[Sequence[Any], dict[str, Any]]]:
+        """A function that gives the arguments, refs replaced, once for each attempt."""
+        for value in (*args, *kwargs.values()):
+            if type(value) is ObjectRef and value._entry.mailbox is not self.mailbox:
+                raise ValueError(f"{value!r} is from a session that was shut down.")
+        if not self._pickled:
+            return lambda: (
+                [self._resolved(value) for value in args],
+                {key: self._resolved(value) for key, value in kwargs.items()},
+            )
+        data, buffers, inner, top = pack_args(args, kwargs, name)
+        blob = join_blob(data, buffers)
+
+        def read(held: object = inner) -> tuple[Sequence[Any], dict[str, Any]]:
+            values, named = load_args(blob)
+            ordered = list(values)
+            for place, ref in top:
+                if isinstance(place, int):
+                    ordered[place] = self._value(ref._entry)
+                else:
+                    named[place] = self._value(ref._entry)
+            return ordered, named
+
+        return read
+
+    def _resolved(self, value: Any) -> Any:
+        return self._value(value._entry) if type(value) is ObjectRef else value
+
+    def _run(
+        self,
+        call: Callable[[], tuple[Sequence[Any], dict[str, Any]]],
+        refs: list[ObjectRef],
+        task: int,
+        name: str,
+        submitted: int,
+        context: dict[str, Any],
+        options: TaskOptions,
+        function: Callable[..., Any],
+    ) -> BaseException | None:
+        """Runs one task with its retries and settles its refs; returns the error if there is."""
+        attempt = 0
+        running = self._running.stack
+        parent = running[-1]["key"] if running else 0
+        packed = monotonic_ns()
+        while True:
+            stamps = [monotonic_ns()] * 3
+            error: BaseException | None = None
+            running.append(context)
+            try:
+                args, kwargs = call()
+                stamps[1:] = [monotonic_ns()] * 2
+                value = function(*args, **kwargs)
+                stamps[2] = monotonic_ns()
+                values = split_returns(value, len(refs), name)
+                for ref, each in zip(refs, values, strict=True):
+                    self._store(ref._entry, each)
+            except KeyboardInterrupt:
+                raise  # the user's own, at the keyboard: there is no other process
+            except (ActorExit, SystemExit) as ending:
+                error = self._ended(ending, context)
+            except BaseException as failure:
+                failure.__traceback__ = users_part(failure.__traceback__)
+                error = failure
+            finally:
+                running.pop()
+            if error is None or not retries(error, options, attempt):
+                break
+            attempt += 1
+        stored = monotonic_ns()
+        if error is not None:
+            for ref in refs:
+                self._fail(ref._entry, error, name)
+        begun, loaded, ended = stamps
+        self.events.append(
+            (
+                *(task | FIRST_RETURN, name, parent, attempt, self._address, 0, 0, submitted),
+                *(packed, begun, begun, begun, begun, loaded, loaded, ended, stored, stored),
+                *(error is not None, context["actor_key"], ()),
+            )
+        )
+        return error
+
+    def _ended(self, ending: BaseException, context: dict[str, Any]) -> BaseException:
+        actor: Actor | None = context["actor"]
+        if actor is None:
+            return WorkerCrashedError(f"The task {context['task_name']} left with {ending!r}.")
+        how = "exit_actor() was called" if isinstance(ending, ActorExit) else f"{ending!r}"
+        actor.dead = died(actor, f"It ended itself: {how}.")
+        actor.instance = None
+        return actor.dead
+
+    def _context_of(
+        self,
+        task: int,
+        name: str,
+        resources: Mapping[str, int],
+        actor: Actor | None = None,
+    ) -> dict[str, Any]:
+        return {
+            "key": task | FIRST_RETURN,
+            "task_name": name,
+            "resources": resources,
+            "actor": actor,
+            "actor_key": 0 if actor is None else actor.key,
+        }
+
+    # -- the rest ----------------------------------------------------------------------------
+
+    def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
+        """Does nothing: whatever has a ref has finished."""
+
+    def kill(self, actor: ObjectRef, no_restart: bool) -> None:
+        """Lets the actor's object go; later calls fail."""
+        known = actor._entry.actor
+        assert known is not None
+        if known.dead is None:
+            known.dead = died(known, "It was killed by paralab.kill().")
+            known.instance = None
+
+    def restart_workers(self) -> None:
+        """Does nothing: there are no workers."""
+
+    def info(self, what: str) -> Any:
+        """See :meth:`paralab.engine.Engine.info`."""
+        if what == "context":
+            return self._context()
+        if what == "timeline":
+            from paralab.state.trace import chrome_trace
+
+            return chrome_trace(self.events.snapshot(), {}, self._address)
+        if what == "address":
+            return {"node_id": self._node, "address": "local", "node_ip_address": "127.0.0.1"}
+        if what == "cluster_resources":
+            return dict(self._capacity)
+        if what == "available_resources":
+            return {name: amount for name, amount in self._available().items() if amount > 0}
+        if what == "nodes":
+            return [
+                {
+                    "NodeID": self._node,
+                    "Alive": True,
+                    "alive": True,
+                    "NodeManagerAddress": "127.0.0.1",
+                    "NodeName": "local",
+                    "Resources": dict(self._capacity),
+                    "Labels": {},
+                }
+            ]
+        raise ValueError(f"info({what!r}) is not known.")
+
+    def _available(self) -> dict[str, float]:
+        """What is free is told as if only the innermost task were running: the others wait."""
+        free = dict(self._capacity)
+        for context in self._running.stack[-1:]:
+            for name, units in context["resources"].items():
+                free[name] = free.get(name, 0.0) - units / RESOURCE_UNIT
+        return free
+
+    def _context(self) -> dict[str, Any]:
+        running = self._running.stack[-1] if self._running.stack else None
+        actor: Actor | None = running["actor"] if running else None
+        resources = running["resources"] if running else {}
+        gpus = -(-resources.get("GPU", 0) // RESOURCE_UNIT)
+        return {
+            "node_id": self._node,
+            "job_id": "01000000",
+            "worker_id": self._address.hex() + "00" * 12,
+            "task_id": task_id(self._address, running["key"]).hex() if running else None,
+            "task_name": running["task_name"] if running else None,
+            "actor_id": actor.id if actor else None,
+            "actor_name": actor.given_name if actor else None,
+            "assigned_resources": {name: n / RESOURCE_UNIT for name, n in resources.items()},
+            "accelerator_ids": {"GPU": [str(number) for number in range(gpus)]},
+            "namespace": self._namespace,
+        }
+
+    def shutdown(self) -> None:
+        """Lets go of what was pinned; may be called twice."""
+        self._pinned.clear()
+        if self._recursion:
+            sys.setrecursionlimit(self._recursion)
+            self._recursion = 0
+            self._environment.__exit__(None, None, None)

@@ -1,0 +1,365 @@
+"""The node process: one loop that starts workers, introduces processes, and cleans up.
+
+    driver ──socketpair──┐                ┌── pidfd: the driver's end
+    worker ──socketpair──┤   node's loop  ├── pidfd of each worker
+    pipes of workers ────┤  (one thread)  ├── the zygote's socket
+                         └────────────────┘
+
+It decides by the tables of ``state`` and never waits for anything but its poll; it never
+unpickles what users wrote.  It is the janitor: workers die with it (PDEATHSIG), it dies with the
+driver (pidfd), and it is a subreaper, so that no process that a worker leaves behind escapes.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from paralab import limits, platform
+from paralab.ids import Address, make_address
+from paralab.messages import (
+    ACTOR_AT,
+    ACTOR_DEAD,
+    DIED,
+    LEASED,
+    OWNER_DIED,
+    PEER,
+    REFUSED,
+    RETIRE,
+    REVOKE,
+    UNMET,
+    WELCOME,
+)
+from paralab.process.node_messages import NodeMessages
+from paralab.process.node_workers import Process, WorkerPool
+from paralab.process.pulse import SIZE as PULSE_SIZE
+from paralab.state.directory import ActorDirectory, ActorRecord
+from paralab.state.leases import (
+    EndWorker,
+    Grant,
+    Instruction,
+    LeaseTable,
+    PlaceActor,
+    Refuse,
+    Retire,
+    Revoke,
+    StartWorker,
+    Unmet,
+)
+from paralab.state.object_table import ObjectTable
+from paralab.state.ownership import Ref
+from paralab.state.resources import Resources
+from paralab.store.arena import Arena
+from paralab.transport.connection import Connection
+from paralab.transport.framing import FrameError
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+WAITING_TICK = 0.02
+"""Seconds between two looks at requests that wait for a time slice to end."""
+IDLE_TICK = 5.0
+IDLE_WORKER_NS = 60_000_000_000
+"""A worker without work for so long ends."""
+PROCESS_MEMORY = 10 << 20
+"""What one more blocked process is reckoned to need, for the hard limit."""
+
+
+class Node:
+    """One machine's node, or one of several that imitate a cluster.
+
+    Args:
+        config: what the driver wants: ``resources`` (units of 1e-4), ``capacity`` (bytes),
+            ``namespace``, ``sys_path``, ``cwd``, ``argv``, ``idle_seconds``.
+        driver_socket: the connection to the driver.
+        zygote: the connection to the zygote.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        driver_socket: socket.socket,
+        zygote: socket.socket,
+        zygote_pid: int,
+    ) -> None:
+        self.config = config
+        self.node_id = os.urandom(28)
+        self.running = True
+        self._poll = select.epoll()
+        self._watched: dict[int, Callable[[int], None]] = {}
+        self._numbers = 0
+        self.clients: dict[Address, Process] = {}
+        self.dirty: deque[Process] = deque()
+        cpus = config["resources"].get("CPU", 0) // 10_000
+        soft = max(64, 8 * cpus)
+        hard = min(2000, max(soft, limits.memory_available() // PROCESS_MEMORY))
+        self.leases = LeaseTable(Resources(config["resources"]), soft, hard)
+        self.undecided = True
+        self.directory = ActorDirectory()
+        self.objects = ObjectTable(config["capacity"])
+        self.arena = Arena(config["capacity"])
+        self._pulse = platform.nameless_memory(PULSE_SIZE, "paralab-pulse")
+        self._messages = NodeMessages(self)
+        self.handlers = self._messages.handlers
+        self.pool = WorkerPool(self, zygote, zygote_pid)
+        self.idle_ns = int(config.get("idle_seconds", IDLE_WORKER_NS / 1e9) * 1e9)
+        self.driver = self.add_process(driver_socket)
+        self._watch_driver()
+
+    def _watch_driver(self) -> None:
+        parent = os.getppid()
+        try:
+            pidfd = platform.open_process(parent)
+        except ProcessLookupError:
+            self.running = False
+            return
+        self.driver.pid = parent
+        self.driver.pidfd = pidfd
+        self.watch(pidfd, self._stop_running)
+        if os.getppid() != parent:
+            self.running = False
+
+    def _stop_running(self, _event: int = 0) -> None:
+        self.running = False
+
+    # -- processes ---------------------------------------------------------------------------
+
+    def add_process(self, sock: socket.socket) -> Process:
+        """A new client of this node; its welcome is on its way."""
+        self._numbers += 1
+        incarnation = int.from_bytes(os.urandom(4), "big")
+        address = make_address(self.node_id, self._numbers, incarnation)
+        process = Process(address, self._numbers, Connection(sock, address, descriptors=True))
+        self.clients[address] = process
+        config = self.config
+        welcome = {
+            "address": address,
+            "node_id": self.node_id,
+            "resources": config["resources"],
+            "capacity": config["capacity"],
+            "namespace": config["namespace"],
+            "driver": self.driver.address if self._numbers > 1 else address,
+            "sys_path": config["sys_path"],
+            "cwd": config["cwd"],
+            "argv": config["argv"],
+            "info": {**config["info"], "node_id": self.node_id.hex()},
+        }
+        process.connection.send_with_descriptors([(WELCOME, welcome)], [self.arena.fd, self._pulse])
+        self._poll.register(process.connection.fd, READ)
+        self._watched[process.connection.fd] = lambda event: self._on_socket(process, event)
+        return process
+
+    def post(self, address: Address, message: tuple[Any, ...]) -> None:
+        """Leaves a message to a client, if it still lives."""
+        process = self.clients.get(address)
+        if process is not None:
+            process.connection.outbox.append(message)
+            self.dirty.append(process)
+
+    def introduce(self, a: Address, b: Address) -> bool:
+        """Gives two processes the ends of a new socket; False when one of them is gone."""
+        one, other = self.clients.get(a), self.clients.get(b)
+        if one is None or other is None:
+            return False
+        if b in one.peers:
+            return True
+        one.peers.add(b)
+        other.peers.add(a)
+        left, right = socket.socketpair()
+        try:
+            one.connection.send_with_descriptors([(PEER, b)], [left.fileno()])
+            other.connection.send_with_descriptors([(PEER, a)], [right.fileno()])
+        finally:
+            left.close()
+            right.close()
+        self.dirty += (one, other)
+        return True
+
+    def process_died(self, process: Process, how: str) -> None:
+        """A client is gone: tells everyone, and takes back what it had."""
+        address = process.address
+        if self.clients.pop(address, None) is None:
+            return
+        if process is self.driver:
+            self.running = False
+            return
+        self.unwatch(process.connection.fd)
+        process.connection.close()
+        self.undecided = True
+        self.leases.worker_died(address)
+        for client in self.clients.values():
+            client.peers.discard(address)
+            client.connection.outbox.append((DIED, address, how))
+            self.dirty.append(client)
+        for instruction in self.leases.client_died(address):
+            self.carry_out(instruction)
+        record = self.directory.by_worker.get(address)
+        if record is not None:
+            self.actor_ended(record.ref, f"The actor {record.name} is dead: {how}")
+        for orphan in self.directory.process_died(address):
+            self.end_actor(orphan, "The actor's owner has ended.")
+        self.objects.process_died(address, list(self.clients))
+        for looker in self.objects.awaited_lookers().get(address, ()):
+            self.post(looker, (OWNER_DIED, address))
+
+    # -- actors ------------------------------------------------------------------------------
+
+    def end_actor(self, record: ActorRecord, text: str) -> None:
+        """Kills an actor's process, or takes its request back."""
+        if record.dead:
+            return
+        ref = record.ref
+        worker = record.worker
+        self.leases.drop_actor(ref)
+        self.actor_ended(ref, text)
+        if worker is not None:
+            self.pool.kill(worker)
+
+    def actor_ended(self, ref: Ref, text: str) -> None:
+        """Tells everyone who asked that an actor has ended."""
+        record = self.directory.ended(ref, text)
+        if record is not None:
+            for asker in record.askers:
+                self.post(asker, (ACTOR_DEAD, ref, record.cause, text))
+
+    def tell_place(self, record: ActorRecord, asker: Address, devices: tuple[int, ...]) -> None:
+        """Tells ``asker`` in which process the actor is."""
+        assert record.worker is not None
+        if record.dead:
+            self.post(asker, (ACTOR_DEAD, record.ref, record.cause, record.text))
+        elif self.introduce(asker, record.worker):
+            worker = self.leases.workers.get(record.worker)
+            held = worker.resources if worker is not None else {}
+            self.post(asker, (ACTOR_AT, record.ref, record.worker, held, list(devices)))
+
+    # -- decisions ---------------------------------------------------------------------------
+
+    def carry_out(self, instruction: Instruction) -> None:
+        """Does what a table has decided."""
+        match instruction:
+            case Grant(client, number, worker, devices):
+                if self.introduce(client, worker):
+                    self.post(client, (LEASED, number, worker, list(devices)))
+                else:
+                    self.leases.returned(client, worker, time.monotonic_ns())
+            case StartWorker():
+                self.pool.start_worker()
+            case Revoke(client, worker):
+                self.post(client, (REVOKE, worker))
+            case PlaceActor(_client, ref, worker, devices):
+                record = self.directory.placed(ref, worker)
+                for asker in list(record.askers):
+                    self.tell_place(record, asker, devices)
+            case Refuse(client, number, chain, processes):
+                self.post(client, (REFUSED, number, self._messages.refusal(chain, processes)))
+            case Unmet(client, number, name, resources):
+                self.post(client, (UNMET, number, self._messages.unmet(name, resources)))
+            case Retire(worker):
+                self.post(worker, (RETIRE,))
+            case EndWorker(worker):
+                self.pool.kill(worker)
+
+    # -- the loop ----------------------------------------------------------------------------
+
+    def watch(self, fd: int, action: Callable[[int], None]) -> None:
+        """Calls ``action`` whenever ``fd`` is readable."""
+        self._watched[fd] = action
+        self._poll.register(fd, READ)
+
+    def unwatch(self, fd: int) -> None:
+        """The opposite of :meth:`watch`; before the descriptor is closed."""
+        if self._watched.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def run(self) -> None:
+        """Serves until the driver ends or says so."""
+        self.arena.allocate_ahead(0)
+        next_idle = time.monotonic() + IDLE_TICK
+        while self.running:
+            if self.undecided:
+                self.undecided = False
+                for instruction in self.leases.decide(time.monotonic_ns()):
+                    self.carry_out(instruction)
+            self._flush()
+            timeout = max(0.0, next_idle - time.monotonic())
+            if self.leases.requests:
+                timeout = min(timeout, WAITING_TICK)
+            events = self._poll.poll(timeout)
+            for fd, event in events:
+                action = self._watched.get(fd)
+                if action is not None:
+                    action(event)
+            if not events and self.leases.requests:
+                self.undecided = True
+            now = time.monotonic()
+            if now >= next_idle:
+                next_idle = now + min(IDLE_TICK, self.idle_ns / 2e9)
+                before = time.monotonic_ns() - self.idle_ns
+                for instruction in self.leases.idle_since(before):
+                    self.carry_out(instruction)
+
+    def _flush(self) -> None:
+        dirty = self.dirty
+        while dirty:
+            process = dirty.popleft()
+            connection = process.connection
+            if not connection.flush() and not connection.closed:
+                self._poll.modify(connection.fd, READ | WRITE)
+
+    def _on_socket(self, process: Process, event: int) -> None:
+        connection = process.connection
+        if event & WRITE and connection.flush():
+            self._poll.modify(connection.fd, READ)
+        if event & ~WRITE:
+            try:
+                messages = connection.receive()
+            except FrameError as error:
+                sys.stderr.write(f"paralab node: process {process.pid}: {error}\n")
+                connection.closed = True
+                messages = []
+            handlers = self.handlers
+            for message in messages:
+                handlers[message[0]](process, *message)
+        if connection.closed:
+            self.unwatch(connection.fd)
+            if process is self.driver:
+                self.running = False
+            else:
+                self.pool.lost_connection(process)
+
+    def close(self) -> None:
+        """Ends every process that this node started, and waits for them."""
+        self.pool.end_all()
+        self.arena.close()
+        os.close(self._pulse)
+
+
+def main(driver_fd: int, config: dict[str, Any]) -> None:
+    """Runs a node process to its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    platform.name_thread("paralab-node")
+    platform.adopt_orphans()
+    platform.raise_descriptor_limit()
+    mine, zygotes = socket.socketpair()
+    node_pid = os.getpid()
+    zygote_pid = os.fork()
+    if not zygote_pid:
+        mine.close()
+        os.close(driver_fd)
+        platform.die_with_parent(node_pid, signal.SIGKILL)
+        from paralab.process.zygote import serve
+
+        serve(zygotes, node_pid)
+        os._exit(0)
+    zygotes.close()
+    node = Node(config, socket.socket(fileno=driver_fd), mine, zygote_pid)
+    try:
+        node.run()
+    finally:
+        node.close()

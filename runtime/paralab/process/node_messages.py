@@ -1,0 +1,267 @@
+"""What the node does with each message of its clients."""
+
+from __future__ import annotations
+
+import os
+import platform as host
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from paralab.exceptions import ProcessLimitError
+from paralab.ids import Address
+from paralab.messages import (
+    ACTOR_EXIT,
+    ALLOCATE,
+    ANSWER,
+    ASK,
+    BLOCKED,
+    CONNECT,
+    CREATE_ACTOR,
+    DIED,
+    DROP_ACTOR,
+    FIND_ACTOR,
+    FREE,
+    KILL_ACTOR,
+    LOOKING,
+    PRINTED,
+    READY,
+    RELAY_PRINT,
+    RESTART,
+    RETIRING,
+    RETURN_LEASE,
+    SEAL,
+    STOP,
+    UNBLOCKED,
+    WANT_LEASE,
+)
+from paralab.process.node_workers import Process
+from paralab.remote_errors import pack_failure
+from paralab.state.object_table import AlreadyStored, StoreError
+
+if TYPE_CHECKING:
+    from paralab.process.node import Node
+
+
+class NodeMessages:
+    """The node's message handlers."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._leases = node.leases
+        self.handlers: dict[int, Callable[..., None]] = {
+            WANT_LEASE: self._want_lease,
+            RETURN_LEASE: self._return_lease,
+            BLOCKED: self._blocked,
+            UNBLOCKED: self._unblocked,
+            CONNECT: self._connect,
+            CREATE_ACTOR: self._create_actor,
+            FIND_ACTOR: self._find_actor,
+            KILL_ACTOR: self._kill_actor,
+            DROP_ACTOR: self._drop_actor,
+            ACTOR_EXIT: self._actor_exit,
+            ALLOCATE: self._allocate,
+            SEAL: self._seal,
+            FREE: self._free,
+            ASK: self._ask,
+            RESTART: self._restart,
+            STOP: self._stop,
+            READY: self._ready,
+            LOOKING: self._looking,
+            RELAY_PRINT: self._relay_print,
+            RETIRING: self._retiring,
+        }
+
+    # -- leases ------------------------------------------------------------------------------
+
+    def _want_lease(
+        self,
+        process: Process,
+        _kind: int,
+        number: int,
+        resources: dict[str, int],
+        count: int,
+        depth: int,
+        name: str,
+    ) -> None:
+        self._leases.want(process.address, number, resources, count, depth, name)
+        self._node.undecided = True
+
+    def _return_lease(self, process: Process, _kind: int, address: Address) -> None:
+        now = time.monotonic_ns()
+        for instruction in self._leases.returned(process.address, address, now):
+            self._node.carry_out(instruction)
+        self._node.undecided = True
+
+    def _blocked(self, process: Process, _kind: int) -> None:
+        self._leases.blocked(process.address)
+        self._node.undecided = True
+
+    def _unblocked(self, process: Process, _kind: int) -> None:
+        self._leases.unblocked(process.address)
+
+    def _ready(self, process: Process, _kind: int, pid: int) -> None:
+        self._node.pool.ready(process, pid)
+
+    def _retiring(self, process: Process, _kind: int, goes: bool) -> None:
+        if not goes:
+            self._leases.worker_ready(process.address, time.monotonic_ns())
+            self._node.undecided = True
+
+    def _restart(self, _process: Process, _kind: int) -> None:
+        for instruction in self._leases.restart():
+            self._node.carry_out(instruction)
+
+    def _stop(self, _process: Process, _kind: int) -> None:
+        self._node.running = False
+
+    def refusal(self, chain: tuple[str, ...], processes: int) -> bytes:
+        """The error for tasks that would need a process too many, packed."""
+        shown = list(chain)
+        if len(shown) > 12:
+            shown[6:-5] = [f"... {len(chain) - 11} more ..."]
+        error = ProcessLimitError(
+            f"{processes} worker processes are in use, most of them for tasks that wait for "
+            f"other tasks: {' → '.join(shown)}."
+        )
+        node = self._node.node_id.hex()
+        return pack_failure(error, function=chain[-1], pid=os.getpid(), node=node)
+
+    def unmet(self, name: str, resources: dict[str, float]) -> str:
+        """What to say of a request that nothing here can ever meet."""
+        total = self._leases.resources
+        return (
+            f"paralab: {name} asks for {resources}, which this cluster can never give: it has "
+            f"{total.shown(total.total)} in all. The task waits until such resources appear; "
+            "change its options, or give init() more."
+        )
+
+    # -- introductions and actors ------------------------------------------------------------
+
+    def _connect(self, process: Process, _kind: int, address: Address) -> None:
+        if not self._node.introduce(process.address, address):
+            self._node.post(process.address, (DIED, address, "It ended some time ago."))
+
+    def _create_actor(
+        self,
+        process: Process,
+        _kind: int,
+        key: int,
+        name: str,
+        placing: dict[str, int],
+        held: dict[str, int],
+        depth: int,
+    ) -> None:
+        ref = (process.address, key)
+        self._node.directory.create(ref, name)
+        self._leases.want_actor(process.address, ref, placing, held, depth, name)
+        self._node.undecided = True
+
+    def _find_actor(self, process: Process, _kind: int, ref: Any) -> None:
+        record = self._node.directory.find(tuple(ref), process.address)
+        if record.dead or record.worker is not None:
+            self._node.tell_place(record, process.address, ())
+
+    def _kill_actor(self, _process: Process, _kind: int, ref: Any) -> None:
+        record = self._node.directory.records.get(tuple(ref))
+        if record is not None:
+            self._node.end_actor(record, "The actor is dead because it was killed by kill().")
+
+    def _drop_actor(self, _process: Process, _kind: int, ref: Any) -> None:
+        record = self._node.directory.records.get(tuple(ref))
+        if record is not None:
+            self._node.end_actor(record, "The actor ended because its last handle is gone.")
+
+    def _actor_exit(self, process: Process, _kind: int, cause: bytes | None) -> None:
+        record = self._node.directory.by_worker.get(process.address)
+        if record is not None:
+            record.cause = cause
+
+    # -- the store ---------------------------------------------------------------------------
+
+    def _allocate(
+        self, process: Process, _kind: int, number: int, owner: Address, key: int, size: int
+    ) -> None:
+        objects = self._node.objects
+        answer: Any
+        try:
+            answer = objects.create(owner, key, process.address, size).offset
+        except AlreadyStored as stored:
+            answer = stored.placement.offset
+        except StoreError as error:
+            answer = str(error)
+        self._node.post(process.address, (ANSWER, number, answer))
+        self._node.arena.allocate_ahead(objects.allocator.touched_end)
+
+    def _seal(self, process: Process, _kind: int, owner: Address, key: int) -> None:
+        self._node.objects.seal(owner, key, process.address)
+
+    def _free(self, process: Process, _kind: int, owner: Address, key: int) -> None:
+        self._node.objects.free(owner, key, process.address)
+
+    def _looking(self, process: Process, _kind: int, owner: Address, keys: list[int]) -> None:
+        if not keys:
+            self._node.objects.looker_done(owner, process.address)
+
+    # -- facts and prints --------------------------------------------------------------------
+
+    def _relay_print(
+        self, _process: Process, _kind: int, name: str, pid: int, stream: str, text: str
+    ) -> None:
+        self._node.post(self._node.driver.address, (PRINTED, name, pid, stream, text))
+
+    def _ask(self, process: Process, _kind: int, number: int, what: str) -> None:
+        resources = self._leases.resources
+        answer: Any
+        match what:
+            case "cluster_resources":
+                answer = resources.shown(resources.total)
+            case "available_resources":
+                answer = resources.shown()
+            case "nodes":
+                answer = [self._describe()]
+            case "workers":
+                answer = self._workers()
+            case "store":
+                answer = self._node.objects.stats()._asdict()
+                answer["by_owner"] = dict(answer["by_owner"])
+            case _:
+                answer = None
+        self._node.post(process.address, (ANSWER, number, answer))
+
+    def _workers(self) -> list[dict[str, Any]]:
+        workers = []
+        for address, client in self._node.clients.items():
+            lease = self._leases.workers.get(address)
+            if lease is not None:
+                workers.append(
+                    {
+                        "worker_id": address.hex(),
+                        "pid": client.pid,
+                        "state": lease.state.value,
+                        "blocked": lease.blocked,
+                        "task": lease.name,
+                    }
+                )
+        return workers
+
+    def _describe(self) -> dict[str, Any]:
+        resources = self._leases.resources
+        return {
+            "NodeID": self._node.node_id.hex(),
+            "Alive": True,
+            "NodeManagerAddress": "127.0.0.1",
+            "NodeManagerHostname": host.node(),
+            "NodeManagerPort": 0,
+            "ObjectManagerPort": 0,
+            "ObjectStoreSocketName": "",
+            "RayletSocketName": "",
+            "MetricsExportPort": 0,
+            "NodeName": "127.0.0.1",
+            "RuntimeEnvAgentPort": 0,
+            "DeathReason": 0,
+            "DeathReasonMessage": "",
+            "alive": True,
+            "Resources": resources.shown(resources.total),
+            "Labels": {},
+        }

@@ -1,0 +1,233 @@
+"""The node's worker processes: starting them, watching them, and noticing how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from paralab import platform
+from paralab.ids import Address
+from paralab.messages import PRINTED
+from paralab.process.zygote import REQUEST
+from paralab.transport.connection import Connection
+
+if TYPE_CHECKING:
+    from paralab.process.node import Node
+
+STDERR_LINES = 20
+"""Last lines of a worker's error output that are told when it dies."""
+PIPE_READ = 1 << 16
+
+
+class Process:
+    """A client of the node: the driver or a worker."""
+
+    __slots__ = (
+        "address",
+        "connection",
+        "last_lines",
+        "number",
+        "partial",
+        "peers",
+        "pid",
+        "pidfd",
+        "pipes",
+    )
+
+    def __init__(self, address: Address, number: int, connection: Connection) -> None:
+        self.address = address
+        self.number = number
+        self.connection = connection
+        self.pid = 0
+        self.pidfd = -1
+        self.peers: set[Address] = set()
+        """Processes it has a socket to."""
+        self.pipes: list[int] = []
+        self.partial: dict[int, bytes] = {}
+        self.last_lines: deque[str] = deque(maxlen=STDERR_LINES)
+
+
+class WorkerPool:
+    """Starts workers through the zygote and tells the node when one has ended."""
+
+    def __init__(self, node: Node, zygote: socket.socket, zygote_pid: int) -> None:
+        self._node = node
+        self._zygote = zygote
+        self._zygote_pid = zygote_pid
+        self._starting: dict[Address, Process] = {}
+        """From the request to READY."""
+        self._sweep = False
+        node.watch(zygote.fileno(), self._zygote_ended)
+
+    def start_worker(self) -> None:
+        """Asks the zygote for one more worker."""
+        mine, theirs = socket.socketpair()
+        out, out_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        err, err_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        for fd in (out_end, err_end):
+            os.set_blocking(fd, True)
+        try:
+            socket.send_fds(self._zygote, [REQUEST], [theirs.fileno(), out_end, err_end])
+        except OSError:
+            pass  # the zygote is gone: its replacement is asked again
+        for fd in (out_end, err_end):
+            os.close(fd)
+        theirs.close()
+        process = self._node.add_process(mine)
+        self._starting[process.address] = process
+        process.pipes = [out, err]
+        for fd, stream in ((out, "stdout"), (err, "stderr")):
+            self._node.watch(fd, self._reader(process, fd, stream))
+
+    def ready(self, process: Process, pid: int) -> None:
+        """A worker says that it can take work."""
+        process.pid = pid
+        self._starting.pop(process.address, None)
+        try:
+            process.pidfd = platform.open_process(pid)
+        except ProcessLookupError:
+            self._ended(process)
+            return
+        self._node.watch(process.pidfd, lambda _event: self._ended(process))
+        self._node.leases.worker_ready(process.address, time.monotonic_ns())
+        self._node.undecided = True
+        if self._sweep and not self._starting:
+            self._end_orphans()
+
+    def lost_connection(self, process: Process) -> None:
+        """A worker's socket is closed: its pidfd tells the end, unless it never had one."""
+        if process.pidfd < 0:
+            self._starting.pop(process.address, None)
+            self._node.leases.start_failed()
+            self._close(process)
+            self._node.process_died(process, "It ended before it could take work.")
+        else:
+            self._signal(process.pid)
+
+    def kill(self, address: Address) -> None:
+        """Ends a worker at once."""
+        process = self._node.clients.get(address)
+        if process is not None and process.pid:
+            self._signal(process.pid)
+
+    @staticmethod
+    def _signal(pid: int) -> None:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def _ended(self, process: Process) -> None:
+        how = f"The worker process {process.pid} {_wait(process.pid)}."
+        for fd, stream in zip(list(process.pipes), ("stdout", "stderr"), strict=False):
+            self._read(process, fd, stream)
+        if process.last_lines:
+            lines = "\n".join(process.last_lines)
+            how += f" The last lines of its error output:\n{lines}\n"
+        self._close(process)
+        self._node.process_died(process, how)
+        if self._starting:
+            self._sweep = True
+        else:
+            self._end_orphans()
+
+    def _close(self, process: Process) -> None:
+        for fd in process.pipes:
+            self._node.unwatch(fd)
+            os.close(fd)
+        process.pipes = []
+        if process.pidfd >= 0:
+            self._node.unwatch(process.pidfd)
+            os.close(process.pidfd)
+            process.pidfd = -1
+
+    def _end_orphans(self) -> None:
+        """Ends what dead workers have started and left to us."""
+        self._sweep = False
+        known = {process.pid for process in self._node.clients.values()}
+        known.add(self._zygote_pid)
+        for pid in _children():
+            if pid not in known:
+                self._signal(pid)
+                _wait(pid)
+
+    # -- what they write ---------------------------------------------------------------------
+
+    def _reader(self, process: Process, fd: int, stream: str):  # type: ignore[no-untyped-def]
+        return lambda _event: self._read(process, fd, stream)
+
+    def _read(self, process: Process, fd: int, stream: str) -> None:
+        try:
+            data = os.read(fd, PIPE_READ)
+        except BlockingIOError:
+            return
+        if not data:
+            self._node.unwatch(fd)
+            data = b"\n" if process.partial.get(fd) else b""
+        data = process.partial.pop(fd, b"") + data
+        end = data.rfind(b"\n") + 1
+        if end < len(data):
+            process.partial[fd] = data[end:][-PIPE_READ:]
+        if end:
+            text = data[:end].decode("utf-8", "backslashreplace")
+            if stream == "stderr":
+                process.last_lines.extend(text.splitlines())
+            self._node.post(self._node.driver.address, (PRINTED, "", process.pid, stream, text))
+
+    # -- the zygote, the end -----------------------------------------------------------------
+
+    def _zygote_ended(self, _event: int) -> None:
+        """Replaces a dead zygote and asks the new one for the workers that were on their way."""
+        node = self._node
+        node.unwatch(self._zygote.fileno())
+        self._zygote.close()
+        _wait(self._zygote_pid)
+        from paralab.process.session import spawn_zygote
+
+        self._zygote, self._zygote_pid = spawn_zygote()
+        node.watch(self._zygote.fileno(), self._zygote_ended)
+
+    def end_all(self) -> None:
+        """Kills every process of this node and waits for them."""
+        self._node.unwatch(self._zygote.fileno())
+        self._zygote.close()
+        while True:
+            pids = _children()
+            if not pids:
+                return
+            for pid in pids:
+                self._signal(pid)
+            for pid in pids:
+                _wait(pid)
+
+
+def _children() -> list[int]:
+    """Pids of this process's children, zombies included."""
+    pids: list[int] = []
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{thread}/children") as file:
+                pids += map(int, file.read().split())
+        except OSError:
+            continue
+    return pids
+
+
+def _wait(pid: int) -> str:
+    """Waits for a child and says how it ended."""
+    try:
+        _pid, status = os.waitpid(pid, 0)
+    except ChildProcessError:
+        return "ended"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = "unknown"
+        return f"was killed by signal {number} ({name})"
+    return f"exited with code {os.WEXITSTATUS(status)}"

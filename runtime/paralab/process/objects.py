@@ -1,0 +1,307 @@
+"""A client's objects: put, get, and who holds what of whom.
+
+Small values stay with their owner, as bytes in the entry.  Large ones lie in the node's arena:
+whoever makes one asks the node for room, writes once, and from then on every process looks at
+the same memory.  What keeps that memory is the owner's entry, so a process that looks at it has
+to be a borrower: the exporter of each view holds a ref.  Nothing else has to be counted.
+
+    value ──pack──▶ bytes < INLINE_LIMIT ──▶ entry.payload
+                    larger ──ALLOCATE──▶ node ──place──▶ copy into the arena ──SEAL──▶ node
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from paralab.exceptions import ObjectLostError, ObjectStoreFullError, OwnerDiedError
+from paralab.ids import Address, object_id
+from paralab.messages import (
+    ALLOCATE,
+    CONNECT,
+    FAILED,
+    FETCH,
+    FREE,
+    HOLD,
+    INLINE,
+    LOOKING,
+    OBJECT,
+    RELEASE,
+    SEAL,
+    STORED,
+)
+from paralab.object_ref import ObjectRef
+from paralab.process.links import Link
+from paralab.remote_errors import pack_failure, unpack_failure
+from paralab.serialization import blob_parts, blob_size, join_blob, load, pack
+from paralab.state.ownership import Entry, Ref
+
+if TYPE_CHECKING:
+    from paralab.process.client import CoreClient
+
+INLINE_LIMIT = 100 << 10
+"""Bytes up to which a value stays with its owner and travels inside messages."""
+ACTOR = 9
+"""Outcome of the entry that stands for an actor."""
+
+
+class Objects:
+    """The object part of one client.  ``on_`` methods handle messages, under the baton."""
+
+    def __init__(self, core: CoreClient) -> None:
+        self._core = core
+        self._owned = core.ownership.owned
+
+    # -- any thread --------------------------------------------------------------------------
+
+    def put(self, value: Any) -> ObjectRef:
+        """Stores a copy of ``value`` as an object of ours."""
+        data, buffers, refs = pack(value, "the value given to put")
+        core = self._core
+        key = core.next_key()
+        entry = Entry(key, core.address, core.mailbox)
+        if refs:
+            self.check_refs(refs)
+            entry.inner = list(refs)
+        self._owned[key] = entry
+        ref = ObjectRef(entry)
+        if not buffers and len(data) < INLINE_LIMIT:
+            entry.payload = data
+        else:
+            entry.outcome, payload = self.keep(core.address, key, data, buffers)
+            entry.payload = payload
+        return ref
+
+    def check_refs(self, refs: Sequence[ObjectRef]) -> None:
+        """Refuses refs of an earlier session.
+
+        Raises:
+            ValueError: one is.
+        """
+        mailbox = self._core.mailbox
+        for ref in refs:
+            if ref._entry.mailbox is not mailbox:
+                raise ValueError(f"{ref!r} is from a session that was shut down.")
+
+    def keep(
+        self, owner: Address, key: int, data: bytes, buffers: Sequence[memoryview]
+    ) -> tuple[int, Any]:
+        """Puts packed bytes where values of their size go; returns outcome and payload.
+
+        Raises:
+            ObjectStoreFullError: it belongs into the arena and there is no room.
+        """
+        size = blob_size(data, buffers)
+        if size < INLINE_LIMIT:
+            return INLINE, join_blob(data, buffers)
+        core = self._core
+        answer = core.ask(ALLOCATE, owner, key, size)
+        if type(answer) is str:
+            raise ObjectStoreFullError(answer)
+        offset = answer
+        try:
+            for start, part in blob_parts(data, buffers):
+                core.mapping.write(offset + start, part)
+        except OSError as error:
+            core.post_node((FREE, owner, key))
+            raise ObjectStoreFullError(
+                f"The system has no memory for {size:,} bytes: {error}"
+            ) from error
+        core.post_node((SEAL, owner, key))
+        return STORED, (offset, size)
+
+    def value(self, ref: ObjectRef) -> Any:
+        """The value of a settled entry; a new copy, or a view of the arena.
+
+        Raises:
+            BaseException: the error that the object stands for.
+        """
+        entry = ref._entry
+        outcome = entry.outcome
+        if outcome == INLINE:
+            return load(entry.payload)
+        if outcome == STORED:
+            offset, size = entry.payload
+            return load(self._core.mapping.view(offset, size, ref))
+        raise unpack_failure(entry.payload)
+
+    def restore(self, owner: Address, key: int) -> ObjectRef:
+        """A ref that was unpickled: one more to an entry that somebody holds for us."""
+        ownership = self._core.ownership
+        entry = ownership.find(owner, key)
+        if entry is None:
+            entry = Entry(key, owner, self._core.mailbox)
+            entry.refs = 0
+            if owner == ownership.address:
+                entry.outcome = FAILED
+                entry.payload = self.failure(
+                    ObjectLostError(object_id(owner, key).hex(), "Its owner has freed it.")
+                )
+            else:
+                entry = ownership.borrowed.setdefault((owner, key), entry)
+        entry.mailbox.dropped((entry,))
+        return ObjectRef(entry)
+
+    def failure(self, error: BaseException) -> bytes:
+        """A failure of the runtime's own, packed."""
+        return pack_failure(error, function="", pid=os.getpid(), node=self._core.node_hex)
+
+    # -- under the baton ---------------------------------------------------------------------
+
+    def settle(self, entry: Entry, outcome: int, payload: Any, inner: list[Ref] | None) -> None:
+        """An entry gets its value or error; whoever waits for it goes on."""
+        core = self._core
+        if inner:
+            entry.inner = [ObjectRef(core.ownership.receive((ref[0], ref[1]), 1)) for ref in inner]
+        if outcome == FAILED:
+            core.failures += 1
+        waiting = core.ownership.settle(entry, outcome, payload)
+        for waiter in waiting:
+            if type(waiter) is Link:
+                self._send_object(waiter, entry)
+            else:
+                core.calls.input_settled(waiter)
+        if entry.refs <= 0 and not entry.holders:
+            self.free([entry])
+
+    def count_changes(self) -> None:
+        """Takes what finalisers and unpickling have left in the mailbox into the counts."""
+        changes = self._core.mailbox.changes
+        while changes:
+            taken = [changes.popleft() for _ in range(len(changes))]
+            free = self._core.ownership.count(taken)
+            if free:
+                self.free(free)
+
+    def free(self, entries: Sequence[Entry | None]) -> None:
+        """Lets go of entries that nothing needs: memory of ours, holds at others."""
+        core = self._core
+        for entry in entries:
+            if entry is None or not core.ownership.forget(entry):
+                continue
+            if entry.owner != core.address:
+                core.calls.actors.pop((entry.owner, entry.key), None)
+                if entry.handed:
+                    self.to_owner(entry.owner, (RELEASE, entry.key, entry.handed))
+                    entry.handed = 0
+            elif entry.outcome == STORED and entry.payload is not None:
+                core.node.post((FREE, core.address, entry.key))
+            elif entry.outcome == ACTOR:
+                core.calls.end_actor(entry)
+
+    def to_owner(self, owner: Address, message: tuple[Any, ...]) -> None:
+        """Posts to a process, asking the node for a socket if there is none yet."""
+        core = self._core
+        if owner in core.dead:
+            return
+        link = core.links.peer(owner)
+        if link is None:
+            link = core.links.make_peer(owner)
+            core.node.post((CONNECT, owner))
+        link.post(message)
+
+    def hand_over(self, refs: Sequence[ObjectRef], to: Address) -> list[Ref]:
+        """Registers ``to`` as a holder of refs that are about to be sent to it."""
+        sent: list[Ref] = []
+        for ref in refs:
+            entry = ref._entry
+            sent.append((entry.owner, entry.key))
+            self.register(entry.owner, entry.key, to)
+        return sent
+
+    def register(self, owner: Address, key: int, holder: Address) -> None:
+        """Tells the owner of an object of one more holder."""
+        core = self._core
+        if owner == holder:
+            return
+        if owner == core.address:
+            core.ownership.hold(key, holder, 1)
+            if holder in core.dead:
+                self.free([core.ownership.hold(key, holder, -1)])
+        else:
+            self.to_owner(owner, (HOLD, key, holder))
+
+    def fetch(self, entry: Entry) -> None:
+        """Asks the owner of a borrowed object for its value, once."""
+        core = self._core
+        if entry.pending or entry.payload is not None or entry.owner == core.address:
+            return
+        if entry.owner in core.dead:
+            self._owner_lost(entry)
+            return
+        entry.pending = True
+        self.to_owner(entry.owner, (FETCH, entry.key))
+
+    def _owner_lost(self, entry: Entry) -> None:
+        name = object_id(entry.owner, entry.key).hex()
+        how = self._core.dead.get(entry.owner, "")
+        error = OwnerDiedError(name, f"The process that owned the object {name} has ended. {how}")
+        self.settle(entry, FAILED, self.failure(error), None)
+
+    def process_died(self, address: Address) -> None:
+        """A process is gone: its holds end, and what it owned is lost to us."""
+        free, orphans = self._core.ownership.process_died(address)
+        self.free(free)
+        for entry in orphans:
+            if entry.payload is None:
+                self._owner_lost(entry)
+
+    # -- messages ----------------------------------------------------------------------------
+
+    def on_fetch(self, link: Link, _kind: int, key: int) -> None:
+        """A borrower asks for a value."""
+        entry = self._owned.get(key)
+        if entry is None:
+            name = object_id(self._core.address, key).hex()
+            error = ObjectLostError(name, "Its owner has freed it.")
+            link.post((OBJECT, key, FAILED, self.failure(error), None))
+        elif entry.payload is None:
+            if entry.waiting is None:
+                entry.waiting = []
+            entry.waiting.append(link)
+        else:
+            self._send_object(link, entry)
+
+    def _send_object(self, link: Link, entry: Entry) -> None:
+        inner = self.hand_over(entry.inner, link.address) if entry.inner else None
+        link.post((OBJECT, entry.key, entry.outcome, entry.payload, inner))
+
+    def on_object(
+        self, link: Link, _kind: int, key: int, outcome: int, payload: Any, inner: Any
+    ) -> None:
+        """The owner answers a FETCH."""
+        entry = self._core.ownership.borrowed.get((link.address, key))
+        if entry is not None:
+            self.settle(entry, outcome, payload, inner)
+            return
+        for ref in inner or ():  # nobody waits any more: give the holds back
+            self.drop_received(tuple(ref))
+
+    def drop_received(self, ref: Ref) -> None:
+        """A ref came, with a hold, for something that nobody needs any more."""
+        ObjectRef(self._core.ownership.receive(ref, 1))
+
+    def on_hold(self, _link: Link, _kind: int, key: int, holder: Address) -> None:
+        """Somebody has handed one of our refs on to ``holder``."""
+        if holder == self._core.address:
+            return
+        self._core.ownership.hold(key, holder, 1)
+        if holder in self._core.dead:
+            self.free([self._core.ownership.hold(key, holder, -1)])
+
+    def on_release(self, link: Link, _kind: int, key: int, count: int) -> None:
+        """A borrower needs one of our objects no longer."""
+        self.free([self._core.ownership.hold(key, link.address, -count)])
+
+    def on_owner_died(self, _link: Link, _kind: int, owner: Address) -> None:
+        """The node asks what of a dead owner's memory we still look at."""
+        core = self._core
+        core.node.post((LOOKING, owner, core.ownership.stored_of(owner)))
+
+
+def one_more(ref: ObjectRef) -> ObjectRef:
+    """A second ref to the same object, counted by itself.  Any thread."""
+    entry = ref._entry
+    entry.mailbox.dropped((entry,))
+    return ObjectRef(entry)

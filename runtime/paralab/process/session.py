@@ -1,0 +1,178 @@
+"""Starting a session: the driver starts the node process and becomes its client."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from paralab import engine as seam
+from paralab import limits
+from paralab.messages import STOP
+from paralab.process.client import CoreClient
+from paralab.process.prints import PrintedLines
+from paralab.store.arena import default_capacity
+from paralab.task_spec import fixed_resources
+
+_BOOT = (
+    "import sys; sys.path.append(sys.argv[2]); "
+    "from paralab.process.session import run_node; run_node(int(sys.argv[1]))"
+)
+_BOOT_ZYGOTE = (
+    "import sys; sys.path.append(sys.argv[2]); "
+    "from paralab.process.session import run_zygote; run_zygote(int(sys.argv[1]))"
+)
+_END_SECONDS = 5.0
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class DriverCore(CoreClient):
+    """The engine of the driver, which also ends the node that it started."""
+
+    def __init__(self, sock: socket.socket, node: subprocess.Popen[bytes], log: bool) -> None:
+        self._node_process = node
+        self._printed = PrintedLines(log)
+        super().__init__(sock, "paralab-io", self._printed)
+
+    def shutdown(self) -> None:
+        """Ends the session: node, workers, sockets.  May be called twice."""
+        if self._node_process.returncode is None:
+            self.post_node((STOP,))
+            self.baton.pump()
+        self._printed.finish()
+        super().shutdown()
+        _end(self._node_process)
+
+
+def _end(node: subprocess.Popen[bytes]) -> None:
+    """Waits for the node, which ends when its driver's socket closes; kills it if need be."""
+    if node.returncode is not None:
+        return
+    try:
+        node.wait(timeout=_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        node.send_signal(signal.SIGKILL)
+        node.wait()
+
+
+def start_session(
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: Mapping[str, float] | None = None,
+    memory: float | None = None,
+    object_store_memory: int | None = None,
+    log_to_driver: bool = True,
+    namespace: str | None = None,
+    runtime_env: Mapping[str, Any] | None = None,
+    idle_seconds: float = 60.0,
+) -> CoreClient:
+    """Starts a node on this machine and returns the driver's engine.
+
+    Args:
+        num_cpus, num_gpus: by default what the machine, its cgroup and its affinity allow, and 0.
+        resources: further resources by name.
+        memory: bytes that tasks may ask for; by default what the cgroup allows less the store.
+        object_store_memory: bytes of shared memory; by default a share of the machine's.
+        log_to_driver: whether to show what tasks print.
+        namespace: of named actors.
+        runtime_env: environment of all tasks.
+        idle_seconds: after which a worker without work ends.
+
+    Raises:
+        RuntimeError: the node process did not start; its error output is in the message.
+    """
+    memory_limit = limits.memory_limit()
+    capacity = int(object_store_memory or default_capacity(memory_limit))
+    amounts = {
+        "CPU": float(limits.cpu_count() if num_cpus is None else num_cpus),
+        "GPU": float(num_gpus or 0),
+        "memory": float(memory if memory is not None else max(0, memory_limit - capacity)),
+        "object_store_memory": float(capacity),
+        "node:127.0.0.1": 1.0,
+        "node:__internal_head__": 1.0,
+        **(resources or {}),
+    }
+    config = {
+        "resources": fixed_resources(amounts),
+        "capacity": capacity,
+        "namespace": namespace or os.urandom(16).hex(),
+        "sys_path": list(sys.path),
+        "cwd": os.getcwd(),
+        "argv": sys.argv,
+        "idle_seconds": idle_seconds,
+        "info": _address_info(),
+    }
+    mine, theirs = socket.socketpair()
+    command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), _ROOT]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,
+    )
+    theirs.close()
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        pipe.write(json.dumps(config).encode())
+    try:
+        core = DriverCore(mine, process, log_to_driver)
+    except BaseException:
+        mine.close()
+        _end(process)
+        raise
+    core.start()
+    seam.install(core)
+    return core
+
+
+def _address_info() -> dict[str, Any]:
+    return {
+        "node_ip_address": "127.0.0.1",
+        "raylet_ip_address": "127.0.0.1",
+        "redis_address": None,
+        "object_store_address": None,
+        "raylet_socket_name": None,
+        "webui_url": "",
+        "session_dir": None,
+        "metrics_export_port": None,
+        "gcs_address": "local",
+        "address": "local",
+        "dashboard_agent_listen_port": None,
+    }
+
+
+def run_node(descriptor: int) -> None:
+    """What the node process runs: reads its configuration from standard input first."""
+    config = json.loads(sys.stdin.buffer.read())
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    from paralab.process.node import main
+
+    main(descriptor, config)
+
+
+def spawn_zygote() -> tuple[socket.socket, int]:
+    """Starts a zygote as a fresh interpreter, for a node whose own has died."""
+    mine, theirs = socket.socketpair()
+    command = [sys.executable, "-P", "-c", _BOOT_ZYGOTE, str(theirs.fileno()), _ROOT]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
+    )
+    theirs.close()
+    pid = process.pid
+    process.returncode = 0  # the node waits for it itself
+    return mine, pid
+
+
+def run_zygote(descriptor: int) -> None:
+    """What a replacement zygote runs."""
+    from paralab.process.zygote import serve
+
+    serve(socket.socket(fileno=descriptor), os.getppid())

@@ -1,0 +1,100 @@
+"""A worker process, from the fork (or exec) to its end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import signal
+import socket
+import sys
+from typing import Any
+
+from paralab import engine, platform
+from paralab.messages import PRINTED, READY, RELAY_PRINT
+from paralab.process.client import CoreClient
+from paralab.process.executor import Executor
+from paralab.process.prints import PrintStream
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds; an I/O thread beside a Python loop then answers within a millisecond."""
+
+
+class WorkerCore(CoreClient):
+    """The engine inside a worker: what it tells about itself includes the task."""
+
+    executor: Executor
+
+    def context(self) -> dict[str, Any]:
+        """Facts about the process and the task that asks."""
+        return self.executor.context(super().context())
+
+
+def main(sock: socket.socket, node_pid: int) -> None:
+    """Runs a worker to its end.  Descriptors 1 and 2 are pipes to the node already."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        platform.die_with_parent(node_pid, signal.SIGKILL)
+    except ProcessLookupError:
+        os._exit(1)  # the node died before we could ask to die with it
+    platform.name_thread("paralab-worker")
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    executor = Executor()
+    try:
+        core = WorkerCore(sock, "paralab-io", _ignore_print, executor.handlers)
+    except Exception:
+        os._exit(1)  # the session ended while this process started
+    core.executor = executor
+    executor.attach(core)
+    engine.install(core)
+    _adopt(core.welcome)
+    _redirect(core, executor)
+    core.start()
+    core.post_node((READY, os.getpid()))
+    executor.run()
+    engine.install(None)
+    atexit._run_exitfuncs()
+
+
+def _adopt(welcome: dict[str, Any]) -> None:
+    """Takes over the driver's import path and folder; gives this process seeds of its own."""
+    sys.path[:] = [*welcome["sys_path"], *(p for p in sys.path if p not in welcome["sys_path"])]
+    sys.argv = list(welcome["argv"])
+    try:
+        os.chdir(welcome["cwd"])
+    except OSError:
+        pass  # the driver's folder is gone; the node's will do
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
+
+
+def _redirect(core: CoreClient, executor: Executor) -> None:
+    """Sends what Python prints to the driver, with the task's name."""
+    driver = core.welcome["driver"]
+    pid = os.getpid()
+
+    def post(stream: str, text: str) -> None:
+        call = executor.current
+        name = call.template.name if call is not None else ""
+        if call is not None and call.link.address == driver:
+            call.link.post((PRINTED, name, pid, stream, text))
+        else:
+            core.node.post((RELAY_PRINT, name, pid, stream, text))
+        if core.mailbox.asleep:
+            core.mailbox.wake()
+
+    out, err = PrintStream("stdout", 1, post), PrintStream("stderr", 2, post)
+    sys.stdout = sys.__stdout__ = out  # type: ignore[assignment,misc]
+    sys.stderr = sys.__stderr__ = err  # type: ignore[assignment,misc]
+
+    def finish() -> None:
+        out.finish()
+        err.finish()
+
+    executor.flush_prints = finish
+
+
+def _ignore_print(_name: str, _pid: int, _stream: str, _text: str) -> None:
+    pass

@@ -1,0 +1,101 @@
+"""The zygote: a process with everything loaded, from which workers are forked in milliseconds.
+
+It is made before any thread exists, imports what nearly every task needs, freezes that memory
+so that garbage collection does not copy its pages, and then only forks.  It forks twice: the
+worker's parent ends at once, so that the worker becomes a child of the node, which can then
+wait for it and read how it ended.
+
+A request is one byte with three descriptors beside it: the worker's socket to the node, and the
+pipes for its standard output and error.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import os
+import signal
+import socket
+import traceback
+
+from paralab import platform
+
+REQUEST = b"w"
+_SPACE = socket.CMSG_SPACE(3 * 4)
+
+
+def serve(control: socket.socket, node_pid: int) -> None:
+    """Forks workers until the node is gone.  Never returns."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    platform.name_thread("paralab-zygote")
+    _preload()
+    gc.collect()
+    gc.freeze()
+    while True:
+        try:
+            data, ancillary, _flags, _address = control.recvmsg(1, _SPACE, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            os._exit(0)
+        if not data:
+            os._exit(0)
+        fds: array.array[int] = array.array("i")
+        for _level, _kind, packed in ancillary:
+            fds.frombytes(packed[: len(packed) - len(packed) % fds.itemsize])
+        if len(fds) == 3:
+            sock, out, err = fds
+            _fork(control, sock, out, err, node_pid)
+        for fd in fds:
+            os.close(fd)
+
+
+def _fork(control: socket.socket, sock: int, out: int, err: int, node_pid: int) -> None:
+    middle = os.fork()
+    if middle:
+        os.waitpid(middle, 0)
+        return
+    if os.fork():
+        os._exit(0)
+    status = 1
+    try:
+        control.close()
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        os.close(out)
+        os.close(err)
+        _wait_for_adoption(node_pid)
+        from paralab.process.worker import main
+
+        main(socket.socket(fileno=sock), node_pid)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _wait_for_adoption(node_pid: int) -> None:
+    """Waits until the process in the middle has ended and the node is our parent."""
+    while os.getppid() != node_pid:
+        os.sched_yield()
+        try:
+            os.kill(node_pid, 0)
+        except ProcessLookupError:
+            os._exit(1)
+
+
+def _preload() -> None:
+    """Imports what tasks need, on one thread."""
+    import paralab.api
+    import paralab.process.worker  # noqa: F401
+
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # or NumPy starts a thread, and threads do not fork
+    try:
+        import numpy  # noqa: F401, ICN001
+    except ImportError:
+        pass
+    finally:
+        if before is None:
+            del os.environ["OPENBLAS_NUM_THREADS"]
+        else:
+            os.environ["OPENBLAS_NUM_THREADS"] = before

@@ -1,0 +1,157 @@
+"""Failures as bytes: how an exception leaves the process in which it was raised.
+
+A user's exception travels twice, as the object (cloudpickle) and as plain data for reading
+(``remote_traceback``), because the first may fail on either side::
+
+    the object itself → the object with what does not pickle replaced by its text →
+    only its name and text (UnserializableException)
+
+Packing never raises.  What is unpacked is a fresh exception each time, so that two ``get``
+of one failure do not share a traceback.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import cloudpickle
+
+from paralab.exceptions import ParalabError, TaskError, UnserializableException
+from paralab.plain_exception import as_plain, plain
+from paralab.remote_traceback import Raised, describe, last_line
+
+
+def pack_failure(exc: BaseException, *, function: str, pid: int, node: str) -> bytes:
+    """``exc`` as bytes for :func:`unpack_failure`.  Never raises.
+
+    Args:
+        exc: what the task raised.  An error of the runtime that no user's frame has seen
+            travels as itself; anything else becomes the cause of a TaskError.
+        function: name of the task or method, as it is shown.
+        pid: the process in which it was raised.
+        node: the node's id in hexadecimal digits.
+    """
+    raised = _describe(exc)
+    if _is_systems_own(exc, raised):
+        return _dumps((None, 0, "", raised, _pack_object(exc)))
+    cause = exc.cause if isinstance(exc, TaskError) else exc
+    return _dumps((function, pid, node, raised, _pack_object(cause)))
+
+
+def as_failure(exc: BaseException, *, function: str, pid: int, node: str) -> BaseException:
+    """What ``unpack_failure(pack_failure(...))`` gives, with the exception itself as the cause.
+
+    For tasks that run in the process that asks for them.  A TaskError is returned as such:
+    ``as_instanceof_cause`` makes a fresh one for each ``get``.
+    """
+    raised = _describe(exc)
+    if _is_systems_own(exc, raised):
+        return exc
+    cause = exc.cause if isinstance(exc, TaskError) else exc
+    return TaskError(function, cause, pid=pid, node=node, raised=raised)
+
+
+def _is_systems_own(exc: BaseException, raised: Raised) -> bool:
+    """Whether the runtime made this error for the task, rather than the task met it."""
+    if isinstance(exc, TaskError) or not isinstance(exc, ParalabError):
+        return False
+    return all(frame.is_own for frame in raised.frames)
+
+
+def unpack_failure(data: bytes) -> BaseException:
+    """A fresh exception, ready to raise.
+
+    Returns:
+        A TaskError, which is also an instance of the user's class where that can be, or the
+        runtime's own error.
+    """
+    function, pid, node, raised, packed = pickle.loads(data)
+    cause = _unpack_object(packed, raised)
+    if function is None:
+        return cause
+    error = TaskError(function, cause, pid=pid, node=node, raised=raised)
+    return error.as_instanceof_cause()
+
+
+def _dumps(value: object) -> bytes:
+    return pickle.dumps(value, 5)
+
+
+def _describe(exc: BaseException) -> Raised:
+    try:
+        return describe(exc)
+    except Exception as failure:  # attributes of users' classes may run users' code
+        return Raised(type(exc).__qualname__, f"<not readable: {failure!r}>", ())
+
+
+def _pack_object(exc: BaseException, depth: int = 0) -> tuple[Any, ...]:
+    """``(object or None, why not, cause, context, suppress)``, cause and context alike."""
+    data, problem = None, ""
+    try:
+        data, problem = _pickled(exc)
+    except Exception as failure:
+        problem = _say(failure)
+    if depth >= 8:
+        return data, problem, None, None, exc.__suppress_context__
+    cause = exc.__cause__
+    context = None if exc.__suppress_context__ else exc.__context__
+    return (
+        data,
+        problem,
+        None if cause is None else _pack_object(cause, depth + 1),
+        None if context is None else _pack_object(context, depth + 1),
+        exc.__suppress_context__,
+    )
+
+
+def _pickled(exc: BaseException) -> tuple[bytes, str]:
+    value = as_plain(exc)
+    try:
+        return cloudpickle.dumps(value, 5), ""
+    except Exception as failure:
+        if value is exc:
+            raise
+        args = tuple(map(_or_text, exc.args))
+        state = {name: _or_text(field) for name, field in exc.__dict__.items()}
+        return cloudpickle.dumps(plain(type(exc), args, state), 5), _say(failure)
+
+
+def _or_text(value: Any) -> Any:
+    try:
+        cloudpickle.dumps(value, 5)
+    except Exception:
+        return _safe_repr(value)
+    return value
+
+
+def _safe_repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _say(failure: BaseException) -> str:
+    return f"{type(failure).__name__}: {_safe_repr(failure.args)[:500]}"
+
+
+def _unpack_object(packed: tuple[Any, ...], raised: Raised | None) -> BaseException:
+    data, problem, cause, context, suppress = packed
+    exc: Any = None
+    if data is not None:
+        try:
+            exc = pickle.loads(data)
+        except Exception as failure:
+            problem = _say(failure)
+    if not isinstance(exc, BaseException):
+        while raised is not None and raised.inner is not None:
+            raised = raised.inner
+        said = last_line(raised) if raised is not None else "an exception"
+        exc = UnserializableException(f"{said} (it could not be sent as an object: {problem})")
+    if cause is not None:
+        exc.__cause__ = _unpack_object(cause, raised.cause if raised else None)
+    if context is not None:
+        exc.__context__ = _unpack_object(context, raised.context if raised else None)
+    exc.__suppress_context__ = suppress
+    return exc  # type: ignore[no-any-return]

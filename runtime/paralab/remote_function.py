@@ -1,0 +1,161 @@
+"""``@remote`` on a function: ``f.remote(...)`` submits a call of it and returns refs at once.
+
+A remote function is a name for two things that never change: the function as workers are
+sent it (``FunctionSpec``, one for all variants made by ``.options``), and the options of its
+calls.  It is often a global of its own function, so it pickles in two steps, first its id and
+then the function, which lets the pickler close that circle; and what arrives twice in one
+process is one spec there, found by its id.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from paralab.call_signature import CallSignature, Shape, shape_of
+from paralab.engine import Engine, _Slot
+from paralab.object_ref import ObjectRef
+from paralab.options import STREAMING, build_task_options, refuse_in_task_options
+from paralab.task_spec import FunctionSpec, TaskOptions
+
+_specs: WeakValueDictionary[bytes, FunctionSpec] = WeakValueDictionary()
+"""Functions known here by id; an entry goes with the last remote function that uses it."""
+
+
+def start_engine() -> Engine:
+    """Starts paralab for a program that uses it without having called ``init``."""
+    from paralab.lifecycle import start_by_itself
+
+    return start_by_itself()
+
+
+def shown_name(definition: Callable[..., Any]) -> str:
+    """``module.qualname`` without what a learner did not write: ``__main__`` and ``<locals>``."""
+    name = getattr(definition, "__qualname__", type(definition).__qualname__)
+    name = name.rpartition("<locals>.")[2]
+    module = getattr(definition, "__module__", None) or "__main__"
+    return name if module == "__main__" else f"{module}.{name}"
+
+
+def result_of(refs: list[ObjectRef], num_returns: int) -> Any:
+    """What ``.remote()`` returns: a ref, a list of refs, or None where there are none."""
+    if num_returns == 1:
+        return refs[0]
+    return refs if num_returns else None
+
+
+def refuse_streaming(name: str) -> None:
+    """Raises NotImplementedError for a call whose results would come one by one."""
+    raise NotImplementedError(
+        f"{name} is a generator, and refs that come one by one (num_returns='streaming') are "
+        "not available yet: give num_returns=<int>, or return a list."
+    )
+
+
+class RemoteFunction:
+    """A function whose calls run as tasks.  Made by :func:`paralab.remote`."""
+
+    _spec: FunctionSpec
+    _options: TaskOptions
+    _given: dict[str, Any]
+    _signature: CallSignature
+    _accepted: set[Any]
+    __wrapped__: Callable[..., Any]
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        if inspect.iscoroutinefunction(function):
+            raise ValueError(
+                f"{shown_name(function)} is an 'async def': tasks are plain functions. Wrap "
+                "it in one that calls asyncio.run(...)."
+            )
+        is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+        spec = FunctionSpec(function, shown_name(function), is_generator)
+        _specs[spec.id] = spec
+        self._set(spec, options, CallSignature(spec.name, shape_of(function)))
+        functools.update_wrapper(self, function, updated=())
+
+    def _set(self, spec: FunctionSpec, given: dict[str, Any], signature: CallSignature) -> None:
+        self._spec = spec
+        self._given = given
+        self._options = build_task_options(given, is_generator=spec.is_generator)
+        self._signature = signature
+        self._accepted = signature.accepted
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Submits one call.
+
+        Args:
+            *args, **kwargs: of the function.  A ref given as an argument itself is replaced
+                by its value before the function runs; refs inside other values stay refs.
+
+        Returns:
+            A ref, or a list of refs or None where ``num_returns`` is not 1.
+
+        Raises:
+            TypeError: the arguments do not fit the function, or one cannot be pickled.
+        """
+        engine = _Slot.engine
+        if engine is None:
+            engine = start_engine()
+        if ((len(args), *kwargs) if kwargs else len(args)) not in self._accepted:
+            self._signature.check(args, kwargs)
+        options = self._options
+        if options.num_returns == 1:
+            return engine.submit(self._spec, options, args, kwargs)[0]
+        if options.num_returns == STREAMING:
+            refuse_streaming(self._spec.name)
+        return result_of(engine.submit(self._spec, options, args, kwargs), options.num_returns)
+
+    def options(self, **options: Any) -> RemoteFunction:
+        """The same function with other options, which are those of :func:`paralab.remote`.
+
+        Returns:
+            A new remote function; this one stays as it is.
+
+        Raises:
+            ValueError, TypeError: an option is unknown or wrong; the message names it.
+        """
+        kept = {name: value for name, value in self._given.items() if name != "max_calls"}
+        refuse_in_task_options(options)
+        variant: RemoteFunction = RemoteFunction.__new__(RemoteFunction)
+        variant._set(self._spec, {**kept, **options}, self._signature)
+        functools.update_wrapper(variant, self.__wrapped__, updated=())
+        return variant
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = self._spec.name
+        raise TypeError(
+            f"Remote functions cannot be called directly. Instead of running '{name}()', "
+            f"try '{name}.remote()'; '{name}.__wrapped__()' runs it here."
+        )
+
+    def __repr__(self) -> str:
+        return f"<remote function {self._spec.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        spec = self._spec
+        made_by = (spec.id, spec.name, spec.is_generator, self._given, self._signature.shape)
+        return _rebuild, made_by, spec.function
+
+    def __setstate__(self, function: Callable[..., Any]) -> None:
+        # Only ever called while unpickling, on what _rebuild made.  If this is a global of
+        # its own function, that is not complete yet: look at nothing in it.
+        spec: Any = self._spec
+        if spec.function is None:
+            spec.function = function
+        self.__wrapped__ = self._spec.function
+
+
+def _rebuild(
+    spec_id: bytes, name: str, is_generator: bool, given: dict[str, Any], shape: Shape
+) -> RemoteFunction:
+    spec = _specs.get(spec_id)
+    if spec is None:
+        nothing_yet: Any = None  # the function follows, see __setstate__
+        spec = _specs.setdefault(spec_id, FunctionSpec(nothing_yet, name, is_generator, spec_id))
+    remote: RemoteFunction = RemoteFunction.__new__(RemoteFunction)
+    remote._set(spec, given, CallSignature(name, shape))
+    return remote

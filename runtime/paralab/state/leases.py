@@ -1,0 +1,465 @@
+"""The node's decisions: which process runs whose work.
+
+Callers ask for leases on workers, creators ask for places for actors; both are *requests*.  The
+table answers events with instructions and does nothing itself.  Its rules:
+
+1. Deeper requests go first (a nested task before a new top one), then older ones.  So the
+   processes that a recursion needs grow with its depth and not with its size.
+2. A request is granted when its resources are free and a worker is idle.  Where only the worker
+   is missing, one is started.
+3. A worker whose task waits in ``get`` lends its CPU; when it goes on it takes it back at once,
+   into debt if need be.
+4. When a request waits for what a lease of the same or a lesser depth holds, the oldest such
+   lease is revoked once it has lasted ``SLICE_NS``; its holder returns it at the next task
+   boundary.
+5. At the soft limit of processes only a blocked process's requests start a new one, or any
+   request when no process is left running.  At the hard limit the request is refused, with the
+   chain of tasks that wait for each other.
+
+======== ==================== ================================================
+worker   from                 to
+======== ==================== ================================================
+STARTING fork                 IDLE when it reports
+IDLE     STARTING, LEASED     LEASED, ACTOR, RETIRING
+LEASED   IDLE                 IDLE when the lease ends
+ACTOR    IDLE                 (ends with its actor)
+RETIRING IDLE                 IDLE if it must stay, else it ends
+======== ==================== ================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from paralab.ids import Address
+from paralab.state.accelerators import Accelerators
+from paralab.state.ownership import Ref
+from paralab.state.resources import Resources
+
+SLICE_NS = 20_000_000
+"""A lease is not revoked before it has lasted so long."""
+MAX_STARTING = 8
+"""Forks under way at once."""
+
+
+class WorkerState(Enum):
+    """Where a worker process is in its life."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    LEASED = "leased"
+    ACTOR = "actor"
+    RETIRING = "retiring"
+
+
+@dataclass(slots=True)
+class Request:
+    """Somebody waits for a worker."""
+
+    client: Address
+    resources: dict[str, int]
+    depth: int
+    name: str
+    order: int
+    count: int = 1
+    class_number: int = 0
+    actor: Ref | None = None
+    held: dict[str, int] = field(default_factory=dict)
+    """For an actor: what it keeps for its life."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process."""
+
+    address: Address
+    state: WorkerState = WorkerState.STARTING
+    holder: Address | None = None
+    resources: dict[str, int] = field(default_factory=dict)
+    devices: dict[int, int] = field(default_factory=dict)
+    class_number: int = 0
+    depth: int = 0
+    name: str = ""
+    actor: Ref | None = None
+    blocked: bool = False
+    revoked: bool = False
+    since: int = 0
+    outdated: bool = False
+    """It has imported modules that have changed; it ends instead of becoming idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """Fork one more worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Tell ``client`` that ``worker`` is its own for class ``class_number``."""
+
+    client: Address
+    class_number: int
+    worker: Address
+    devices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceActor:
+    """Tell ``client``, and all who ask, that ``worker`` is the actor's process."""
+
+    client: Address
+    actor: Ref
+    worker: Address
+    devices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Ask ``client`` to return its lease on ``worker`` at the next task boundary."""
+
+    client: Address
+    worker: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell ``client`` that its tasks of this class cannot run: too many processes wait."""
+
+    client: Address
+    class_number: int
+    chain: tuple[str, ...]
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """Tell ``client`` that nothing here can ever meet the request."""
+
+    client: Address
+    class_number: int
+    name: str
+    resources: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Ask an idle worker to end."""
+
+    worker: Address
+
+
+@dataclass(frozen=True, slots=True)
+class EndWorker:
+    """Kill a worker that nobody can use any more."""
+
+    worker: Address
+
+
+Instruction = StartWorker | Grant | PlaceActor | Revoke | Refuse | Unmet | Retire | EndWorker
+
+
+class LeaseTable:
+    """Workers, requests and resources of one node."""
+
+    def __init__(self, resources: Resources, soft_limit: int, hard_limit: int) -> None:
+        self.resources = resources
+        self.devices = Accelerators(resources.total.get("GPU", 0) // 10_000)
+        self.soft_limit = soft_limit
+        self.hard_limit = hard_limit
+        self.workers: dict[Address, Worker] = {}
+        self.starting = 0
+        """Forks asked for that have not reported yet."""
+        self.requests: list[Request] = []
+        self._order = 0
+        self._said_unmet: set[tuple[Address, int, Ref | None]] = set()
+
+    # -- requests ----------------------------------------------------------------------------
+
+    def want(
+        self,
+        client: Address,
+        class_number: int,
+        resources: dict[str, int],
+        count: int,
+        depth: int,
+        name: str,
+    ) -> None:
+        """``client`` wants ``count`` more workers for a class; 0 withdraws what it asked for."""
+        for request in self.requests:
+            if request.client == client and request.class_number == class_number:
+                if request.actor is None:
+                    if count:
+                        request.count += count
+                    else:
+                        self.requests.remove(request)
+                    return
+        if count:
+            self._order += 1
+            self._insert(Request(client, resources, depth, name, self._order, count, class_number))
+
+    def want_actor(
+        self,
+        client: Address,
+        actor: Ref,
+        placing: dict[str, int],
+        held: dict[str, int],
+        depth: int,
+        name: str,
+    ) -> None:
+        """``client`` wants a process for an actor."""
+        self._order += 1
+        self._insert(Request(client, placing, depth, name, self._order, actor=actor, held=held))
+
+    def _insert(self, request: Request) -> None:
+        at = len(self.requests)
+        while at and self.requests[at - 1].depth < request.depth:
+            at -= 1
+        self.requests.insert(at, request)
+
+    def drop_actor(self, actor: Ref) -> bool:
+        """The actor is not wanted any more; True if it had no process yet."""
+        for request in self.requests:
+            if request.actor == actor:
+                self.requests.remove(request)
+                return True
+        return False
+
+    # -- workers -----------------------------------------------------------------------------
+
+    def worker_ready(self, address: Address, now: int) -> None:
+        """A forked worker reports, or one that was asked to retire must stay."""
+        worker = self.workers.get(address)
+        if worker is None:
+            self.workers[address] = Worker(address, WorkerState.IDLE, since=now)
+            self.starting = max(0, self.starting - 1)
+        elif worker.state is WorkerState.RETIRING:
+            worker.state = WorkerState.IDLE
+            worker.since = now
+
+    def start_failed(self) -> None:
+        """A worker died before it reported."""
+        self.starting = max(0, self.starting - 1)
+
+    def returned(self, client: Address, address: Address, now: int) -> list[Instruction]:
+        """``client`` ends its lease."""
+        worker = self.workers.get(address)
+        if worker is None or worker.state is not WorkerState.LEASED or worker.holder != client:
+            return []
+        self._free(worker)
+        if worker.outdated:
+            worker.state = WorkerState.RETIRING
+            return [Retire(address)]
+        worker.state = WorkerState.IDLE
+        worker.since = now
+        return []
+
+    def _free(self, worker: Worker) -> None:
+        if worker.blocked:
+            self.resources.take(_cpu(worker.resources))
+            worker.blocked = False
+        self.resources.give(worker.resources)
+        self.devices.give(worker.devices)
+        worker.resources = {}
+        worker.devices = {}
+        worker.holder = None
+        worker.revoked = False
+        worker.name = ""
+
+    def blocked(self, address: Address) -> None:
+        """The worker's task waits: its CPU is free for others."""
+        worker = self.workers.get(address)
+        if worker is not None and not worker.blocked:
+            worker.blocked = True
+            self.resources.give(_cpu(worker.resources))
+
+    def unblocked(self, address: Address) -> None:
+        """The worker's task goes on."""
+        worker = self.workers.get(address)
+        if worker is not None and worker.blocked:
+            worker.blocked = False
+            self.resources.take(_cpu(worker.resources))
+
+    def worker_died(self, address: Address) -> Worker | None:
+        """A worker process is gone; returns what it was."""
+        worker = self.workers.pop(address, None)
+        if worker is not None:
+            self._free(worker)
+        return worker
+
+    def client_died(self, address: Address) -> list[Instruction]:
+        """A caller is gone: nobody can use what its leased workers do."""
+        self.requests = [r for r in self.requests if r.client != address]
+        return [
+            EndWorker(worker.address)
+            for worker in self.workers.values()
+            if worker.holder == address
+        ]
+
+    def restart(self) -> list[Instruction]:
+        """Lets idle workers go now and leased ones when their lease ends."""
+        instructions: list[Instruction] = []
+        for worker in self.workers.values():
+            if worker.state is WorkerState.IDLE:
+                worker.state = WorkerState.RETIRING
+                instructions.append(Retire(worker.address))
+            elif worker.state is WorkerState.LEASED:
+                worker.outdated = True
+                worker.revoked = True
+                assert worker.holder is not None
+                instructions.append(Revoke(worker.holder, worker.address))
+        return instructions
+
+    def idle_since(self, before: int) -> list[Instruction]:
+        """Asks workers that have been idle since ``before`` to end."""
+        instructions: list[Instruction] = []
+        for worker in self.workers.values():
+            if worker.state is WorkerState.IDLE and worker.since <= before:
+                worker.state = WorkerState.RETIRING
+                instructions.append(Retire(worker.address))
+        return instructions
+
+    # -- decisions ---------------------------------------------------------------------------
+
+    def decide(self, now: int) -> list[Instruction]:
+        """Grants what can be granted; called after each event, or batch of events."""
+        instructions: list[Instruction] = []
+        if not self.requests:
+            return instructions
+        idle = [w for w in self.workers.values() if w.state is WorkerState.IDLE]
+        idle.sort(key=lambda worker: worker.since)  # the last used is warm: taken from the end
+        lacking = 0
+        planned: dict[str, int] = {}
+        for request in list(self.requests):
+            if not (
+                self.resources.feasible(request.resources) and self.resources.feasible(request.held)
+            ):
+                instructions += self._unmet(request)
+                continue
+            needed = request.count
+            while needed:
+                if not self._fits_beside(request, planned):
+                    instructions += self._revoke_for(request, now)
+                    break
+                if idle:
+                    granted = self._grant(request, idle[-1], now)
+                    if granted is None:
+                        break
+                    idle.pop()
+                    instructions.append(granted)
+                    needed -= 1
+                    continue
+                if lacking == self.starting:
+                    if not self._may_start(request):
+                        if self._processes() + self.starting >= self.hard_limit:
+                            instructions.append(self._refuse(request))
+                            request.count = 0
+                        break
+                    self.starting += 1
+                    instructions.append(StartWorker())
+                lacking += 1
+                needed -= 1
+                for name, amount in (request.held if request.actor else request.resources).items():
+                    planned[name] = planned.get(name, 0) + amount
+            if not request.count:
+                self.requests.remove(request)
+        return instructions
+
+    def _fits_beside(self, request: Request, planned: dict[str, int]) -> bool:
+        available = self.resources.available
+        return all(
+            available.get(name, 0) - planned.get(name, 0) >= amount
+            for name, amount in request.resources.items()
+        )
+
+    def _grant(self, request: Request, worker: Worker, now: int) -> Grant | PlaceActor | None:
+        held = request.held if request.actor else request.resources
+        gpus = held.get("GPU", 0)
+        devices = self.devices.take(gpus)
+        if gpus and not devices:
+            return None
+        self.resources.take(held)
+        request.count -= 1
+        worker.resources = dict(held)
+        worker.devices = devices
+        worker.name = request.name
+        worker.depth = request.depth
+        worker.since = now
+        worker.revoked = False
+        if request.actor is not None:
+            worker.state = WorkerState.ACTOR
+            worker.actor = request.actor
+            return PlaceActor(request.client, request.actor, worker.address, tuple(devices))
+        worker.state = WorkerState.LEASED
+        worker.holder = request.client
+        worker.class_number = request.class_number
+        return Grant(request.client, request.class_number, worker.address, tuple(devices))
+
+    def _processes(self) -> int:
+        return sum(1 for w in self.workers.values() if w.state is not WorkerState.ACTOR)
+
+    def _may_start(self, request: Request) -> bool:
+        if self.starting >= MAX_STARTING:
+            return False
+        processes = self._processes() + self.starting
+        if request.actor is not None or processes < self.soft_limit:
+            return True
+        if processes >= self.hard_limit:
+            return False
+        client = self.workers.get(request.client)
+        if client is not None and client.blocked:
+            return True
+        running = any(
+            w.state is WorkerState.LEASED and not w.blocked for w in self.workers.values()
+        )
+        return not running and not self.starting
+
+    def _revoke_for(self, request: Request, now: int) -> list[Instruction]:
+        short = {
+            name
+            for name, amount in request.resources.items()
+            if self.resources.available.get(name, 0) < amount
+        }
+        holding = [
+            worker
+            for worker in self.workers.values()
+            if worker.state is WorkerState.LEASED
+            and not worker.blocked
+            and worker.depth <= request.depth
+            and short & worker.resources.keys()
+            and (worker.holder, worker.class_number) != (request.client, request.class_number)
+        ]
+        if any(worker.revoked for worker in holding):
+            return []
+        old = [worker for worker in holding if now - worker.since >= SLICE_NS]
+        if not old:
+            return []
+        oldest = min(old, key=lambda worker: worker.since)
+        oldest.revoked = True
+        assert oldest.holder is not None
+        return [Revoke(oldest.holder, oldest.address)]
+
+    def _unmet(self, request: Request) -> list[Instruction]:
+        mark = (request.client, request.class_number, request.actor)
+        if mark in self._said_unmet:
+            return []
+        self._said_unmet.add(mark)
+        wanted = {**request.resources, **request.held}
+        shown = self.resources.shown(wanted)
+        return [Unmet(request.client, request.class_number, request.name, shown)]
+
+    def _refuse(self, request: Request) -> Refuse:
+        chain = [request.name]
+        seen = set()
+        at = self.workers.get(request.client)
+        while at is not None and at.address not in seen:
+            seen.add(at.address)
+            chain.append(at.name)
+            at = self.workers.get(at.holder) if at.holder is not None else None
+        return Refuse(
+            request.client, request.class_number, tuple(reversed(chain)), self._processes()
+        )
+
+
+def _cpu(resources: dict[str, int]) -> dict[str, int]:
+    return {"CPU": resources["CPU"]} if "CPU" in resources else {}

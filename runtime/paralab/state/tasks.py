@@ -1,0 +1,341 @@
+"""The caller's task table: which task waits for what, and which worker gets it next.
+
+A task goes through these states, and only in this order but for the two ways back::
+
+    submitted ──inputs──▶ ready ──place──▶ in flight ──reply──▶ settled
+                            ▲                  │
+                            └── taken back, ───┘
+                                worker died
+
+*Ready* tasks queue in their scheduling class (same resources, same depth).  A class has leases
+on workers; as long as it has work it keeps them, so most tasks never meet the node.
+
+How many tasks a worker gets at once is decided by measurement.  Behind a task whose function
+has no measured time, or takes over a millisecond, nothing is queued: it would wait although
+another worker may be free.  Short tasks are queued up to ``QUEUE_NS`` of expected work, and
+never more than a fair share of what there is, so that a short queue spreads over all workers.
+
+Rejected: a fixed number in flight (right for one duration only), and letting workers steal
+(a message in each direction where a late measurement costs nothing).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from paralab.ids import Address
+from paralab.state.ownership import Entry
+from paralab.task_spec import TaskOptions
+
+QUEUE_NS = 5_000_000
+"""Expected run time that may be queued on one worker."""
+SHORT_NS = 1_000_000
+"""Only tasks known to be shorter than this are queued behind another."""
+UNKNOWN_NS = -1
+MAX_QUEUED = 1_000
+STALLED_NS = 10_000_000
+"""A worker with a queue that has answered nothing for so long gets its queue taken back."""
+
+ClassKey = tuple[tuple[tuple[str, int], ...], int]
+
+
+class Template:
+    """What all calls of one function (or method) with the same options share."""
+
+    __slots__ = (
+        "cls",
+        "data",
+        "depth",
+        "function_id",
+        "mailbox",
+        "mean_ns",
+        "method",
+        "name",
+        "num_returns",
+        "number",
+        "options",
+        "refs",
+        "sent_to",
+        "spec",
+        "what",
+    )
+
+    def __init__(
+        self, number: int, what: int, spec: Any, options: TaskOptions, name: str, mailbox: Any
+    ) -> None:
+        self.number = number
+        self.what = what
+        self.spec = spec
+        self.options = options
+        self.name = name
+        self.num_returns = options.num_returns
+        self.mailbox = mailbox
+        self.function_id: bytes = b""
+        self.data: bytes = b""
+        self.refs: list[Any] = []
+        self.method = ""
+        self.depth = 0
+        self.cls: SchedulingClass | None = None
+        self.mean_ns = UNKNOWN_NS
+        self.sent_to: set[Address] = set()
+
+    def __del__(self) -> None:
+        if self.sent_to:
+            self.mailbox.forgotten((self.number, self.sent_to))
+
+    def measured(self, duration_ns: int) -> None:
+        """Takes one measured run time into the mean (weight 1/8; a slow one counts at once)."""
+        mean = self.mean_ns
+        if mean < 0 or duration_ns > 8 * mean:
+            self.mean_ns = duration_ns
+        else:
+            self.mean_ns = mean + ((duration_ns - mean) >> 3)
+
+
+class Task:
+    """One call that has not been answered yet."""
+
+    __slots__ = (
+        "actor",
+        "argument",
+        "attempt",
+        "cancelled",
+        "data",
+        "entries",
+        "handle",
+        "key",
+        "leased",
+        "missing",
+        "nested",
+        "packed",
+        "parent",
+        "ready",
+        "sent",
+        "submitted",
+        "template",
+        "top",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        key: int,
+        template: Template,
+        entries: list[Entry],
+        data: bytes,
+        top: Any,
+        nested: Any,
+        parent: int,
+        submitted: int,
+        packed: int,
+    ) -> None:
+        self.key = key
+        self.template = template
+        self.entries = entries
+        self.data = data
+        self.top = top
+        self.nested = nested
+        self.parent = parent
+        self.submitted = submitted
+        self.packed = packed
+        self.ready = packed
+        self.leased = 0
+        self.sent = 0
+        self.attempt = 0
+        self.missing = 0
+        self.worker: LeasedWorker | None = None
+        self.actor: Any = None
+        self.argument: Any = None
+        """The ref of the object that large arguments were put into."""
+        self.handle: Any = None
+        """The ref of the actor, so that it lives until the call is answered."""
+        self.cancelled = False
+
+
+class LeasedWorker:
+    """A worker that this process may push tasks to."""
+
+    __slots__ = ("address", "answered", "cls", "inflight", "leased", "peer", "revoked", "taking")
+
+    def __init__(self, address: Address, peer: Any, cls: SchedulingClass, now: int) -> None:
+        self.address = address
+        self.peer = peer
+        self.cls = cls
+        self.inflight: dict[int, Task] = {}
+        self.answered = now
+        """When it last answered, or was last given work while idle."""
+        self.leased = now
+        self.revoked = False
+        self.taking = False
+        """Its queue has been asked back; nothing new goes there until it has answered."""
+
+
+class SchedulingClass:
+    """Tasks that any of the same workers may run."""
+
+    __slots__ = ("depth", "key", "number", "queue", "requested", "resources", "unmet", "workers")
+
+    def __init__(self, number: int, key: ClassKey, depth: int) -> None:
+        self.number = number
+        self.key = key
+        self.resources = dict(key[0])
+        self.depth = depth
+        self.queue: deque[Task] = deque()
+        self.workers: dict[Address, LeasedWorker] = {}
+        self.requested = 0
+        """Leases asked of the node and not granted yet."""
+        self.unmet = False
+
+    def wanted(self) -> int:
+        """How many leases the queue could use beyond those asked for, at most one a task."""
+        return len(self.queue) - self.requested
+
+    def assign(self, now: int) -> list[tuple[LeasedWorker, list[Task]]]:
+        """Moves ready tasks to workers with room; the caller sends them."""
+        queue = self.queue
+        assigned: list[tuple[LeasedWorker, list[Task]]] = []
+        workers = self.workers
+        if not workers:
+            return assigned
+        if len(queue) > 1:
+            waiting = len(queue)
+            for worker in workers.values():
+                waiting += len(worker.inflight)
+            share = -(-waiting // (len(workers) + self.requested))
+        else:
+            share = 1
+        for worker in list(workers.values()):
+            if not queue:
+                break
+            if worker.revoked or worker.taking:
+                continue
+            inflight = worker.inflight
+            held = len(inflight)
+            room = 1 - held
+            mean = queue[0].template.mean_ns
+            if 0 <= mean < SHORT_NS:
+                room = min(share, MAX_QUEUED, QUEUE_NS // (mean + 1_000)) - held
+            if room <= 0:
+                continue
+            if not held:
+                worker.answered = now
+            tasks: list[Task] = []
+            while room > 0 and queue:
+                task = queue[0]
+                mean = task.template.mean_ns
+                if tasks and not 0 <= mean < SHORT_NS:
+                    break
+                queue.popleft()
+                if task.cancelled:
+                    continue
+                task.worker = worker
+                inflight[task.key] = task
+                tasks.append(task)
+                room -= 1
+            if tasks:
+                assigned.append((worker, tasks))
+        return assigned
+
+    def take_back(self, keys: list[int], worker: LeasedWorker) -> None:
+        """Puts tasks that ``worker`` did not start to the front of the queue, order kept."""
+        for key in reversed(keys):
+            task = worker.inflight.pop(key, None)
+            if task is not None:
+                task.worker = None
+                self.queue.appendleft(task)
+
+    def stalled(self, now: int) -> list[LeasedWorker]:
+        """Workers that sit on a queue behind a task which takes longer than was expected."""
+        return [
+            worker
+            for worker in self.workers.values()
+            if len(worker.inflight) > 1 and not worker.taking and now - worker.answered > STALLED_NS
+        ]
+
+    def idle(self, now: int, after_ns: int) -> list[LeasedWorker]:
+        """Workers without work for ``after_ns``, and revoked ones without work."""
+        return [
+            worker
+            for worker in self.workers.values()
+            if not worker.inflight
+            and not worker.taking
+            and (worker.revoked or (not self.queue and now - worker.answered >= after_ns))
+        ]
+
+
+class TaskTable:
+    """All tasks of one caller that have not been answered."""
+
+    def __init__(self) -> None:
+        self.classes: dict[ClassKey, SchedulingClass] = {}
+        self.by_number: dict[int, SchedulingClass] = {}
+        self.pending: dict[int, Task] = {}
+        """By the task's key: added when drained from the mailbox, removed when settled."""
+        self.leases: dict[Address, LeasedWorker] = {}
+
+    def scheduling_class(self, options: TaskOptions, depth: int) -> SchedulingClass:
+        """The class of tasks with these options at this depth of nesting."""
+        key = (tuple(sorted(options.resources.items())), depth)
+        cls = self.classes.get(key)
+        if cls is None:
+            number = len(self.classes) + 1
+            cls = self.classes[key] = self.by_number[number] = SchedulingClass(number, key, depth)
+        return cls
+
+    def enter(self, task: Task, missing: list[Entry]) -> None:
+        """Takes a submitted task in; it waits for the ``missing`` inputs."""
+        self.pending[task.key] = task
+        task.missing = len(missing)
+        for entry in missing:
+            if entry.waiting is None:
+                entry.waiting = []
+            entry.waiting.append(task)
+
+    def input_settled(self, task: Task) -> bool:
+        """One input less to wait for; True when that was the last."""
+        task.missing -= 1
+        return task.missing == 0
+
+    def lease(self, number: int, address: Address, peer: Any, now: int) -> LeasedWorker | None:
+        """A worker was granted to class ``number``; None when nobody needs it any more."""
+        cls = self.by_number[number]
+        cls.requested = max(0, cls.requested - 1)
+        if not cls.queue:
+            return None
+        worker = LeasedWorker(address, peer, cls, now)
+        cls.workers[address] = worker
+        self.leases[address] = worker
+        return worker
+
+    def end_lease(self, address: Address) -> LeasedWorker | None:
+        """The worker is no longer ours; its tasks in flight stay with it for the caller to see."""
+        worker = self.leases.pop(address, None)
+        if worker is not None:
+            worker.cls.workers.pop(address, None)
+        return worker
+
+    def answered(self, key: int) -> Task | None:
+        """The task is answered: takes it out, None if it was answered before."""
+        task = self.pending.pop(key, None)
+        if task is not None:
+            worker = task.worker
+            if worker is not None:
+                worker.inflight.pop(key, None)
+        return task
+
+
+def next_attempt(task: Task, begun: bool) -> bool:
+    """Whether a task whose worker died runs again.
+
+    A task that had not begun moves without spending a retry.
+    """
+    if task.cancelled:
+        return False
+    if not begun:
+        return True
+    limit = task.template.options.max_retries
+    if limit >= 0 and task.attempt >= limit:
+        return False
+    task.attempt += 1
+    return True

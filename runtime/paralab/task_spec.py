@@ -1,0 +1,123 @@
+"""What the API hands to an engine: a function or class, and how to run it.
+
+Options are checked before they get here (``paralab.options``); an engine may rely on them.
+One options object serves all calls of one remote function, so engines may key tables on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+RESOURCE_UNIT = 10_000
+"""Resources are counted in ints of 1/10,000, so that sums are exact."""
+
+
+def fixed_resources(amounts: Mapping[str, float]) -> dict[str, int]:
+    """Amounts such as ``{"CPU": 0.5}`` in units of 1e-4, zeros left out."""
+    fixed = {name: round(amount * RESOURCE_UNIT) for name, amount in amounts.items()}
+    return {name: amount for name, amount in fixed.items() if amount}
+
+
+def _new_id() -> bytes:
+    return os.urandom(16)
+
+
+@dataclass(eq=False)
+class FunctionSpec:
+    """A function that workers can be sent.  Identity matters: one spec is sent once."""
+
+    function: Callable[..., Any]
+    name: str
+    """``module.qualname`` as it is shown."""
+    is_generator: bool = False
+    id: bytes = field(default_factory=_new_id)
+    """16 bytes; the same in every process that knows this function."""
+    cache: Any = field(default=None, repr=False)
+    """The engine's own: what it has prepared for this function."""
+
+
+@dataclass(eq=False)
+class ActorSpec:
+    """A class that workers can be sent."""
+
+    cls: type
+    name: str
+    """Qualified name of the class as it is shown."""
+    methods: Mapping[str, TaskOptions]
+    """For each public method the options of its calls."""
+    is_async: bool = False
+    id: bytes = field(default_factory=_new_id)
+    """16 bytes; the same in every process that knows this class."""
+    cache: Any = field(default=None, repr=False)
+    """The engine's own: what it has prepared for this class."""
+
+
+@dataclass(eq=False)
+class TaskOptions:
+    """How one task, or one actor call, runs.
+
+    ``resources`` are in units of 1e-4 and include "CPU", "GPU" and "memory" (bytes, times
+    10,000) where they are not zero.
+    """
+
+    name: str = ""
+    num_returns: int = 1
+    resources: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    max_retries: int = 3
+    retry_exceptions: bool | tuple[type[BaseException], ...] = False
+    runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    """Options that are accepted and checked but that only a later part of the runtime reads."""
+    cache: Any = field(default=None, repr=False)
+    """The engine's own: what it has prepared for calls with these options."""
+
+
+@dataclass(eq=False)
+class ActorOptions:
+    """How an actor is placed and run.
+
+    ``creation_resources`` are needed while the constructor waits for a place,
+    ``resources`` (units of 1e-4) are held for the actor's life.
+    """
+
+    name: str | None = None
+    namespace: str | None = None
+    resources: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    creation_resources: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    max_concurrency: int | None = None
+    max_restarts: int = 0
+    max_task_retries: int = 0
+    max_pending_calls: int = -1
+    lifetime: str | None = None
+    get_if_exists: bool = False
+    runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+
+
+def split_returns(value: Any, num_returns: int, name: str) -> list[Any]:
+    """The values of a task's refs, from what its function returned.
+
+    Raises:
+        ValueError, TypeError: it returned another number of values, or nothing to count.
+    """
+    if num_returns == 1:
+        return [value]
+    if num_returns == 0:
+        return []
+    try:
+        values = list(value)
+    except TypeError:
+        raise TypeError(
+            f"Task {name} returned {type(value).__name__}, but num_returns={num_returns} needs "
+            f"a tuple or list of {num_returns} values."
+        ) from None
+    if len(values) != num_returns:
+        raise ValueError(
+            f"Task {name} returned {len(values)} objects, but num_returns={num_returns}."
+        )
+    return values

@@ -1,0 +1,189 @@
+"""Runs and their pictures, on made-up events: the figures, the words, and that names are text."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from paralab_profiling import Run, Slice, compare, runs, verdict
+from paralab_profiling.runs import slices_of
+from paralab_profiling.svg import duration, three_digits, ticks
+
+TIME = 0.1
+
+
+def rows(label: str = "submit all, then get", tasks: int = 8, extra: float = 0.02) -> Run:
+    """Two workers that are busy all the time."""
+    each = [
+        Slice("parse", 7 + number % 2, number // 2 * TIME, (number // 2 + 1) * TIME)
+        for number in range(tasks)
+    ]
+    return Run(label, tasks // 2 * TIME + extra, 2, each)
+
+
+def stairs(label: str = "get in the loop", tasks: int = 8) -> Run:
+    """Two workers that take turns."""
+    each = [
+        Slice("parse", 7 + number % 2, number * TIME, (number + 1) * TIME)
+        for number in range(tasks)
+    ]
+    return Run(label, tasks * TIME, 2, each)
+
+
+def local(seconds: float) -> Run:
+    return Run("sequential", seconds, 2)
+
+
+def texts(svg: str) -> list[str]:
+    """All text in a drawing; raises if it is not well-formed XML."""
+    return [element.text or "" for element in ET.fromstring(svg).iter() if element.text]
+
+
+def test_events_become_slices_with_a_zero_of_their_own() -> None:
+    def event(ts: float) -> dict[str, Any]:
+        return {
+            "name": "__main__.f", "cat": "task", "ph": "X", "ts": ts, "dur": 50_000, "pid": 1,
+            "tid": 4, "args": {},
+        }  # fmt: skip
+
+    lane = {"name": "thread_name", "ph": "M", "pid": 1, "tid": 4, "args": {"name": "worker 4"}}
+    found = slices_of(
+        [lane, event(2_200_000), event(2_100_000), event(900_000), event(9_000_000)], 2.0, 3.0
+    )
+    assert [(s.name, round(s.start, 6), round(s.end, 6), s.worker) for s in found] == [
+        ("f", 0.1, 0.15, 4),
+        ("f", 0.2, 0.25, 4),
+    ]
+
+
+def test_figures_of_a_run() -> None:
+    assert rows().at_once == 2
+    assert rows().busy == pytest.approx(0.8)
+    assert stairs().at_once == 1
+    assert [len(lane) for lane in rows().lanes] == [4, 4]
+    assert [len(lane) for lane in rows(tasks=1).lanes] == [1, 0]
+    assert local(1.0).at_once == 0
+
+
+def test_record_takes_the_tasks_that_started_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 10.5])
+    monkeypatch.setattr("paralab_profiling.runs.time.monotonic", lambda: next(clock))
+    events = [
+        {"name": "f", "cat": "task", "ph": "X", "ts": ts, "dur": 1e5, "pid": 1, "tid": 1}
+        for ts in (9.9e6, 10.1e6, 10.6e6)
+    ]
+    monkeypatch.setattr("paralab.timeline", lambda: events, raising=False)
+    monkeypatch.setattr("paralab.cluster_resources", lambda: {"CPU": 2.0}, raising=False)
+    with runs.record("now") as run:
+        pass
+    assert (run.label, run.seconds, run.workers) == ("now", 0.5, 2)
+    assert [round(s.start, 6) for s in run.slices] == [0.1]
+
+
+def test_compare_says_what_it_shows() -> None:
+    picture = compare(stairs(), rows())
+    assert picture.title == "At most 1 against 2 tasks at a time: 800 ms against 420 ms"
+    assert compare(rows()).title == "8 tasks in 420 ms, at most 2 at a time, workers 95% busy"
+    words = texts(picture.svg)
+    assert picture.title in words
+    assert {"get in the loop", "submit all, then get", "worker 1", "worker 2", "800 ms"} <= {*words}
+    assert words.count("parse: 100 ms") == 16
+    # 16 tasks and two sums.
+    assert len(picture.rows) == 18
+    assert all(len(line) <= 80 for line in picture.text.splitlines()[2:])
+    # The stairs: where one worker is busy the other is not.
+    one, other = (line[13:] for line in picture.text.splitlines()[3:5])
+    assert all("█" in pair and "·" in pair for pair in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "title"),
+    [
+        ([0.8, 0.9, 0.7, 0.8], "1.90 × faster"),
+        ([0.2, 0.21, 0.3, 0.2], "2.05 × slower"),
+        ([0.41, 0.5, 0.44], "No clear gain: 1.05 × as fast"),
+    ],
+)
+def test_verdict_reads_its_title_off_the_numbers(seconds: list[float], title: str) -> None:
+    picture = verdict([local(one) for one in seconds], [rows() for _ in seconds])
+    assert picture.title == title
+    assert f"in {len(seconds)} pairs of runs" in picture.text
+    beyond = max(seconds) / rows().seconds > 2
+    assert ("above is noise" if beyond else "2.00 at most") in picture.text.splitlines()[1]
+
+
+def test_verdict_accounts_for_all_of_the_missing_time() -> None:
+    # 0.8 s of tasks on two workers in 0.42 s, 0.7 s without them: 70 ms more than half.
+    picture = verdict([local(0.7)] * 3, [rows()] * 3)
+    assert picture.text.splitlines()[-2:] == [
+        "Where the other 70.0 ms went:",
+        "  tasks ran longer than locally 50.0 ms; workers idle 20.0 ms",
+    ]
+
+
+def test_verdict_wants_pairs() -> None:
+    with pytest.raises(ValueError, match=r"three pairs of runs.*got 2 and 2"):
+        verdict([local(1.0)] * 2, [rows()] * 2)
+    with pytest.raises(ValueError, match="as many local as remote; got 4 and 3"):
+        verdict([local(1.0)] * 4, [rows()] * 3)
+    with pytest.raises(ValueError, match="at least one run"):
+        compare()
+
+
+def test_names_are_text_and_never_markup() -> None:
+    evil = "</text><script>alert(1)</script>\x00&\"'"
+    run = Run(evil, 0.1, 1, [Slice(evil, 1, 0.0, 0.1)])
+    picture = compare(run)
+    for markup in (picture.svg, picture.to_html()):
+        assert "<script>alert" not in markup
+        assert "\x00" not in markup
+    assert any("<script>alert(1)</script>" in words for words in texts(picture.svg))
+    # One script, ours.
+    assert picture.to_html().count("<script>") == 1
+
+
+def test_many_tasks_are_cut_and_said() -> None:
+    picture = compare(rows(tasks=5000))
+    assert "+ 4,600 more tasks, not drawn" in texts(picture.svg)
+    assert len(picture.to_html()) < 300_000
+
+
+def test_bundle_has_text_first_and_ids_of_its_own(tmp_path: Any) -> None:
+    first, second = rows()._repr_mimebundle_(), rows()._repr_mimebundle_()
+    assert list(first) == ["text/plain", "text/html"]
+    assert first["text/html"].startswith("<img id=")
+    assert 'src="data:image/svg+xml;base64,' in first["text/html"]
+    assert "alt=" in first["text/html"]
+    assert first["text/html"].split('"')[1] != second["text/html"].split('"')[1]
+    saved = compare(rows()).save(tmp_path / "run.svg")
+    assert texts(saved.read_text())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(2.0512, "2.05 s"), (0.0412, "41.2 ms"), (85e-5, "850 µs"), (1234.5, "1,230 s"), (0, "0 µs")],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_three_digits() -> None:
+    assert [three_digits(x) for x in (0.5, 1.7449, 99.96, -12.34)] == [
+        "0.500",
+        "1.74",
+        "100",
+        "-12.3",
+    ]
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 0.0123, 0.42, 1.0, 7.3, 3600.0])
+def test_ticks_are_few_round_and_even(seconds: float) -> None:
+    times = list(ticks(seconds))
+    assert times[0] == 0
+    assert 2 <= len(times) <= 7
+    assert times[-1] <= seconds * 1.0001
+    steps = [after - before for before, after in pairwise(times)]
+    assert steps == pytest.approx([steps[0]] * len(steps))

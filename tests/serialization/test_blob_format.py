@@ -1,0 +1,193 @@
+"""The blob: where its parts are, that they come back, and that bad ones are refused."""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import struct
+import sys
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paralab import blob_format
+from paralab.blob_format import (
+    ALIGNMENT,
+    PAGED_SIZE,
+    MalformedBlobError,
+    blob_size,
+    join_blob,
+    split_blob,
+    write_blob,
+)
+from paralab.serialization import load, pack
+
+
+def views(*values: bytes) -> list[memoryview]:
+    return [memoryview(value) for value in values]
+
+
+@given(st.binary(), st.lists(st.binary(), min_size=1, max_size=8))
+def test_parts_come_back(data: bytes, parts: list[bytes]) -> None:
+    buffers = views(*parts)
+    blob = join_blob(data, buffers)
+    found, places = split_blob(blob)
+    assert bytes(found) == data
+    assert [bytes(place) for place in places] == parts
+
+
+@given(st.binary(), st.lists(st.binary(), max_size=8))
+def test_written_and_joined_blobs_are_the_same_bytes(data: bytes, parts: list[bytes]) -> None:
+    buffers = views(*parts)
+    target = bytearray(blob_size(data, buffers) + 10)
+    write_blob(memoryview(target), data, buffers)
+    assert bytes(target) == join_blob(data, buffers) + bytes(10)
+
+
+def test_without_buffers_the_blob_is_the_pickle() -> None:
+    assert join_blob(b"\x80\x05N.", ()) == b"\x80\x05N."
+    assert blob_size(b"\x80\x05N.", ()) == 4
+
+
+def test_buffers_are_aligned_to_cache_lines_and_large_ones_to_pages() -> None:
+    sizes = [3, PAGED_SIZE, 1, PAGED_SIZE - 1, 0, PAGED_SIZE + 5]
+    parts = [np.full(size, at, np.uint8) for at, size in enumerate(sizes)]
+    buffers = [part.data for part in parts]
+    blob = mmap.mmap(-1, blob_size(b"abc", buffers))
+    with memoryview(blob) as target:
+        write_blob(target, b"abc", buffers)
+        data, places = split_blob(target)
+        assert bytes(data) == b"abc"
+        start = np.frombuffer(target, np.uint8).ctypes.data
+        for part, place in zip(parts, places, strict=True):
+            assert np.array_equal(np.frombuffer(place, np.uint8), part)
+            if part.size:
+                step = mmap.PAGESIZE if part.size >= PAGED_SIZE else ALIGNMENT
+                assert (np.frombuffer(place, np.uint8).ctypes.data - start) % step == 0
+        del place, places, data
+    gc.collect()
+    blob.close()
+
+
+def test_a_target_that_is_too_small_or_not_bytes_is_refused() -> None:
+    buffers = views(b"x" * 100)
+    size = blob_size(b"abc", buffers)
+    with pytest.raises(ValueError, match="does not fit"):
+        write_blob(memoryview(bytearray(size - 1)), b"abc", buffers)
+    with pytest.raises(ValueError, match="items of 8 bytes"):
+        write_blob(np.zeros(size).data, b"abc", buffers)
+
+
+@pytest.mark.parametrize("size", [100, 1 << 20])
+def test_a_read_only_target_is_refused(size: int) -> None:
+    target = memoryview(bytes(blob_size(b"", views(bytes(size)))))
+    with pytest.raises(TypeError):
+        write_blob(target, b"", views(bytes(size)))
+
+
+@pytest.mark.parametrize("source", [bytes, bytearray])
+def test_large_buffers_of_any_kind_are_copied(source: type) -> None:
+    value = source(np.random.default_rng(0).bytes(3 << 20))
+    target = bytearray(blob_size(b"abc", [memoryview(value)]))
+    write_blob(memoryview(target), b"abc", [memoryview(value)])
+    assert bytes(split_blob(bytes(target))[1][0]) == value
+    target.append(0)  # no export is left behind
+    if isinstance(value, bytearray):
+        value.append(0)
+
+
+def test_large_copies_let_other_threads_run() -> None:
+    buffer = memoryview(bytes(16 << 20))
+    target = memoryview(bytearray(blob_size(b"", [buffer])))
+    seen = threading.Event()
+    unseen = []
+
+    def copy() -> None:
+        for _ in range(200):
+            write_blob(target, b"", [buffer])
+            if seen.is_set():
+                return
+        unseen.append(True)
+
+    copier = threading.Thread(target=copy)
+    before = sys.getswitchinterval()
+    # Nobody is made to give up the GIL, so this thread gets it when a copy lets go of it.
+    sys.setswitchinterval(100)
+    try:
+        copier.start()
+        seen.set()
+        copier.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not unseen
+
+
+BLOB = join_blob(b"\x80\x05N.", views(b"x" * 10, b"y" * 10))
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"",
+        b"\xb5",
+        b"x" * 100,
+        b"\xb5\x02" + BLOB[2:],
+        BLOB[:-1],
+        BLOB[:40],
+        BLOB[:4] + struct.pack("<I", 0xFFFFFFFF) + BLOB[8:],
+        BLOB[:8] + struct.pack("<Q", 2**64 - 1) + BLOB[16:],
+        BLOB[:16] + struct.pack("<QQ", 0, 10) + BLOB[32:],
+        BLOB[:16] + struct.pack("<QQ", 2**64 - 1, 10) + BLOB[32:],
+        BLOB[:16] + struct.pack("<QQ", 64, 2**64 - 1) + BLOB[32:],
+        BLOB[:32] + struct.pack("<QQ", 64, 10) + BLOB[48:],
+    ],
+)
+def test_malformed_blobs_are_refused_by_name(blob: bytes) -> None:
+    with pytest.raises(MalformedBlobError, match="a blob"):
+        load(blob)
+    with pytest.raises(MalformedBlobError, match="a blob"):
+        load(memoryview(blob))
+
+
+@given(st.integers(0, 63), st.integers(0, 255))
+def test_a_header_with_any_wrong_byte_never_reads_outside(at: int, byte: int) -> None:
+    blob = bytearray(BLOB)
+    blob[at] = byte
+    try:
+        data, buffers = split_blob(memoryview(blob))
+    except MalformedBlobError:
+        return
+    assert len(data) + sum(len(buffer) for buffer in buffers) <= len(BLOB)
+
+
+class _Exporter(np.ndarray[Any, Any]):
+    """Memory that can be watched as it goes."""
+
+
+def test_what_is_left_of_a_value_keeps_the_memory_and_nothing_else_does() -> None:
+    memory = np.zeros(10_000, np.uint8).view(_Exporter)
+    data, buffers, _ = pack([np.arange(100), np.arange(50)])
+    write_blob(memory.data, data, buffers)
+    blob = memory.data.toreadonly()
+    gone = weakref.ref(memory)
+    del memory
+    value = load(blob)
+    del blob
+    part = value[1][10:20][2:4]
+    del value
+    gc.collect()
+    assert gone() is not None
+    assert part.tolist() == [12, 13]
+    del part
+    gc.collect()
+    assert gone() is None
+
+
+def test_the_mirror_of_pybuffer_has_the_size_that_python_says() -> None:
+    assert blob_format._PyBuffer.len.size == struct.calcsize("n")
+    assert struct.calcsize("PPnniiPPPPP") == __import__("ctypes").sizeof(blob_format._PyBuffer)

@@ -1,0 +1,83 @@
+"""Limits of memory and CPUs, read from trees such as the kernel shows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from paralab import limits
+
+KB = 1024
+MB = 1 << 20
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    put(tmp_path, "proc/meminfo", "MemTotal:  8192 kB\nMemFree: 10 kB\nMemAvailable:  4096 kB\n")
+    return tmp_path
+
+
+def put(root: Path, path: str, text: str) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+def test_this_machine() -> None:
+    assert 1 <= limits.cpu_count() <= (os.cpu_count() or 1)
+    assert limits.memory_limit() > 64 * MB
+    assert 0 < limits.memory_available() <= limits.memory_limit()
+
+
+def test_machine_without_groups(root: Path) -> None:
+    assert limits.memory_limit(root) == 8192 * KB
+    assert limits.memory_available(root) == 4096 * KB
+    assert limits.cpu_count(root) == len(os.sched_getaffinity(0))
+
+
+def test_version_2_counts_every_group_up_to_the_root(root: Path) -> None:
+    put(root, "proc/self/cgroup", "0::/a/b\n")
+    put(root, "sys/fs/cgroup/a/memory.max", f"{4 * MB}\n")
+    put(root, "sys/fs/cgroup/a/memory.current", f"{3 * MB}\n")
+    put(root, "sys/fs/cgroup/a/memory.stat", f"anon 5\ninactive_file {MB}\n")
+    put(root, "sys/fs/cgroup/a/b/memory.max", "max\n")
+    put(root, "sys/fs/cgroup/a/cpu.max", "150000 100000\n")
+    put(root, "sys/fs/cgroup/a/b/cpu.max", "max 100000\n")
+    assert limits.memory_limit(root) == 4 * MB
+    assert limits.memory_available(root) == 2 * MB
+    assert limits.cpu_count(root) == 1
+
+
+def test_version_1(root: Path) -> None:
+    put(root, "proc/self/cgroup", "5:memory:/job\n4:cpu,cpuacct:/job\n1:name=systemd:/x\n")
+    put(root, "sys/fs/cgroup/memory/job/memory.limit_in_bytes", f"{2 * MB}\n")
+    put(root, "sys/fs/cgroup/memory/job/memory.usage_in_bytes", f"{MB}\n")
+    put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
+    put(root, "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "50000\n")
+    put(root, "sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n")
+    put(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
+    put(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
+    assert limits.memory_limit(root) == 2 * MB
+    assert limits.memory_available(root) == MB
+    assert limits.cpu_count(root) == 1, "half a CPU counts as one"
+
+
+def test_container_that_sees_the_hosts_names(root: Path) -> None:
+    put(root, "proc/self/cgroup", "0::/docker/0123/not/here\n")
+    put(root, "sys/fs/cgroup/memory.max", f"{MB}\n")
+    put(root, "sys/fs/cgroup/memory.current", f"{2 * MB}\n")
+    assert limits.memory_limit(root) == MB
+    assert limits.memory_available(root) == 0
+
+
+def test_both_versions_side_by_side(root: Path) -> None:
+    put(root, "proc/self/cgroup", "4:memory:/\n0::/\n")
+    put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", f"{3 * MB}\n")
+    put(root, "sys/fs/cgroup/unified/cgroup.procs", "")
+    assert limits.memory_limit(root) == 3 * MB
+
+
+def test_without_proc(tmp_path: Path) -> None:
+    assert limits.memory_limit(tmp_path) > 64 * MB
+    assert limits.cpu_count(tmp_path) >= 1
