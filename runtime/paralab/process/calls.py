@@ -457,7 +457,7 @@ class Calls:
             for ref in inner or ():
                 objects.drop_received(tuple(ref))
             return
-        now = core.now
+        now = core.links.now
         template = task.template
         worker = task.worker
         if worker is not None:
@@ -600,6 +600,8 @@ class Calls:
         actor = self.actors.get(tuple(ref))
         if actor is None:
             return
+        if actor.peer is not None:
+            self._core.drain(actor.peer)
         if cause is None:
             cause = self._core.objects.failure(ActorDiedError(text))
         for task in actor.died(cause):

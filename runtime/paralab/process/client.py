@@ -83,8 +83,6 @@ class CoreClient:
         self.broken: BaseException | None = None
         self.failures = 0
         """Objects settled as errors; tells a waiting ``get`` to look for one."""
-        self.now = _now()
-        """When the messages being handled were read."""
         self.depth = 0
         """How many tasks, each started by the one before, this process's task stands below."""
         self.parent_key = 0
@@ -180,7 +178,7 @@ class CoreClient:
             before = _now()
             self.links.listen(timeout)
             mailbox.asleep = False
-            if check is not None and _now() - before >= check * 1e9:
+            if check is not None and self.links.now - before >= check * 1e9:
                 self.calls.check()
         else:
             self.links.listen(0.0)
@@ -265,7 +263,7 @@ class CoreClient:
     def kill(self, actor: ObjectRef, no_restart: bool) -> None:
         """See :class:`paralab.engine.Engine`."""
         entry = actor._entry
-        self._request(lambda: self.node.post((KILL_ACTOR, (entry.owner, entry.key))))
+        self.ask(KILL_ACTOR, (entry.owner, entry.key))
 
     def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
         """See :class:`paralab.engine.Engine`."""
@@ -470,13 +468,13 @@ class CoreClient:
     def _on_died(self, _link: Link, _kind: int, address: Address, how: str) -> None:
         link = self.links.peer(address)
         if link is not None:
-            self._drain(link)
+            self.drain(link)
             self.links.drop(link)
         self.dead[address] = how
         self.calls.process_died(address, how)
         self.objects.process_died(address)
 
-    def _drain(self, link: Link) -> None:
+    def drain(self, link: Link) -> None:
         """Handles what a process sent before it died."""
         connection = link.connection
         while connection is not None and not connection.closed:

@@ -113,7 +113,11 @@ class Executor:
         self.devices: list[int] = []
         self.flush_prints: Callable[[], None] = _nothing
         self._templates: dict[tuple[Address, int], WorkerTemplate] = {}
+        self._has_constructor = False
+        self._early: list[Call] = []
+        """Calls of others that came before the creator's constructor call."""
         self._ending = False
+        self.exit_code = 0
         self.exit_cause: bytes | None = None
         """Why this actor ends, packed, where it does so by itself."""
         self._last_flush = 0
@@ -207,6 +211,12 @@ class Executor:
         except ActorExit:
             ended = _now()
             outcome, payload = self._leave_actor()
+        except SystemExit as error:
+            if self.actor_ref is None:
+                self._leave_process(error)
+                return
+            ended = _now()
+            outcome, payload = self._leave_actor()
         except BaseException as error:
             ended = _now()
             outcome = FAILED
@@ -235,6 +245,13 @@ class Executor:
             failure = self.core.objects.failure(died)
             self._end(failure)
         return failure
+
+    def _leave_process(self, error: SystemExit) -> None:
+        """A task has called ``sys.exit``: its process ends, and that is the answer."""
+        code = error.code
+        self.exit_code = code if type(code) is int else 0 if code is None else 1
+        self._ending = True
+        self.core.mailbox.requests.append(lambda: self._give_back(None))
 
     def _leave_actor(self) -> tuple[int, bytes]:
         error = ActorDiedError("The actor is dead because its method called exit_actor().")
@@ -332,7 +349,8 @@ class Executor:
         argument: int = 0,
     ) -> None:
         core = self.core
-        call = Call(link, key, self._templates[link.address, number], data, core.now)
+        template = self._templates[link.address, number]
+        call = Call(link, key, template, data, core.links.now)
         if top or nested or argument:
             receive = core.ownership.receive
             for place, owner, of, outcome, payload in top:
@@ -350,7 +368,14 @@ class Executor:
                 entry.outcome, entry.payload = STORED, tuple(data)
                 call.argument = ObjectRef(entry)
                 call.nested.append(call.argument)
+        if template.what == METHOD and not self._has_constructor:
+            self._early.append(call)
+            return
         self.queue.append(call)
+        if template.what == ACTOR:
+            self._has_constructor = True
+            self.queue.extend(self._early)
+            self._early.clear()
 
     def _on_define(
         self,

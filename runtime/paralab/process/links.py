@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -56,6 +57,8 @@ class Links:
         self._handlers = handlers
         self._closed = closed
         self.dirty: deque[Link] = deque()
+        self.now = time.monotonic_ns()
+        """When what is being handled was read."""
         self.peers: dict[Address, Link] = {}
         self.node = Link(b"", self.dirty)
         self._attach(self.node, Connection(node_socket, b"", descriptors=True))
@@ -120,6 +123,7 @@ class Links:
     def listen(self, timeout: float | None) -> None:
         """Waits for sockets at most ``timeout`` seconds and hands on what they bring."""
         events = self._poll.poll(timeout)
+        self.now = time.monotonic_ns()
         handlers = self._handlers
         for fd, event in events:
             link = self._by_fd.get(fd)

@@ -162,10 +162,12 @@ class NodeMessages:
         if record.dead or record.worker is not None:
             self._node.tell_place(record, process.address, ())
 
-    def _kill_actor(self, _process: Process, _kind: int, ref: Any) -> None:
+    def _kill_actor(self, process: Process, _kind: int, number: int, ref: Any) -> None:
         record = self._node.directory.records.get(tuple(ref))
         if record is not None:
+            record.askers.add(process.address)
             self._node.end_actor(record, "The actor is dead because it was killed by kill().")
+        self._node.post(process.address, (ANSWER, number, None))
 
     def _drop_actor(self, _process: Process, _kind: int, ref: Any) -> None:
         record = self._node.directory.records.get(tuple(ref))

@@ -30,8 +30,8 @@ class WorkerCore(CoreClient):
         return self.executor.context(super().context())
 
 
-def main(sock: socket.socket, node_pid: int) -> None:
-    """Runs a worker to its end.  Descriptors 1 and 2 are pipes to the node already."""
+def main(sock: socket.socket, node_pid: int) -> int:
+    """Runs a worker to its end and returns its exit code.  Descriptors 1 and 2 are pipes to the node already."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         platform.die_with_parent(node_pid, signal.SIGKILL)
@@ -54,6 +54,7 @@ def main(sock: socket.socket, node_pid: int) -> None:
     executor.run()
     engine.install(None)
     atexit._run_exitfuncs()
+    return executor.exit_code
 
 
 def _adopt(welcome: dict[str, Any]) -> None:

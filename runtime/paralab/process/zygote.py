@@ -65,8 +65,7 @@ def _fork(control: socket.socket, sock: int, out: int, err: int, node_pid: int) 
         _wait_for_adoption(node_pid)
         from paralab.process.worker import main
 
-        main(socket.socket(fileno=sock), node_pid)
-        status = 0
+        status = main(socket.socket(fileno=sock), node_pid)
     except BaseException:
         traceback.print_exc()
     finally:
