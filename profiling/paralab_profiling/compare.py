@@ -90,8 +90,9 @@ def verdict(local: Sequence[Run], remote: Sequence[Run]) -> Picture:
     title = _gain(gain, min(ratios), max(ratios))
     note = (
         f"between {three_digits(min(ratios))} and {three_digits(max(ratios))} in {len(ratios)}"
-        f" pairs of runs; {after.workers} workers can give {three_digits(float(after.workers))}"
-        + (": what is above is noise" if max(ratios) > after.workers else " at most")
+        f" pairs of runs; {after.workers} workers give {three_digits(float(after.workers))} at most"
+        # No opinion but arithmetic: beyond it the sum of the tasks is less than the local time.
+        + (", above it tasks ran faster than locally" if max(ratios) > after.workers else "")
     )
     drawing = Drawing()
     drawing.headline(title, note)

@@ -234,7 +234,8 @@ class Baton:
         self._followers.append(follower)
         self._claims += 1
         try:
-            self._mailbox.wake()  # an I/O thread that sleeps in its poll sees the claim
+            # Whoever polls, or is about to, sees the claim; "asleep" may lag behind.
+            self._mailbox.ring()
             timeout = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
             if not self._lock.locked():  # the leader left before it could see us
                 return

@@ -41,6 +41,7 @@ from paralab.serialization import pack, pack_args
 from paralab.state.actors import Actor, ActorState
 from paralab.state.ownership import Entry, Ref
 from paralab.state.tasks import (
+    SLICE_NS,
     LeasedWorker,
     SchedulingClass,
     Task,
@@ -266,6 +267,8 @@ class Calls:
                     self._want(cls)
                 else:
                     self.ready.discard(cls)
+                    for worker in cls.unused():
+                        self._return(worker)
                     if cls.requested:
                         cls.requested = 0
                         self._core.node.post((WANT_LEASE, cls.number, {}, 0, 0, ""))
@@ -363,15 +366,16 @@ class Calls:
         while cls.queue:
             self._fail(cls.queue.popleft(), failure)
 
-    def on_revoke(self, _link: Link, _kind: int, address: Address) -> None:
-        """The node wants a worker back as soon as it has nothing of ours in flight."""
+    def on_revoke(self, _link: Link, _kind: int, address: Address, depth: int) -> None:
+        """The node wants a worker back: at once if it is idle, else after its time slice."""
         worker = self.table.leases.get(address)
-        if worker is not None:
-            worker.revoked = True
-            if len(worker.inflight) > 1:
-                self._take_back(worker)
-            elif not worker.inflight:
-                self._return(worker)
+        if worker is None:
+            return
+        worker.revoked = True
+        if worker.cls.depth <= depth:
+            worker.until = worker.leased + SLICE_NS
+        if not worker.inflight and (not worker.cls.queue or worker.until <= _now()):
+            self._return(worker)
 
     def _return(self, worker: LeasedWorker) -> None:
         self.table.end_lease(worker.address)
@@ -431,7 +435,7 @@ class Calls:
                     task.template.mean_ns = max(task.template.mean_ns, 2_000_000)
             cls.take_back(keys, worker)
             self.ready.add(cls)
-        if worker.revoked and not worker.inflight:
+        if worker.revoked and not worker.inflight and worker.until <= worker.answered:
             self._return(worker)
 
     # -- results -----------------------------------------------------------------------------
@@ -464,7 +468,8 @@ class Calls:
             worker.inflight.pop(key, None)
             worker.answered = now
             if worker.revoked and not worker.inflight and not worker.taking:
-                self._return(worker)
+                if worker.until <= now or not worker.cls.queue:
+                    self._return(worker)
             received, taken, loaded, ended, stored = stamps
             duration = ended - loaded
             mean = template.mean_ns

@@ -250,8 +250,8 @@ class Node:
                     self.leases.returned(client, worker, time.monotonic_ns())
             case StartWorker():
                 self.pool.start_worker()
-            case Revoke(client, worker):
-                self.post(client, (REVOKE, worker))
+            case Revoke(client, worker, depth):
+                self.post(client, (REVOKE, worker, depth))
             case PlaceActor(_client, ref, worker, devices):
                 record = self.directory.placed(ref, worker)
                 for asker in list(record.askers):

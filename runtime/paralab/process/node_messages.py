@@ -224,6 +224,18 @@ class NodeMessages:
                 answer = [self._describe()]
             case "workers":
                 answer = self._workers()
+            case "requests":
+                answer = [
+                    {
+                        "client": request.client.hex(),
+                        "class": request.class_number,
+                        "count": request.count,
+                        "depth": request.depth,
+                        "task": request.name,
+                        "resources": request.resources,
+                    }
+                    for request in self._leases.requests
+                ]
             case "store":
                 answer = self._node.objects.stats()._asdict()
                 answer["by_owner"] = dict(answer["by_owner"])
@@ -242,6 +254,8 @@ class NodeMessages:
                         "pid": client.pid,
                         "state": lease.state.value,
                         "blocked": lease.blocked,
+                        "holder": lease.holder.hex() if lease.holder else None,
+                        "depth": lease.depth,
                         "task": lease.name,
                     }
                 )

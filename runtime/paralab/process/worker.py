@@ -66,9 +66,10 @@ def _adopt(welcome: dict[str, Any]) -> None:
     except OSError:
         pass  # the driver's folder is gone; the node's will do
     random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
+    # Newer NumPy imports this part when it is first used; it then seeds itself.
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed(int.from_bytes(os.urandom(4), "little"))
 
 
 def _redirect(core: CoreClient, executor: Executor) -> None:

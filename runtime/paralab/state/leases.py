@@ -9,9 +9,9 @@ table answers events with instructions and does nothing itself.  Its rules:
    is missing, one is started.
 3. A worker whose task waits in ``get`` lends its CPU; when it goes on it takes it back at once,
    into debt if need be.
-4. When a request waits for what a lease of the same or a lesser depth holds, the oldest such
-   lease is revoked once it has lasted ``SLICE_NS``; its holder returns it at the next task
-   boundary.
+4. When a request waits for what leases hold, those leases are revoked, once.  Their holders
+   return idle ones at once, and busy ones of the same or a lesser depth at the first task
+   boundary after ``state.tasks.SLICE_NS``.
 5. At the soft limit of processes only a blocked process's requests start a new one, or any
    request when no process is left running.  At the hard limit the request is refused, with the
    chain of tasks that wait for each other.
@@ -37,8 +37,6 @@ from paralab.state.accelerators import Accelerators
 from paralab.state.ownership import Ref
 from paralab.state.resources import Resources
 
-SLICE_NS = 20_000_000
-"""A lease is not revoked before it has lasted so long."""
 MAX_STARTING = 8
 """Forks under way at once."""
 
@@ -83,7 +81,6 @@ class Worker:
     name: str = ""
     actor: Ref | None = None
     blocked: bool = False
-    revoked: bool = False
     since: int = 0
     outdated: bool = False
     """It has imported modules that have changed; it ends instead of becoming idle."""
@@ -120,6 +117,8 @@ class Revoke:
 
     client: Address
     worker: Address
+    depth: int
+    """Of the request that waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +170,11 @@ class LeaseTable:
         self.starting = 0
         """Forks asked for that have not reported yet."""
         self.requests: list[Request] = []
+        self._idle: dict[Address, Worker] = {}
+        """Workers without work; the one that was used last, which is warm, stands last."""
+        self._unrevoked: dict[Address, Worker] = {}
+        """Leased workers that nobody has asked back."""
+        self._actors = 0
         self._order = 0
         self._said_unmet: set[tuple[Address, int, Ref | None]] = set()
 
@@ -231,11 +235,15 @@ class LeaseTable:
         """A forked worker reports, or one that was asked to retire must stay."""
         worker = self.workers.get(address)
         if worker is None:
-            self.workers[address] = Worker(address, WorkerState.IDLE, since=now)
+            worker = self.workers[address] = Worker(address)
             self.starting = max(0, self.starting - 1)
-        elif worker.state is WorkerState.RETIRING:
-            worker.state = WorkerState.IDLE
-            worker.since = now
+        if worker.state in (WorkerState.STARTING, WorkerState.RETIRING):
+            self._make_idle(worker, now)
+
+    def _make_idle(self, worker: Worker, now: int) -> None:
+        worker.state = WorkerState.IDLE
+        worker.since = now
+        self._idle[worker.address] = worker
 
     def start_failed(self) -> None:
         """A worker died before it reported."""
@@ -250,8 +258,7 @@ class LeaseTable:
         if worker.outdated:
             worker.state = WorkerState.RETIRING
             return [Retire(address)]
-        worker.state = WorkerState.IDLE
-        worker.since = now
+        self._make_idle(worker, now)
         return []
 
     def _free(self, worker: Worker) -> None:
@@ -260,10 +267,10 @@ class LeaseTable:
             worker.blocked = False
         self.resources.give(worker.resources)
         self.devices.give(worker.devices)
+        self._unrevoked.pop(worker.address, None)
         worker.resources = {}
         worker.devices = {}
         worker.holder = None
-        worker.revoked = False
         worker.name = ""
 
     def blocked(self, address: Address) -> None:
@@ -285,6 +292,8 @@ class LeaseTable:
         worker = self.workers.pop(address, None)
         if worker is not None:
             self._free(worker)
+            self._idle.pop(address, None)
+            self._actors -= worker.state is WorkerState.ACTOR
         return worker
 
     def client_died(self, address: Address) -> list[Instruction]:
@@ -300,24 +309,25 @@ class LeaseTable:
         """Lets idle workers go now and leased ones when their lease ends."""
         instructions: list[Instruction] = []
         for worker in self.workers.values():
-            if worker.state is WorkerState.IDLE:
-                worker.state = WorkerState.RETIRING
-                instructions.append(Retire(worker.address))
-            elif worker.state is WorkerState.LEASED:
+            if worker.state is WorkerState.LEASED:
                 worker.outdated = True
-                worker.revoked = True
-                assert worker.holder is not None
-                instructions.append(Revoke(worker.holder, worker.address))
-        return instructions
+                instructions.append(self._revoke(worker, worker.depth))
+        return instructions + self._retire(list(self._idle.values()))
+
+    def _revoke(self, worker: Worker, depth: int) -> Revoke:
+        assert worker.holder is not None
+        self._unrevoked.pop(worker.address, None)
+        return Revoke(worker.holder, worker.address, depth)
+
+    def _retire(self, workers: list[Worker]) -> list[Instruction]:
+        for worker in workers:
+            worker.state = WorkerState.RETIRING
+            del self._idle[worker.address]
+        return [Retire(worker.address) for worker in workers]
 
     def idle_since(self, before: int) -> list[Instruction]:
         """Asks workers that have been idle since ``before`` to end."""
-        instructions: list[Instruction] = []
-        for worker in self.workers.values():
-            if worker.state is WorkerState.IDLE and worker.since <= before:
-                worker.state = WorkerState.RETIRING
-                instructions.append(Retire(worker.address))
-        return instructions
+        return self._retire([w for w in self._idle.values() if w.since <= before])
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -326,8 +336,7 @@ class LeaseTable:
         instructions: list[Instruction] = []
         if not self.requests:
             return instructions
-        idle = [w for w in self.workers.values() if w.state is WorkerState.IDLE]
-        idle.sort(key=lambda worker: worker.since)  # the last used is warm: taken from the end
+        idle = self._idle
         lacking = 0
         planned: dict[str, int] = {}
         for request in list(self.requests):
@@ -339,13 +348,14 @@ class LeaseTable:
             needed = request.count
             while needed:
                 if not self._fits_beside(request, planned):
-                    instructions += self._revoke_for(request, now)
+                    instructions += self._revoke_for(request)
                     break
                 if idle:
-                    granted = self._grant(request, idle[-1], now)
+                    address = next(reversed(idle))
+                    granted = self._grant(request, idle[address], now)
                     if granted is None:
                         break
-                    idle.pop()
+                    del idle[address]
                     instructions.append(granted)
                     needed -= 1
                     continue
@@ -385,18 +395,19 @@ class LeaseTable:
         worker.name = request.name
         worker.depth = request.depth
         worker.since = now
-        worker.revoked = False
         if request.actor is not None:
             worker.state = WorkerState.ACTOR
+            self._actors += 1
             worker.actor = request.actor
             return PlaceActor(request.client, request.actor, worker.address, tuple(devices))
         worker.state = WorkerState.LEASED
+        self._unrevoked[worker.address] = worker
         worker.holder = request.client
         worker.class_number = request.class_number
         return Grant(request.client, request.class_number, worker.address, tuple(devices))
 
     def _processes(self) -> int:
-        return sum(1 for w in self.workers.values() if w.state is not WorkerState.ACTOR)
+        return len(self.workers) - self._actors
 
     def _may_start(self, request: Request) -> bool:
         if self.starting >= MAX_STARTING:
@@ -414,30 +425,17 @@ class LeaseTable:
         )
         return not running and not self.starting
 
-    def _revoke_for(self, request: Request, now: int) -> list[Instruction]:
-        short = {
-            name
-            for name, amount in request.resources.items()
-            if self.resources.available.get(name, 0) < amount
-        }
-        holding = [
-            worker
-            for worker in self.workers.values()
-            if worker.state is WorkerState.LEASED
-            and not worker.blocked
-            and worker.depth <= request.depth
+    def _revoke_for(self, request: Request) -> list[Instruction]:
+        available = self.resources.available
+        short = {name for name, n in request.resources.items() if available.get(name, 0) < n}
+        same = (request.client, request.class_number)
+        return [
+            self._revoke(worker, request.depth)
+            for worker in list(self._unrevoked.values())
+            if not worker.blocked
             and short & worker.resources.keys()
-            and (worker.holder, worker.class_number) != (request.client, request.class_number)
+            and (request.actor is not None or (worker.holder, worker.class_number) != same)
         ]
-        if any(worker.revoked for worker in holding):
-            return []
-        old = [worker for worker in holding if now - worker.since >= SLICE_NS]
-        if not old:
-            return []
-        oldest = min(old, key=lambda worker: worker.since)
-        oldest.revoked = True
-        assert oldest.holder is not None
-        return [Revoke(oldest.holder, oldest.address)]
 
     def _unmet(self, request: Request) -> list[Instruction]:
         mark = (request.client, request.class_number, request.actor)

@@ -37,6 +37,10 @@ MAX_QUEUED = 1_000
 STALLED_NS = 10_000_000
 """A worker with a queue that has answered nothing for so long gets its queue taken back."""
 
+SLICE_NS = 20_000_000
+"""For so long a revoked lease goes on getting work."""
+NEVER = 1 << 63
+
 ClassKey = tuple[tuple[tuple[str, int], ...], int]
 
 
@@ -156,7 +160,17 @@ class Task:
 class LeasedWorker:
     """A worker that this process may push tasks to."""
 
-    __slots__ = ("address", "answered", "cls", "inflight", "leased", "peer", "revoked", "taking")
+    __slots__ = (
+        "address",
+        "answered",
+        "cls",
+        "inflight",
+        "leased",
+        "peer",
+        "revoked",
+        "taking",
+        "until",
+    )
 
     def __init__(self, address: Address, peer: Any, cls: SchedulingClass, now: int) -> None:
         self.address = address
@@ -167,6 +181,9 @@ class LeasedWorker:
         """When it last answered, or was last given work while idle."""
         self.leased = now
         self.revoked = False
+        """Somebody else waits for it: it is returned as soon as it is idle."""
+        self.until = NEVER
+        """From then on it gets no new work.  In ns."""
         self.taking = False
         """Its queue has been asked back; nothing new goes there until it has answered."""
 
@@ -208,7 +225,7 @@ class SchedulingClass:
         for worker in list(workers.values()):
             if not queue:
                 break
-            if worker.revoked or worker.taking:
+            if worker.taking or worker.until <= now:
                 continue
             inflight = worker.inflight
             held = len(inflight)
@@ -251,6 +268,14 @@ class SchedulingClass:
             worker
             for worker in self.workers.values()
             if len(worker.inflight) > 1 and not worker.taking and now - worker.answered > STALLED_NS
+        ]
+
+    def unused(self) -> list[LeasedWorker]:
+        """Workers that somebody else waits for and that have got no work, the queue being empty."""
+        return [
+            worker
+            for worker in self.workers.values()
+            if worker.revoked and not worker.inflight and not worker.taking
         ]
 
     def idle(self, now: int, after_ns: int) -> list[LeasedWorker]:
