@@ -117,10 +117,8 @@ def get(object_refs: Any, *, timeout: float | None = None) -> Any:
     if timeout is not None:
         _check_timeout(timeout)
     is_single = type(object_refs) is ObjectRef
-    if is_single and engine is not None and object_refs._entry.mailbox is engine.mailbox:
-        refs: Sequence[ObjectRef] = (object_refs,)
-    else:
-        refs = (object_refs,) if is_single else object_refs
+    refs: Sequence[ObjectRef] = (object_refs,) if is_single else object_refs
+    if not (is_single and engine is not None and object_refs._entry.mailbox is engine.mailbox):
         if not (is_single or isinstance(object_refs, list)):
             raise ValueError(  # Ray's choice, on which programs rely
                 f"get() takes an ObjectRef or a list of ObjectRefs; got {_short(object_refs)} "
@@ -128,8 +126,7 @@ def get(object_refs: Any, *, timeout: float | None = None) -> Any:
             )
         engine = _engine_of(refs, "get")
     try:
-        values = engine.get(refs, timeout)
-        return values[0] if is_single else values
+        return engine.get_one(object_refs, timeout) if is_single else engine.get(refs, timeout)
     except ParalabError as failure:
         error = failure
     # Raised anew so that the traceback shows the user's line and this one, and what the error

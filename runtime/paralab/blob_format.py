@@ -97,9 +97,7 @@ def write_blob(target: memoryview, data: bytes, buffers: Sequence[memoryview]) -
         _copy(target[offset : offset + buffer.nbytes], buffer)
 
 
-def blob_parts(
-    data: bytes, buffers: Sequence[memoryview]
-) -> list[tuple[int, bytes | memoryview]]:
+def blob_parts(data: bytes, buffers: Sequence[memoryview]) -> list[tuple[int, bytes | memoryview]]:
     """The blob in pieces, each with its place counted in bytes from the blob's start."""
     if not buffers:
         return [(0, data)]

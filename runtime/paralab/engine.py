@@ -62,6 +62,9 @@ class Engine(Protocol):
         ``timeout`` is in seconds, None waits for ever.
         """
 
+    def get_one(self, ref: ObjectRef, timeout: float | None) -> Any:
+        """``get`` of a single ref."""
+
     def wait(
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:

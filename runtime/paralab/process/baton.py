@@ -29,7 +29,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-TICK = 0.003
+TICK = 0.004
 """Seconds between two looks of the I/O thread while user threads lead."""
 
 _SIGINT = int(signal.SIGINT)
@@ -44,8 +44,11 @@ class Work(Protocol):
     def turn(self) -> None:
         """Empties the mailbox, decides and sends.  Does not wait."""
 
-    def listen(self, timeout: float | None) -> None:
-        """Waits at most ``timeout`` seconds for sockets, timers or the bell, and handles."""
+    def listen(self, timeout: float | None) -> Any:
+        """Waits at most ``timeout`` seconds for sockets, timers or the bell, and handles.
+
+        Returns whether that left something for a turn to do.
+        """
 
 
 class Mailbox:
@@ -81,9 +84,6 @@ class Mailbox:
     def ring(self) -> None:
         """Rings whether or not somebody sleeps."""
         self._ring()
-
-    def __bool__(self) -> bool:
-        return bool(self.submissions or self.changes or self.requests or self.forgets)
 
     def disable(self) -> None:
         """After shutdown, and in a forked child: finalisers leave nothing and wake nobody."""
@@ -212,8 +212,8 @@ class Baton:
                     timeout = deadline - time.monotonic()
                     if timeout <= 0:
                         return False
-                listen(timeout)
-                turn()
+                if listen(timeout):
+                    turn()
                 if followers:
                     self._release_followers()
             return True
@@ -294,14 +294,10 @@ class Baton:
         me = threading.get_ident()
         seen = -1
         while not self._closing:
-            if not self._lock.acquire(False):
-                self._parked = True
-                if not self._lock.locked():
-                    self._parked = False
-                    continue
-                self._bell.acquire()
-                self._parked = False
-            elif self._uses == seen:
+            if self._uses != seen:  # user threads lead in quick turns
+                seen = self._uses
+                self._bell.acquire(True, TICK)
+            elif self._lock.acquire(False):
                 self._holder = me
                 try:
                     self._serve_turns()
@@ -310,19 +306,20 @@ class Baton:
                     self._lock.release()
                     if self._followers:
                         self._promote()
-            else:
-                self._lock.release()
-                if self._followers:
-                    self._promote()
-            seen = self._uses
-            self._bell.acquire(True, TICK)
+                seen = self._uses
+                self._bell.acquire(True, TICK)
+            else:  # one leader has been in for a whole tick: sleep until it leaves
+                self._parked = True
+                if self._lock.locked():
+                    self._bell.acquire()
+                self._parked = False
 
     def _serve_turns(self) -> None:
         turn, listen = self._work.turn, self._work.listen
         self._yield = False
         turn()
         while not (self._claims or self._yield or self._closing):
-            listen(None)
-            turn()
+            if listen(None):
+                turn()
             if self._followers:
                 self._release_followers()

@@ -163,25 +163,34 @@ class CoreClient:
             calls.dispatch()
         if self.links.dirty:
             self.links.flush()
+        self.links.rung = False
 
-    def listen(self, timeout: float | None) -> None:
+    def listen(self, timeout: float | None) -> Any:
         """Waits for sockets, timers or the bell, and handles what comes."""
+        calls, links, mailbox = self.calls, self.links, self.mailbox
         if timeout != 0.0:
-            check = self.calls.next_check() if self.calls.table.leases else None
+            check = calls.next_check() if calls.table.leases else None
             if check is not None and (timeout is None or check < timeout):
                 timeout = check
-            mailbox = self.mailbox
             mailbox.asleep = True
-            if mailbox:
+            if mailbox.submissions or mailbox.changes or mailbox.requests or mailbox.forgets:
                 mailbox.asleep = False
-                return
-            before = _now()
-            self.links.listen(timeout)
+                return True
+            before = links.now
+            links.listen(timeout)
             mailbox.asleep = False
-            if check is not None and self.links.now - before >= check * 1e9:
-                self.calls.check()
+            if check is not None and links.now - before >= check * 1e9:
+                calls.check()
         else:
-            self.links.listen(0.0)
+            links.listen(0.0)
+        return (
+            calls.ready
+            or calls.sendable
+            or links.dirty
+            or mailbox.submissions
+            or mailbox.requests
+            or links.rung
+        )
 
     def _closed(self, link: Link) -> None:
         if link is self.node:
@@ -281,6 +290,16 @@ class CoreClient:
         """See :class:`paralab.engine.Engine`."""
         return self.objects.put(value)
 
+    def get_one(self, ref: ObjectRef, timeout: float | None) -> Any:
+        """``get`` of a single ref, without the lists."""
+        entry = ref._entry
+        if entry.payload is None:
+            self._await_all((entry,), timeout)
+        if not entry.fetched:
+            entry.fetched = True
+            self.events.fetched.append((entry.key, _now()))
+        return self.objects.value(ref) if entry.outcome else load(entry.payload)
+
     def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
         """See :class:`paralab.engine.Engine`."""
         for ref in refs:
@@ -301,7 +320,7 @@ class CoreClient:
                 values.append(value(ref))
         return values
 
-    def _await_all(self, entries: list[Entry], timeout: float | None) -> None:
+    def _await_all(self, entries: Sequence[Entry], timeout: float | None) -> None:
         at = 0
         count = len(entries)
         failures = -1

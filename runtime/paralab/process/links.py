@@ -57,6 +57,8 @@ class Links:
         self._handlers = handlers
         self._closed = closed
         self.dirty: deque[Link] = deque()
+        self.rung = False
+        """Somebody has left something in the mailbox."""
         self.now = time.monotonic_ns()
         """When what is being handled was read."""
         self.peers: dict[Address, Link] = {}
@@ -129,6 +131,7 @@ class Links:
             link = self._by_fd.get(fd)
             if link is None:
                 if fd == self._bell:
+                    self.rung = True
                     try:
                         os.eventfd_read(self._bell)
                     except BlockingIOError:

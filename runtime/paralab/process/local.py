@@ -142,6 +142,10 @@ class LocalEngine:
         """The values: everything that exists has run, so nothing is waited for."""
         return [self._value(ref._entry) for ref in refs]
 
+    def get_one(self, ref: ObjectRef, timeout: float | None) -> Any:
+        """See :class:`paralab.engine.Engine`."""
+        return self.get((ref,), timeout)[0]
+
     def wait(
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:

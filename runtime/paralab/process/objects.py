@@ -168,9 +168,9 @@ class Objects:
     def count_changes(self) -> None:
         """Takes what finalisers and unpickling have left in the mailbox into the counts."""
         changes = self._core.mailbox.changes
+        count = self._core.ownership.count
         while changes:
-            taken = [changes.popleft() for _ in range(len(changes))]
-            free = self._core.ownership.count(taken)
+            free = count(changes)
             if free:
                 self.free(free)
 

@@ -38,6 +38,8 @@ class PrintStream(io.TextIOBase):
         self._descriptor = descriptor
         self._post = post
         self._pending = threading.local()
+        self.unfinished = False
+        """Some thread may have an unfinished line."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -70,6 +72,7 @@ class PrintStream(io.TextIOBase):
             self._post(self._stream, pending + "\n")
             pending = ""
         self._pending.text = pending
+        self.unfinished = True
         return len(text)
 
     def finish(self) -> None:

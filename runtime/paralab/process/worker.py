@@ -92,8 +92,10 @@ def _redirect(core: CoreClient, executor: Executor) -> None:
     sys.stderr = sys.__stderr__ = err  # type: ignore[assignment,misc]
 
     def finish() -> None:
-        out.finish()
-        err.finish()
+        if out.unfinished:
+            out.finish()
+        if err.unfinished:
+            err.finish()
 
     executor.flush_prints = finish
 

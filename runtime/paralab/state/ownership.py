@@ -32,7 +32,7 @@ lock), and a message to the owner for each copy (a round trip for each argument)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
 from typing import Any
 
 from paralab.ids import Address
@@ -122,17 +122,19 @@ class Ownership:
             entry.handed += handed
         return entry
 
-    def count(self, changes: Iterable[Entry | tuple[Entry]]) -> list[Entry]:
-        """Applies mailbox changes; returns the entries that nothing needs any more."""
+    def count(self, changes: deque[Any]) -> list[Entry]:
+        """Applies mailbox changes, emptying it; returns what nothing needs any more."""
         free: list[Entry] = []
-        for change in changes:
+        take = changes.popleft
+        while changes:
+            change = take()
             if type(change) is tuple:
                 entry = change[0]
                 entry.refs += 1
                 if entry.refs == 1 and entry.owner != self.address:
                     self.borrowed[entry.owner, entry.key] = entry
             else:
-                entry = change  # type: ignore[assignment]
+                entry = change
                 refs = entry.refs = entry.refs - 1
                 if refs <= 0 and not entry.pending and not entry.holders:
                     free.append(entry)

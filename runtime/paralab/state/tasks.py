@@ -215,13 +215,22 @@ class SchedulingClass:
         workers = self.workers
         if not workers:
             return assigned
-        if len(queue) > 1:
+        if len(queue) == 1:  # one task, one idle worker: nothing to share out
+            for worker in workers.values():
+                if not worker.inflight and not worker.taking and worker.until > now:
+                    task = queue.popleft()
+                    if not task.cancelled:
+                        worker.answered = now
+                        task.worker = worker
+                        worker.inflight[task.key] = task
+                        assigned.append((worker, [task]))
+                    return assigned
+            share = 1
+        else:
             waiting = len(queue)
             for worker in workers.values():
                 waiting += len(worker.inflight)
             share = -(-waiting // (len(workers) + self.requested))
-        else:
-            share = 1
         for worker in list(workers.values()):
             if not queue:
                 break

@@ -26,6 +26,10 @@ LARGE_READ = 1 << 20
 MAX_DESCRIPTORS = 8
 _DESCRIPTOR_SPACE = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
 
+_dumps = pickle.dumps
+_loads = pickle.loads
+_pack = HEADER.pack
+
 Message = tuple[Any, ...]
 
 
@@ -76,39 +80,39 @@ class Connection:
         outbox = self.outbox
         count = len(outbox)
         if count and not self.closed:
-            body = pickle.dumps(outbox[:count], 5)
+            body = _dumps(outbox[:count], 5)
             del outbox[:count]
-            self._queue(body, [])
+            number = self._sent_frames = self._sent_frames + 1
+            frame = (
+                _pack(len(body), VERSION, MESSAGES, 0, 0, number, self._decoder.received, 0) + body
+            )
+            if self._unsent:
+                self._unsent.append((memoryview(frame), []))
+            else:
+                try:
+                    sent = self._send(frame)
+                except (BlockingIOError, InterruptedError):
+                    sent = 0
+                except OSError:
+                    self.closed = True
+                    return True
+                if sent == len(frame):
+                    return True
+                self._unsent.append((memoryview(frame)[sent:], []))
+                return False
         return not self._unsent or self._push()
 
     def send_with_descriptors(self, messages: list[Message], descriptors: list[int]) -> None:
         """Queues a frame of its own that carries copies of ``descriptors``."""
         self.flush()
         copies = [os.dup(fd) for fd in descriptors]
-        self._queue(pickle.dumps(messages, 5), copies)
-        self._push()
-
-    def _queue(self, body: bytes, descriptors: list[int]) -> None:
+        body = _dumps(messages, 5)
         self._sent_frames += 1
-        frame = (
-            HEADER.pack(
-                len(body), VERSION, MESSAGES, 0, 0, self._sent_frames, self._decoder.received, 0
-            )
-            + body
+        head = _pack(
+            len(body), VERSION, MESSAGES, 0, 0, self._sent_frames, self._decoder.received, 0
         )
-        if not self._unsent and not descriptors:
-            try:
-                sent = self._send(frame)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                self.closed = True
-                return
-            if sent == len(frame):
-                return
-            self._unsent.append((memoryview(frame)[sent:], descriptors))
-            return
-        self._unsent.append((memoryview(frame), descriptors))
+        self._unsent.append((memoryview(head + body), copies))
+        self._push()
 
     def _push(self) -> bool:
         unsent = self._unsent
@@ -152,8 +156,7 @@ class Connection:
         except OSError:
             self.closed = True
             return []
-        last = chunks[-1]
-        size = len(last)
+        size = len(chunks[-1])
         if not size:
             self.closed = True
             return []
@@ -161,12 +164,9 @@ class Connection:
             self._read_size = LARGE_READ
         elif size < READ_SIZE:
             self._read_size = READ_SIZE
-        bodies = self._decoder.bodies()
-        if len(bodies) == 1:
-            return _messages(bodies[0])
         messages: list[Any] = []
-        for body in bodies:
-            messages += _messages(body)
+        for body in self._decoder.bodies():
+            messages += _loads(body)
         return messages
 
     def readable(self) -> bool:
@@ -198,10 +198,3 @@ class Connection:
         while self._unsent:
             for fd in self._unsent.popleft()[1]:
                 os.close(fd)
-
-
-def _messages(body: memoryview) -> list[Any]:
-    messages = pickle.loads(body)
-    if type(messages) is not list:
-        raise FrameError(f"a frame's body is a {type(messages).__name__}, expected a list.")
-    return messages

@@ -51,6 +51,12 @@ class FrameDecoder:
         """
         bodies: list[memoryview] = []
         chunks = self.chunks
+        if len(chunks) == 1 and not self._partial:  # nearly always: one read, whole frames
+            chunk = chunks.popleft()
+            start = self._cut(chunk, bodies)
+            if start < len(chunk):
+                self._partial += memoryview(chunk)[start:]
+            return bodies
         while chunks:
             chunk = chunks.popleft()
             if self._partial:
