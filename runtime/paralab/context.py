@@ -36,8 +36,15 @@ class Context(Mapping[str, Any]):
     dashboard_url = ""
 
     def __init__(
-        self, address_info: Mapping[str, Any], version: str, disconnect: Callable[[], None]
+        self,
+        address_info: Mapping[str, Any],
+        version: str,
+        disconnect: Callable[[], None],
+        resources: Mapping[str, float] | None = None,
     ) -> None:
+        resources = resources or {}
+        self._cpus = resources.get("CPU", 0.0)
+        self._store_bytes = resources.get("object_store_memory", 0.0)
         self.address_info: dict[str, Any] = {**dict.fromkeys(ADDRESS_KEYS), **address_info}
         self.python_version = ".".join(map(str, sys.version_info[:3]))
         self.paralab_version = self.ray_version = version
@@ -65,8 +72,13 @@ class Context(Mapping[str, Any]):
     def __repr__(self) -> str:
         return (
             f"Context(paralab_version={self.paralab_version!r}, "
-            f"python_version={self.python_version!r}, address={self.address_info['address']!r})"
+            f"python_version={self.python_version!r}, address={self.address_info['address']!r}, "
+            f"cpus={self._cpus:g}, object_store={self._store()!r})"
         )
+
+    def _store(self) -> str:
+        """How large the object store may become; empty where there is none."""
+        return f"{self._store_bytes / (1 << 20):,.0f} MiB" if self._store_bytes else ""
 
     def _repr_html_(self) -> str:
         import html
@@ -76,6 +88,8 @@ class Context(Mapping[str, Any]):
             "Python": self.python_version,
             "Address": self.address_info["address"],
             "Node": self.address_info["node_id"],
+            "CPUs": f"{self._cpus:g}",
+            "Object store": self._store(),
         }
         cells = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th>"

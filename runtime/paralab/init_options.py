@@ -38,7 +38,7 @@ NOT_YET: dict[str, str] = {
 _ACTED_ON = {
     "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
     "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
-    "runtime_env", "_full_tracebacks",
+    "runtime_env", "_full_tracebacks", "_idle_worker_seconds",
 }  # fmt: skip
 
 
@@ -55,6 +55,7 @@ class InitOptions:
     namespace: str = ""
     runtime_env: dict[str, Any] = field(default_factory=dict)
     full_tracebacks: bool = False
+    idle_worker_seconds: float = 60.0
 
 
 def check_init_options(given: Mapping[str, Any]) -> InitOptions:
@@ -87,6 +88,9 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
     if local_mode not in (True, False, "pickled"):
         raise ValueError(f"init(local_mode={local_mode!r}): expected True, False or 'pickled'.")
     log_to_driver = given.get("log_to_driver")
+    idle = given.get("_idle_worker_seconds", 60.0)
+    if not isinstance(idle, (int, float)) or not idle > 0:
+        raise ValueError(f"init(_idle_worker_seconds={idle!r}): expected a number of seconds > 0.")
     return InitOptions(
         num_cpus=given.get("num_cpus"),
         num_gpus=given.get("num_gpus"),
@@ -97,6 +101,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         namespace=_namespace(given.get("namespace")),
         runtime_env=_runtime_env(given.get("runtime_env")),
         full_tracebacks=bool(given.get("_full_tracebacks", False)),
+        idle_worker_seconds=float(idle),
     )
 
 

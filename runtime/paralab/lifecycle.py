@@ -90,8 +90,9 @@ def init(
         labels, job_config, logging_config, enable_resource_isolation, cgroup_path,
             system_reserved_cpu, system_reserved_memory, proxy_server_url: Ray's, not
             available yet.
-        **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks; a few
-            of Ray's hidden options are accepted.
+        **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks;
+            ``_idle_worker_seconds=60`` is how long a worker without work stays; a few of Ray's
+            hidden options are accepted.
 
     Returns:
         A context with ``address_info``; leaving its ``with`` block calls ``shutdown``.
@@ -138,7 +139,8 @@ def _twice() -> str:
 def _context(engine: Engine) -> Context:
     from paralab import __version__
 
-    return Context(engine.info("address"), __version__, shutdown)
+    resources = engine.info("cluster_resources")
+    return Context(engine.info("address"), __version__, shutdown, resources)
 
 
 def _start(options: InitOptions, *, by_itself: bool) -> None:
@@ -165,6 +167,7 @@ def _start(options: InitOptions, *, by_itself: bool) -> None:
             log_to_driver=options.log_to_driver,
             namespace=options.namespace,
             runtime_env=options.runtime_env,
+            idle_seconds=options.idle_worker_seconds,
         )
     if not _Session.is_watching_exit:
         atexit.register(_at_exit)

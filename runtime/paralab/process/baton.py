@@ -44,10 +44,11 @@ class Work(Protocol):
     def turn(self) -> None:
         """Empties the mailbox, decides and sends.  Does not wait."""
 
-    def listen(self, timeout: float | None) -> Any:
+    def listen(self, timeout: float | None, eager: bool = False) -> Any:
         """Waits at most ``timeout`` seconds for sockets, timers or the bell, and handles.
 
-        Returns whether that left something for a turn to do.
+        ``eager`` lets it look for a moment before it sleeps.  Returns whether that left something
+        for a turn to do.
         """
 
 
@@ -134,11 +135,14 @@ class Baton:
 
     def stop(self) -> None:
         """Ends the I/O thread; the caller must not hold the baton."""
+        if self._closing:
+            return
         self._closing = True
         self._mailbox.ring()
         self._ring_bell()
         if self._thread.is_alive() and threading.get_ident() != self._thread.ident:
             self._thread.join(timeout=5)
+        self._lock.acquire(timeout=5)  # for good: no other thread leads any more
 
     def held_here(self) -> bool:
         """Whether the calling thread holds the baton (a finaliser that runs inside a step)."""
@@ -168,17 +172,20 @@ class Baton:
             )
         if me != self._main:
             return self._wait(done, deadline, me)
-        theirs = _get_handler(_SIGINT)
-        if not callable(theirs):
-            return self._wait(done, deadline, me)
-        _set_handler(_SIGINT, self._note)
-        try:
-            return self._wait(done, deadline, me)
-        finally:
-            _set_handler(_SIGINT, theirs)
-            if self._interrupt is not None:
-                noted, self._interrupt = self._interrupt, None
-                theirs(*noted)
+        while callable(theirs := _get_handler(_SIGINT)):
+            noted = None
+            _set_handler(_SIGINT, self._note)
+            try:
+                finished = self._wait(done, deadline, me)
+            finally:
+                _set_handler(_SIGINT, theirs)
+                if self._interrupt is not None:
+                    noted, self._interrupt = self._interrupt, None
+                    theirs(*noted)
+            if finished or noted is None:
+                return finished
+            # Their handler did not raise: the wait goes on.
+        return self._wait(done, deadline, me)
 
     def _note(self, number: int, frame: Any) -> None:
         self._interrupt = (number, frame)
@@ -212,7 +219,7 @@ class Baton:
                     timeout = deadline - time.monotonic()
                     if timeout <= 0:
                         return False
-                if listen(timeout):
+                if listen(timeout, not followers):
                     turn()
                 if followers:
                     self._release_followers()

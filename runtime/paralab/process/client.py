@@ -13,19 +13,17 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
-from paralab.exceptions import GetTimeoutError, LocalNodeDied
-from paralab.ids import FIRST_RETURN, INDEX_BITS, Address
+from paralab import engine as seam
+from paralab.exceptions import LocalNodeDied
+from paralab.ids import INDEX_BITS, Address
 from paralab.messages import (
     ACTOR_AT,
     ACTOR_DEAD,
     ANSWER,
     ASK,
-    CREATE_ACTOR,
     DIED,
-    FAILED,
     FETCH,
     HOLD,
     KILL_ACTOR,
@@ -44,16 +42,18 @@ from paralab.messages import (
     WELCOME,
 )
 from paralab.object_ref import ObjectRef
+from paralab.process.actor_calls import ActorCalls
 from paralab.process.baton import Baton, Mailbox
 from paralab.process.calls import Calls
+from paralab.process.leasing import Leasing
 from paralab.process.links import Link, Links
-from paralab.process.objects import ACTOR, Objects
+from paralab.process.objects import Objects
 from paralab.process.pulse import PulseBoard
-from paralab.remote_errors import unpack_failure
-from paralab.serialization import load, pack_args
+from paralab.process.templates import Templates
+from paralab.process.waits import Waits
+from paralab.serialization import load
 from paralab.state.events import EventRing
-from paralab.state.ownership import Entry, Ownership
-from paralab.state.tasks import Task
+from paralab.state.ownership import Ownership
 from paralab.state.trace import chrome_trace
 from paralab.store.mapping import Mapping
 from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions
@@ -102,30 +102,30 @@ class CoreClient:
         self.ownership = Ownership(self.address, self.mailbox)
         self.objects = Objects(self)
         self.calls = Calls(self)
+        self.leasing = Leasing(self)
+        self.templates = Templates(self)
+        self.actor_calls = ActorCalls(self)
         self.events = EventRing()
-        self.record = self.events.append
         if os.environ.get("PARALAB_EVENTS") == "0":
-            self.record = _ignore
+            self.events = EventRing(0)
         self.next_key = itertools.count(1 << INDEX_BITS, 1 << INDEX_BITS).__next__
         self._questions = itertools.count(1)
         self._answers: dict[int, list[Any]] = {}
         self.baton = Baton(self, self.mailbox, name)
-        self._warn: Callable[[str], None] = _ignore
-        self.before_wait: Callable[[], None] | None = None
-        self.after_wait: Callable[[], None] | None = None
+        self.waits = Waits(self)
         self._install(handlers or {})
 
     def _install(self, handlers: dict[int, Callable[..., None]]) -> None:
-        calls, objects = self.calls, self.objects
+        calls, objects, leasing = self.calls, self.objects, self.leasing
         self.handlers.update(
             {
                 RESULT: calls.on_result,
-                RETURNED: calls.on_returned,
-                LEASED: calls.on_leased,
-                REFUSED: calls.on_refused,
-                REVOKE: calls.on_revoke,
-                ACTOR_AT: calls.on_actor_at,
-                ACTOR_DEAD: calls.on_actor_dead,
+                RETURNED: leasing.on_returned,
+                LEASED: leasing.on_leased,
+                REFUSED: leasing.on_refused,
+                REVOKE: leasing.on_revoke,
+                ACTOR_AT: self.actor_calls.on_actor_at,
+                ACTOR_DEAD: self.actor_calls.on_actor_dead,
                 FETCH: objects.on_fetch,
                 OBJECT: objects.on_object,
                 HOLD: objects.on_hold,
@@ -158,18 +158,18 @@ class CoreClient:
         while mailbox.requests:
             mailbox.requests.popleft()()
         if mailbox.forgets:
-            calls.forget_templates()
+            self.templates.forget()
         if calls.ready or calls.sendable:
             calls.dispatch()
         if self.links.dirty:
             self.links.flush()
         self.links.rung = False
 
-    def listen(self, timeout: float | None) -> Any:
+    def listen(self, timeout: float | None, eager: bool = False) -> Any:
         """Waits for sockets, timers or the bell, and handles what comes."""
         calls, links, mailbox = self.calls, self.links, self.mailbox
         if timeout != 0.0:
-            check = calls.next_check() if calls.table.leases else None
+            check = self.leasing.next_check() if calls.table.leases else None
             if check is not None and (timeout is None or check < timeout):
                 timeout = check
             mailbox.asleep = True
@@ -177,10 +177,11 @@ class CoreClient:
                 mailbox.asleep = False
                 return True
             before = links.now
-            links.listen(timeout)
+            eager = eager and timeout is None and not (calls.ready or self._answers)
+            links.listen(timeout, eager)
             mailbox.asleep = False
             if check is not None and links.now - before >= check * 1e9:
-                calls.check()
+                self.leasing.check()
         else:
             links.listen(0.0)
         return (
@@ -211,7 +212,14 @@ class CoreClient:
     ) -> list[ObjectRef]:
         """See :class:`paralab.engine.Engine`."""
         calls = self.calls
-        return calls.submit(calls.function_template(function, options), None, args, kwargs)
+        template = options.cache
+        if (
+            template is None
+            or template.spec is not function
+            or template.mailbox is not self.mailbox
+        ):
+            template = self.templates.of_function(function, options)
+        return calls.submit(template, None, args, kwargs)
 
     def create_actor(
         self,
@@ -221,40 +229,7 @@ class CoreClient:
         kwargs: dict[str, Any],
     ) -> ObjectRef:
         """See :class:`paralab.engine.Engine`."""
-        calls = self.calls
-        template = calls.class_template(spec, options)
-        submitted = _now()
-        data, buffers, nested, top = pack_args(args, kwargs, f"{spec.name}.__init__")
-        argument, payload = None, data
-        if buffers or len(data) >= 100_000:
-            argument, payload = calls._keep_arguments(data, buffers)
-        key = self.next_key()
-        entry = self.ownership.own(key)
-        entry.outcome = ACTOR
-        entry.payload = b""
-        task = Task(
-            key + FIRST_RETURN,
-            template,
-            [],
-            payload,
-            top,
-            nested,
-            self.parent_key,
-            submitted,
-            _now(),
-        )
-        task.argument = argument
-        message = (
-            CREATE_ACTOR,
-            key,
-            spec.name,
-            dict(options.creation_resources),
-            dict(options.resources),
-            self.depth + 1,
-        )
-        ref = ObjectRef(entry)
-        calls.create_actor(task, ref, message)
-        return ref
+        return self.actor_calls.create(spec, options, args, kwargs)
 
     def call_actor(
         self,
@@ -266,7 +241,9 @@ class CoreClient:
     ) -> list[ObjectRef]:
         """See :class:`paralab.engine.Engine`."""
         calls = self.calls
-        template = calls.method_template(method, options, options.name or method)
+        template = options.cache
+        if template is None or template.method != method or template.mailbox is not self.mailbox:
+            template = self.templates.of_method(method, options, options.name or method)
         return calls.submit(template, actor, args, kwargs)
 
     def kill(self, actor: ObjectRef, no_restart: bool) -> None:
@@ -294,7 +271,7 @@ class CoreClient:
         """``get`` of a single ref, without the lists."""
         entry = ref._entry
         if entry.payload is None:
-            self._await_all((entry,), timeout)
+            self.waits.for_all((entry,), timeout)
         if not entry.fetched:
             entry.fetched = True
             self.events.fetched.append((entry.key, _now()))
@@ -304,7 +281,7 @@ class CoreClient:
         """See :class:`paralab.engine.Engine`."""
         for ref in refs:
             if ref._entry.payload is None:
-                self._await_all([ref._entry for ref in refs], timeout)
+                self.waits.for_all([ref._entry for ref in refs], timeout)
                 break
         value = self.objects.value
         fetched = self.events.fetched.append
@@ -320,73 +297,11 @@ class CoreClient:
                 values.append(value(ref))
         return values
 
-    def _await_all(self, entries: Sequence[Entry], timeout: float | None) -> None:
-        at = 0
-        count = len(entries)
-        failures = -1
-
-        def done() -> bool:
-            nonlocal at, failures
-            while at < count and entries[at].payload is not None:
-                at += 1
-            if at == count:
-                return True
-            if failures != self.failures:
-                failures = self.failures
-                return self.broken is not None or any(
-                    entry.outcome == FAILED and entry.payload is not None for entry in entries[at:]
-                )
-            return False
-
-        finished = self._wait(done, entries, timeout)
-        if self.broken is not None and at < count:
-            raise self.broken
-        if not finished:
-            missing = sum(entry.payload is None for entry in entries)
-            raise GetTimeoutError(
-                f"Get timed out: {missing} of {count} objects were not there after {timeout} s."
-            )
-        for entry in entries:
-            if entry.outcome == FAILED and entry.payload is not None:
-                raise unpack_failure(entry.payload)
-
-    def _wait(
-        self, done: Callable[[], bool], entries: Sequence[Entry], timeout: float | None
-    ) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        address = self.address
-        for entry in entries:
-            if entry.payload is None and not entry.pending and entry.owner != address:
-                self.mailbox.requests.append(partial(self.objects.fetch, entry))
-        if self.before_wait is None:
-            return self.baton.wait(done, deadline)
-        self.before_wait()
-        try:
-            return self.baton.wait(done, deadline)
-        finally:
-            assert self.after_wait is not None
-            self.after_wait()
-
     def wait(
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """See :class:`paralab.engine.Engine`."""
-        ready, rest = _split(refs, num_returns)
-        if len(ready) < num_returns:
-            entries = [ref._entry for ref in rest]
-            lacking = num_returns - len(ready)
-            pending = entries
-
-            def done() -> bool:
-                nonlocal pending
-                pending = [entry for entry in pending if entry.payload is None]
-                return len(entries) - len(pending) >= lacking or self.broken is not None
-
-            self._wait(done, entries, timeout)
-            if self.broken is not None:
-                raise self.broken
-            ready, rest = _split(refs, num_returns)
-        return ready, rest
+        return self.waits.wait(refs, num_returns, timeout)
 
     def restore_ref(self, owner: Address, key: int) -> ObjectRef:
         """See :class:`paralab.engine.Engine`."""
@@ -407,7 +322,7 @@ class CoreClient:
         if what == "context":
             return self.context()
         if what == "available_resources":
-            self._request(lambda: self.calls.return_idle(0))
+            self._request(lambda: self.leasing.return_idle(0))
         return self.ask(ASK, what)
 
     def context(self) -> dict[str, Any]:
@@ -426,7 +341,8 @@ class CoreClient:
 
     def restart_workers(self) -> None:
         """See :class:`paralab.engine.Engine`."""
-        self._request(lambda: self.node.post((RESTART,)))
+        # The answer comes behind the revocation of every lease on an old worker.
+        self.ask(RESTART)
 
     def shutdown(self) -> None:
         """Stops the I/O thread and closes the sockets; may be called twice."""
@@ -435,6 +351,15 @@ class CoreClient:
         self.links.close()
         self.mapping.close()
         self.pulse.close()
+
+    def disown(self) -> None:
+        """In a child that the user forked: the session is the parent's, and stays so."""
+        seam.install(None)
+        self.mailbox.disable()
+        self.links.disown()
+        self.broken = LocalNodeDied(
+            f"This process was forked from process {os.getppid()}, and the session is that one's."
+        )
 
     def slots(self, resources: dict[str, int]) -> int:
         """How many tasks with these needs the node could run at once."""
@@ -510,21 +435,3 @@ class CoreClient:
 
     def _on_unmet(self, _link: Link, _kind: int, number: int, text: str) -> None:
         self._on_print("", 0, "stderr", text + "\n")
-
-
-def _split(refs: Sequence[ObjectRef], num_returns: int) -> tuple[list[ObjectRef], list[ObjectRef]]:
-    ready: list[ObjectRef] = []
-    rest: list[ObjectRef] = []
-    for at, ref in enumerate(refs):
-        if ref._entry.payload is not None:
-            ready.append(ref)
-            if len(ready) == num_returns:
-                rest += refs[at + 1 :]
-                break
-        else:
-            rest.append(ref)
-    return ready, rest
-
-
-def _ignore(_record: Any) -> None:
-    pass

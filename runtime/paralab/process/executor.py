@@ -11,6 +11,7 @@ somebody here still holds are listed in the reply, so that the caller can tell t
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -42,8 +43,10 @@ from paralab.messages import (
 )
 from paralab.object_ref import ObjectRef
 from paralab.process.client import CoreClient
+from paralab.process.imports import Imports
 from paralab.process.links import Link
 from paralab.process.objects import INLINE_LIMIT, one_more
+from paralab.process.received import Call, Reply, WorkerTemplate
 from paralab.remote_errors import pack_failure, unpack_failure
 from paralab.serialization import load, load_args, pack
 
@@ -51,53 +54,6 @@ FLUSH_NS = 1_000_000
 """Replies are held back at most so long while more calls wait."""
 
 _now = time.monotonic_ns
-
-
-class WorkerTemplate:
-    """What this worker knows of a caller's function or method."""
-
-    __slots__ = ("data", "function", "function_id", "method", "name", "num_returns", "refs", "what")
-
-    def __init__(
-        self, what: int, name: str, num_returns: int, function_id: bytes, rest: Any, refs: Any
-    ) -> None:
-        self.what = what
-        self.name = name
-        self.num_returns = num_returns
-        self.function_id = function_id
-        self.method: str = rest if what == METHOD else ""
-        self.data: bytes = b"" if what == METHOD else rest
-        self.refs: list[ObjectRef] = refs
-        self.function: Callable[..., Any] | None = None
-
-
-class Call:
-    """One call in the queue."""
-
-    __slots__ = (
-        "argument",
-        "data",
-        "inner",
-        "key",
-        "link",
-        "nested",
-        "received",
-        "template",
-        "top",
-    )
-
-    def __init__(
-        self, link: Link, key: int, template: WorkerTemplate, data: Any, received: int
-    ) -> None:
-        self.link = link
-        self.key = key
-        self.template = template
-        self.data = data
-        self.received = received
-        self.top: list[Any] = []
-        self.nested: list[ObjectRef] = []
-        self.argument: ObjectRef | None = None
-        self.inner: list[ObjectRef] = []
 
 
 class Executor:
@@ -112,6 +68,7 @@ class Executor:
         self.assigned: dict[str, int] = {}
         self.devices: list[int] = []
         self.flush_prints: Callable[[], None] = _nothing
+        self.imports = Imports(self._say_changed)
         self._templates: dict[tuple[Address, int], WorkerTemplate] = {}
         self._has_constructor = False
         self._early: list[Call] = []
@@ -134,8 +91,8 @@ class Executor:
     def attach(self, core: CoreClient) -> None:
         """Makes this the executor of ``core``'s process."""
         self.core = core
-        core.before_wait = self._before_wait
-        core.after_wait = self._after_wait
+        core.waits.before = self._before_wait
+        core.waits.after = self._after_wait
 
     # -- the main thread ---------------------------------------------------------------------
 
@@ -146,15 +103,19 @@ class Executor:
         wait = core.baton.wait
         dirty = core.links.dirty
         while True:
-            try:
-                call = queue.popleft()
-            except IndexError:
+            if not queue:
                 if self._ending or core.broken is not None:
                     self._say_goodbye()
                     return
                 wait(self._has_work, None)
-                self._last_flush = _now()
+                self._last_flush = now = _now()
+                if now > self.imports.due:
+                    self._look_at_imports(now)
                 continue
+            try:
+                call = queue.popleft()
+            except IndexError:
+                continue  # the I/O thread has given it back
             self._run(call)
             del call  # or the last function, and what it holds, would live until the next one
             if queue and dirty and _now() - self._last_flush > FLUSH_NS:
@@ -171,6 +132,28 @@ class Executor:
                 core.ask(ASK, "nothing")
             except LocalNodeDied:
                 pass  # then there is nobody to tell
+
+    def _look_at_imports(self, now: int) -> None:
+        """What is said goes the way of what the next call prints, and before it."""
+        try:
+            self.current = self.queue[0]
+        except IndexError:
+            return  # it was taken back
+        try:
+            self.imports.look(now)
+        finally:
+            self.current = None
+
+    def _say_changed(self, module: str, path: str, when: int) -> None:
+        if self.actor_ref is None:
+            advice = "it runs the old code. Call paralab.restart_workers() to have it imported anew"
+        else:
+            advice = "this actor keeps the old code. Make a new one after paralab.restart_workers()"
+        clock = time.strftime("%H:%M:%S", time.localtime(when / 1e9))
+        sys.stderr.write(
+            f"paralab: the module {module} ({path}) has changed, at {clock}, since this process "
+            f"imported it; {advice}.\n"
+        )
 
     def _has_work(self) -> Any:
         return self.queue or self._ending or self.core.broken
@@ -198,9 +181,9 @@ class Executor:
             ended = _now()
             count = template.num_returns
             if count == 1:
-                data, buffers, refs = pack(result, f"the result of {template.name}", "result")
+                data, buffers, refs = pack(result, template.subject, "result")
                 if refs:
-                    call.inner += refs
+                    call.inner = refs
                 if buffers or len(data) >= INLINE_LIMIT:
                     outcome, payload = core.objects.keep(link.address, key, data, buffers)
                 else:
@@ -223,11 +206,11 @@ class Executor:
             payload = self._failed(call, error)
         args = kwargs = None  # type: ignore[assignment]
         core.parent_key = 0
-        self.current = None
         self.flush_prints()
+        self.current = None
         stamps = (call.received, taken, loaded, ended, _now())
         if call.nested or call.inner or outcome == SEVERAL:
-            core.mailbox.requests.append(_Reply(self, call, outcome, payload, stamps))
+            core.mailbox.requests.append(Reply(core, call, outcome, payload, stamps))
         else:
             link.post((RESULT, key, outcome, payload, stamps))
 
@@ -315,7 +298,7 @@ class Executor:
             key = call.key + at
             outcome, payload = self.core.objects.keep(call.link.address, key, data, buffers)
             start = len(call.inner)
-            call.inner += refs
+            call.inner = (*call.inner, *refs)
             packed.append((outcome, payload, (start, len(call.inner))))
         return SEVERAL, packed
 
@@ -335,6 +318,11 @@ class Executor:
     def _say_unblocked(self) -> None:
         self.core.node.post((UNBLOCKED,))
 
+    def disown(self) -> None:
+        """In a child that a task has forked: should its function return, the child just ends."""
+        self.queue.clear()
+        self._ending = True
+
     # -- messages, under the baton -----------------------------------------------------------
 
     def _on_call(
@@ -353,21 +341,21 @@ class Executor:
         call = Call(link, key, template, data, core.links.now)
         if top or nested or argument:
             receive = core.ownership.receive
+            call.top, call.nested = filled, held = [], []
             for place, owner, of, outcome, payload in top:
                 ref = None
                 if outcome == STORED:
                     entry = receive((owner, of), 0)
                     entry.outcome, entry.payload = outcome, tuple(payload)
                     ref = ObjectRef(entry)
-                    call.nested.append(ref)
-                call.top.append((place, outcome, payload, ref))
-            for pair in nested:
-                call.nested.append(ObjectRef(receive(tuple(pair), 0)))
+                    held.append(ref)
+                filled.append((place, outcome, payload, ref))
+            held += [ObjectRef(receive(tuple(pair), 0)) for pair in nested]
             if argument:
                 entry = receive((link.address, argument), 0)
                 entry.outcome, entry.payload = STORED, tuple(data)
                 call.argument = ObjectRef(entry)
-                call.nested.append(call.argument)
+                held.append(call.argument)
         if template.what == METHOD and not self._has_constructor:
             self._early.append(call)
             return
@@ -441,30 +429,6 @@ class Executor:
         if goes:
             self._ending = True
 
-    # -- facts -------------------------------------------------------------------------------
-
-    def context(self, base: dict[str, Any]) -> dict[str, Any]:
-        """What ``get_runtime_context`` tells inside a task."""
-        call = self.current
-        from paralab.actor import actor_id_of
-        from paralab.ids import task_id
-        from paralab.state.ownership import Entry
-        from paralab.task_spec import RESOURCE_UNIT
-
-        if call is not None:
-            base["task_id"] = task_id(call.link.address, call.key).hex()
-            base["task_name"] = call.template.name
-        if self.actor_ref is not None:
-            owner, key = self.actor_ref
-            ref = ObjectRef(Entry(key, owner, self.core.mailbox))
-            ref._entry.refs += 1
-            base["actor_id"] = actor_id_of(ref).hex()
-        base["assigned_resources"] = {
-            name: amount / RESOURCE_UNIT for name, amount in self.assigned.items()
-        }
-        base["accelerator_ids"] = {"GPU": [str(device) for device in self.devices]}
-        return base
-
 
 class _Constructor:
     """Makes the actor's instance as the constructor call's "function"."""
@@ -479,45 +443,6 @@ class _Constructor:
         assert call is not None
         executor.actor_ref = (call.link.address, call.key - 1)
         executor.instance = self._cls(*args, **kwargs)
-
-
-class _Reply:
-    """Finishes a call that dealt with refs, under the baton, once its own refs are gone."""
-
-    __slots__ = ("_call", "_executor", "_message")
-
-    def __init__(
-        self, executor: Executor, call: Call, outcome: int, payload: Any, stamps: Any
-    ) -> None:
-        self._executor = executor
-        self._call = call
-        self._message = (outcome, payload, stamps)
-
-    def __call__(self) -> None:
-        core = self._executor.core
-        call = self._call
-        outcome, payload, stamps = self._message
-        link = call.link
-        core.objects.count_changes()
-        call.top = []
-        call.argument = None
-        kept = []
-        for ref in call.nested:
-            entry = ref._entry
-            if entry.refs > 1 and entry.owner != core.address:
-                entry.handed += 1
-                kept.append((entry.owner, entry.key))
-        inner: Any = None
-        if call.inner:
-            inner = core.objects.hand_over(call.inner, link.address)
-            if outcome == SEVERAL:
-                payload = [(each, value, inner[a:b]) for each, value, (a, b) in payload]
-                inner = None
-        elif outcome == SEVERAL:
-            payload = [(each, value, None) for each, value, _ in payload]
-        link.post((RESULT, call.key, outcome, payload, stamps, inner, kept))
-        call.nested = []
-        call.inner = []
 
 
 def _nothing() -> None:

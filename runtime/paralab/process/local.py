@@ -30,6 +30,7 @@ from paralab.ids import (
     task_id,
 )
 from paralab.limits import cpu_count, memory_limit
+from paralab.messages import FAILED, INLINE
 from paralab.object_ref import ObjectRef
 from paralab.process.local_parts import (
     Actor,
@@ -313,13 +314,21 @@ class LocalEngine:
             for ref in refs:
                 self._fail(ref._entry, error, name)
         begun, loaded, ended = stamps
-        self.events.append(
-            (
-                *(task | FIRST_RETURN, name, parent, attempt, self._address, 0, 0, submitted),
-                *(packed, begun, begun, begun, begun, loaded, loaded, ended, stored, stored),
-                *(error is not None, context["actor_key"], ()),
-            )
+        caller: tuple[Any, ...] = (
+            task | FIRST_RETURN,
+            name,
+            parent,
+            attempt,
+            0,
+            submitted,
+            packed,
+            begun,
+            begun,
         )
+        caller = (*caller, begun, context["actor_key"], ())
+        outcome = INLINE if error is None else FAILED
+        worked = (begun, begun, loaded, ended, stored)
+        self.events.append((self._address, caller, worked, stored, outcome, 0))
         return error
 
     def _ended(self, ending: BaseException, context: dict[str, Any]) -> BaseException:

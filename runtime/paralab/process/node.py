@@ -32,6 +32,7 @@ from paralab.messages import (
     OWNER_DIED,
     PEER,
     REFUSED,
+    RELAY_PRINT,
     RETIRE,
     REVOKE,
     UNMET,
@@ -40,12 +41,12 @@ from paralab.messages import (
 from paralab.process.node_messages import NodeMessages
 from paralab.process.node_workers import Process, WorkerPool
 from paralab.process.pulse import SIZE as PULSE_SIZE
+from paralab.process.pulse import PulseBoard
 from paralab.state.directory import ActorDirectory, ActorRecord
-from paralab.state.leases import (
+from paralab.state.lease_instructions import (
     EndWorker,
     Grant,
     Instruction,
-    LeaseTable,
     PlaceActor,
     Refuse,
     Retire,
@@ -53,6 +54,7 @@ from paralab.state.leases import (
     StartWorker,
     Unmet,
 )
+from paralab.state.leases import LeaseTable
 from paralab.state.object_table import ObjectTable
 from paralab.state.ownership import Ref
 from paralab.state.resources import Resources
@@ -64,9 +66,16 @@ READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 WAITING_TICK = 0.02
 """Seconds between two looks at requests that wait for a time slice to end."""
+FAREWELL_SECONDS = 1.0
+"""How long the driver may take to read the last lines."""
 IDLE_TICK = 5.0
 IDLE_WORKER_NS = 60_000_000_000
 """A worker without work for so long ends."""
+IDLE_STORE = 4
+"""The store is idle after one part in so many of a worker's idle time without an object's
+coming or going; then the memory that its objects do not take goes back to the system."""
+TRIM_BYTES = 16 << 20
+"""Given back between two looks at the sockets: about 3 ms."""
 PROCESS_MEMORY = 10 << 20
 """What one more blocked process is reckoned to need, for the hard limit."""
 
@@ -105,10 +114,15 @@ class Node:
         self.objects = ObjectTable(config["capacity"])
         self.arena = Arena(config["capacity"])
         self._pulse = platform.nameless_memory(PULSE_SIZE, "paralab-pulse")
+        self.board = PulseBoard(os.dup(self._pulse))
         self._messages = NodeMessages(self)
         self.handlers = self._messages.handlers
         self.pool = WorkerPool(self, zygote, zygote_pid)
         self.idle_ns = int(config.get("idle_seconds", IDLE_WORKER_NS / 1e9) * 1e9)
+        self._store_used = time.monotonic_ns()
+        """When an object was made or freed last."""
+        self._trimmed = True
+        """The store holds no more memory than its objects need."""
         self.driver = self.add_process(driver_socket)
         self._watch_driver()
 
@@ -279,15 +293,16 @@ class Node:
 
     def run(self) -> None:
         """Serves until the driver ends or says so."""
-        self.arena.allocate_ahead(0)
-        next_idle = time.monotonic() + IDLE_TICK
+        tick = min(IDLE_TICK, self.idle_ns / 2e9 / IDLE_STORE)
+        next_idle = time.monotonic() + tick
+        trimming = False
         while self.running:
             if self.undecided:
                 self.undecided = False
                 for instruction in self.leases.decide(time.monotonic_ns()):
                     self.carry_out(instruction)
             self._flush()
-            timeout = max(0.0, next_idle - time.monotonic())
+            timeout = 0.0 if trimming else max(0.0, next_idle - time.monotonic())
             if self.leases.requests:
                 timeout = min(timeout, WAITING_TICK)
             events = self._poll.poll(timeout)
@@ -299,10 +314,37 @@ class Node:
                 self.undecided = True
             now = time.monotonic()
             if now >= next_idle:
-                next_idle = now + min(IDLE_TICK, self.idle_ns / 2e9)
+                next_idle = now + tick
+                trimming = self._store_is_idle()
                 before = time.monotonic_ns() - self.idle_ns
                 for instruction in self.leases.idle_since(before):
                     self.carry_out(instruction)
+            if trimming:
+                trimming = self._store_is_idle() and self._trim()
+
+    def allocated(self) -> None:
+        """An object was made: memory for the next ones is made ready in the background."""
+        self.freed()
+        self.arena.allocate_ahead(self.objects.allocator.touched_end)
+
+    def freed(self) -> None:
+        """An object is gone; its memory stays warm for a while."""
+        self._store_used = time.monotonic_ns()
+        self._trimmed = False
+
+    def _store_is_idle(self) -> bool:
+        idle = time.monotonic_ns() - self._store_used > self.idle_ns // IDLE_STORE
+        return idle and not self._trimmed
+
+    def _trim(self) -> bool:
+        """Gives some memory back; whether there may be more to give."""
+        ranges = self.objects.allocator.trim(TRIM_BYTES)
+        if ranges:
+            self.arena.drop(ranges)
+            return True
+        self.arena.drop_ahead(self.objects.allocator.touched_end)
+        self._trimmed = True
+        return False
 
     def _flush(self) -> None:
         dirty = self.dirty
@@ -333,10 +375,28 @@ class Node:
             else:
                 self.pool.lost_connection(process)
 
+    def _read_prints(self, process: Process) -> None:
+        connection = process.connection
+        while not connection.closed:
+            try:
+                messages = connection.receive()
+            except FrameError:
+                return
+            for message in messages:
+                if message[0] == RELAY_PRINT:
+                    self.handlers[RELAY_PRINT](process, *message)
+            if not messages and not connection.readable():
+                return
+
     def close(self) -> None:
-        """Ends every process that this node started, and waits for them."""
+        """Ends every process that this node started, and passes on what they had printed."""
         self.pool.end_all()
+        for process in list(self.clients.values()):
+            if process is not self.driver:
+                self._read_prints(process)
+        self.driver.connection.flush_all(FAREWELL_SECONDS)
         self.arena.close()
+        self.board.close()
         os.close(self._pulse)
 
 

@@ -102,15 +102,19 @@ class NodeMessages:
 
     def _ready(self, process: Process, _kind: int, pid: int) -> None:
         self._node.pool.ready(process, pid)
+        if len(self._leases.workers) == 1:  # there will be work; until now starting came first
+            self._node.allocated()
 
     def _retiring(self, process: Process, _kind: int, goes: bool) -> None:
         if not goes:
             self._leases.worker_ready(process.address, time.monotonic_ns())
             self._node.undecided = True
 
-    def _restart(self, _process: Process, _kind: int) -> None:
+    def _restart(self, process: Process, _kind: int, number: int) -> None:
         for instruction in self._leases.restart():
             self._node.carry_out(instruction)
+        self._node.post(process.address, (ANSWER, number, None))
+        self._node.undecided = True
 
     def _stop(self, _process: Process, _kind: int) -> None:
         self._node.running = False
@@ -193,13 +197,14 @@ class NodeMessages:
         except StoreError as error:
             answer = str(error)
         self._node.post(process.address, (ANSWER, number, answer))
-        self._node.arena.allocate_ahead(objects.allocator.touched_end)
+        self._node.allocated()
 
     def _seal(self, process: Process, _kind: int, owner: Address, key: int) -> None:
         self._node.objects.seal(owner, key, process.address)
 
     def _free(self, process: Process, _kind: int, owner: Address, key: int) -> None:
         self._node.objects.free(owner, key, process.address)
+        self._node.freed()
 
     def _looking(self, process: Process, _kind: int, owner: Address, keys: list[int]) -> None:
         if not keys:

@@ -103,6 +103,7 @@ class WorkerPool:
         if process.pidfd < 0:
             self._starting.pop(process.address, None)
             self._node.leases.start_failed()
+            self._read_rest(process)
             self._close(process)
             self._node.process_died(process, "It ended before it could take work.")
         else:
@@ -123,10 +124,10 @@ class WorkerPool:
 
     def _ended(self, process: Process) -> None:
         how = f"The worker process {process.pid} {_wait(process.pid)}."
-        for fd, stream in zip(list(process.pipes), ("stdout", "stderr"), strict=False):
-            self._read(process, fd, stream)
-        if process.last_lines:
-            lines = "\n".join(process.last_lines)
+        self._read_rest(process)
+        last = self._node.board.take_words(process.address).splitlines() + list(process.last_lines)
+        if last:
+            lines = "\n".join(last[-STDERR_LINES:])
             how += f" The last lines of its error output:\n{lines}\n"
         self._close(process)
         self._node.process_died(process, how)
@@ -134,6 +135,13 @@ class WorkerPool:
             self._sweep = True
         else:
             self._end_orphans()
+
+    def _read_rest(self, process: Process) -> None:
+        """What is left in the pipes of a process that has ended; a pipe holds 64 kB."""
+        for fd, stream in zip(process.pipes, ("stdout", "stderr"), strict=True):
+            self._read(process, fd, stream)
+            if process.partial.get(fd):
+                self._show(process, fd, stream, b"\n")
 
     def _close(self, process: Process) -> None:
         for fd in process.pipes:
@@ -168,15 +176,23 @@ class WorkerPool:
         if not data:
             self._node.unwatch(fd)
             data = b"\n" if process.partial.get(fd) else b""
+        self._show(process, fd, stream, data)
+
+    def _show(self, process: Process, fd: int, stream: str, data: bytes) -> None:
+        """Sends whole lines to the driver, and pieces of lines that grow too long."""
         data = process.partial.pop(fd, b"") + data
         end = data.rfind(b"\n") + 1
+        if not end and len(data) > PIPE_READ:
+            end = len(data)
         if end < len(data):
-            process.partial[fd] = data[end:][-PIPE_READ:]
+            process.partial[fd] = data[end:]
         if end:
             text = data[:end].decode("utf-8", "backslashreplace")
             if stream == "stderr":
                 process.last_lines.extend(text.splitlines())
-            self._node.post(self._node.driver.address, (PRINTED, "", process.pid, stream, text))
+            actor = self._node.directory.by_worker.get(process.address)
+            name = actor.name if actor is not None else ""
+            self._node.post(self._node.driver.address, (PRINTED, name, process.pid, stream, text))
 
     # -- the zygote, the end -----------------------------------------------------------------
 
@@ -195,14 +211,14 @@ class WorkerPool:
         """Kills every process of this node and waits for them."""
         self._node.unwatch(self._zygote.fileno())
         self._zygote.close()
-        while True:
-            pids = _children()
-            if not pids:
-                return
+        while pids := _children():
             for pid in pids:
                 self._signal(pid)
             for pid in pids:
                 _wait(pid)
+        for process in self._node.clients.values():
+            if process.pipes:
+                self._read_rest(process)
 
 
 def _children() -> list[int]:

@@ -181,14 +181,14 @@ class Objects:
             if entry is None or not core.ownership.forget(entry):
                 continue
             if entry.owner != core.address:
-                core.calls.actors.pop((entry.owner, entry.key), None)
+                core.actor_calls.known.pop((entry.owner, entry.key), None)
                 if entry.handed:
                     self.to_owner(entry.owner, (RELEASE, entry.key, entry.handed))
                     entry.handed = 0
             elif entry.outcome == STORED and entry.payload is not None:
                 core.node.post((FREE, core.address, entry.key))
             elif entry.outcome == ACTOR:
-                core.calls.end_actor(entry)
+                core.actor_calls.end(entry)
 
     def to_owner(self, owner: Address, message: tuple[Any, ...]) -> None:
         """Posts to a process, asking the node for a socket if there is none yet."""

@@ -4,13 +4,19 @@
     worker: C code, child processes ──▶ pipe ──▶ node ──▶ driver
     driver: PrintedLines ──▶ "(name pid=123) text" on the driver's own stream
 
-Lines go out as they come, before the reply of the task that wrote them.  A line that several
-tasks print is shown once and then counted, so that a thousand tasks do not fill a page.
+A line is on its way when ``print`` returns, so it comes before the reply of the task that wrote
+it, and a process that is killed right after it loses none.  A line that several tasks print is
+shown once and then counted, so that a thousand tasks do not fill a page.
+
+What is printed may hold anything; it is shown as text.  Colours (ECMA-48 "SGR") are kept and end
+with their line; every other control character is shown as a replacement character.
 """
 
 from __future__ import annotations
 
+import codecs
 import io
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -18,10 +24,10 @@ from typing import Any
 
 MAX_PENDING = 1 << 16
 """Characters of an unfinished line that are held back at most."""
-SHOWN_REPEATS = 1
-CONTROL = dict.fromkeys(
-    [code for code in range(32) if code not in (9, 10, 13, 27)] + [127], "\N{REPLACEMENT CHARACTER}"
-)
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_RESET = "\x1b[0m"
+# C0 and C1 without tab, line and paragraph separators, and what turns the direction of text.
+_HIDDEN = dict.fromkeys((*(code for code in range(32) if code != 9), *range(127, 160), *range(8232, 8239), *range(8294, 8298)), "�")
 
 
 class PrintStream(io.TextIOBase):
@@ -31,13 +37,22 @@ class PrintStream(io.TextIOBase):
         stream: "stdout" or "stderr".
         descriptor: what ``fileno()`` tells, the pipe to the node.
         post: is given whole lines; called by any thread.
+        note: is given every piece as it is written.
     """
 
-    def __init__(self, stream: str, descriptor: int, post: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        stream: str,
+        descriptor: int,
+        post: Callable[[str, str], None],
+        note: Callable[[str], None] | None = None,
+    ) -> None:
         self._stream = stream
         self._descriptor = descriptor
         self._post = post
+        self._note = note
         self._pending = threading.local()
+        self._buffer: _Bytes | None = None
         self.unfinished = False
         """Some thread may have an unfinished line."""
 
@@ -51,6 +66,13 @@ class PrintStream(io.TextIOBase):
         """How characters that cannot be written are treated."""
         return "backslashreplace"
 
+    @property
+    def buffer(self) -> io.BufferedIOBase:
+        """For those who write bytes."""
+        if self._buffer is None:
+            self._buffer = _Bytes(self)
+        return self._buffer
+
     def writable(self) -> bool:
         """True."""
         return True
@@ -61,18 +83,20 @@ class PrintStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Takes text; each whole line is on its way when this returns."""
-        if type(text) is not str:
+        if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self._note is not None:
+            self._note(text)
         pending = getattr(self._pending, "text", "") + text
         end = pending.rfind("\n") + 1
+        if not end and len(pending) > MAX_PENDING:
+            pending += "\n"
+            end = len(pending)
+        # Before it is posted: an error there must not make it come twice.
+        self._pending.text = pending[end:]
+        self.unfinished = True
         if end:
             self._post(self._stream, pending[:end])
-            pending = pending[end:]
-        if len(pending) > MAX_PENDING:
-            self._post(self._stream, pending + "\n")
-            pending = ""
-        self._pending.text = pending
-        self.unfinished = True
         return len(text)
 
     def finish(self) -> None:
@@ -81,6 +105,48 @@ class PrintStream(io.TextIOBase):
         if pending:
             self._pending.text = ""
             self._post(self._stream, pending + "\n")
+
+    def forked(self, post: Callable[[str, str], None]) -> None:
+        """In a child that the user forked: its lines go another way."""
+        self._post = post
+        self._note = None
+        self._pending = threading.local()  # the parent will write these
+
+
+class _Bytes(io.BufferedIOBase):
+    """The binary side of a :class:`PrintStream`."""
+
+    def __init__(self, text: PrintStream) -> None:
+        self._text = text
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor of the text stream."""
+        return self._text.fileno()
+
+    def write(self, data: Any) -> int:
+        """Takes bytes, decoded as UTF-8."""
+        taken = bytes(data)
+        self._text.write(self._decoder.decode(taken))
+        return len(taken)
+
+
+def harmless(text: str) -> str:
+    """One line as it may be shown: colours kept, and ended; other control characters replaced."""
+    if text.isprintable():
+        return text
+    text = text.removesuffix("\r")
+    text = text[text.rfind("\r") + 1 :]  # a progress bar: what it said last
+    if "\x1b" not in text:
+        return text.translate(_HIDDEN)
+    parts = [part.translate(_HIDDEN) for part in _COLOUR.split(text)]
+    colours = _COLOUR.findall(text)
+    shown = parts[0] + "".join(map(str.__add__, colours, parts[1:]))
+    return shown + _RESET if colours and colours[-1] not in (_RESET, "\x1b[m") else shown
 
 
 class PrintedLines:
@@ -95,6 +161,7 @@ class PrintedLines:
         self._show = show
         self._streams = streams or (lambda stream: getattr(sys, stream))
         self._last = ("", "", "")
+        """Name, stream and text of the line that was shown last."""
         self._repeats = 0
         self._pids: set[int] = set()
 
@@ -102,44 +169,47 @@ class PrintedLines:
         """Shows lines; called by one thread at a time."""
         if not self._show:
             return
-        shown = []
-        for raw in text.splitlines():
-            line = raw.translate(CONTROL)
+        name = harmless(name.replace("\n", " "))
+        label = f"({name} pid={pid}) " if name else f"(pid={pid}) " if pid else ""
+        shown: list[str] = []
+        for raw in text.removesuffix("\n").split("\n"):
+            line = harmless(raw)
             if (name, stream, line) == self._last and pid:
                 self._repeats += 1
                 self._pids.add(pid)
                 continue
-            shown += self._count()
+            if self._repeats:
+                self._write(stream, "".join(shown))
+                shown.clear()
+                self.finish()
             self._last = (name, stream, line)
-            label = f"({name} pid={pid}) " if name else f"(pid={pid}) " if pid else ""
-            shown.append(label + line + "\n")
-        if shown:
-            self._write(stream, "".join(shown))
-
-    def _count(self) -> list[str]:
-        """The note about repeats of the last line, if there were any."""
-        if not self._repeats:
-            return []
-        name = self._last[0]
-        where = "1 process" if len(self._pids) == 1 else f"{len(self._pids)} processes"
-        note = f"({name}) [the line above came {self._repeats} more times, from {where}]\n"
-        self._repeats = 0
-        self._pids.clear()
-        return [note]
+            shown.append(f"{label}{line}\n")
+        self._write(stream, "".join(shown))
 
     def finish(self) -> None:
         """Tells of repeats that were counted last."""
-        note = self._count()
-        if note:
-            self._write(self._last[1], note[0])
-            self._last = ("", "", "")
+        if not self._repeats:
+            return
+        name, stream, _line = self._last
+        label = f"({name}) " if name else ""
+        times = "once more" if self._repeats == 1 else f"{self._repeats:,} more times"
+        where = "1 process" if len(self._pids) == 1 else f"{len(self._pids)} processes"
+        self._last = ("", "", "")
+        self._repeats = 0
+        self._pids.clear()
+        self._write(stream, f"{label}[the line above came {times}, from {where}]\n")
 
     def _write(self, stream: str, text: str) -> None:
+        if not text:
+            return
         target = self._streams(stream)
         if target is None:  # pythonw, a closed terminal
             return
         try:
             target.write(text)
             target.flush()
+        except UnicodeEncodeError:
+            encoding = getattr(target, "encoding", None) or "ascii"
+            self._write(stream, text.encode(encoding, "backslashreplace").decode(encoding))
         except (OSError, ValueError):
             pass  # the driver has closed its stream: there is nowhere to show it

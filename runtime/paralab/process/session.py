@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,18 +16,21 @@ from paralab import engine as seam
 from paralab import limits
 from paralab.messages import STOP
 from paralab.process.client import CoreClient
+from paralab.process.links import Link
 from paralab.process.prints import PrintedLines
 from paralab.store.arena import default_capacity
 from paralab.task_spec import fixed_resources
 
-_BOOT = (
-    "import sys; sys.path.append(sys.argv[2]); "
-    "from paralab.process.session import run_node; run_node(int(sys.argv[1]))"
+# The driver's own paralab, even if another one is installed; in front of nothing else.
+_FIND = (
+    "import sys, importlib.util, importlib.machinery; "
+    "sys.path.append(sys.argv[2]); "
+    "spec = importlib.machinery.PathFinder.find_spec('paralab', sys.path[-1:]); "
+    "sys.modules['paralab'] = package = importlib.util.module_from_spec(spec); "
+    "spec.loader.exec_module(package); "
 )
-_BOOT_ZYGOTE = (
-    "import sys; sys.path.append(sys.argv[2]); "
-    "from paralab.process.session import run_zygote; run_zygote(int(sys.argv[1]))"
-)
+_BOOT = _FIND + "from paralab.process.session import run_node; run_node(int(sys.argv[1]))"
+_BOOT_ZYGOTE = _FIND + "from paralab.process.session import run_zygote; run_zygote(int(sys.argv[1]))"
 _END_SECONDS = 5.0
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -36,17 +40,40 @@ class DriverCore(CoreClient):
 
     def __init__(self, sock: socket.socket, node: subprocess.Popen[bytes], log: bool) -> None:
         self._node_process = node
+        self._stopping = False
         self._printed = PrintedLines(log)
         super().__init__(sock, "paralab-io", self._printed)
 
     def shutdown(self) -> None:
-        """Ends the session: node, workers, sockets.  May be called twice."""
-        if self._node_process.returncode is None:
+        """Ends the session: node, workers, sockets.  May be called twice.
+
+        The node ends its workers, passes on what they had printed, and closes its socket.
+        """
+        if self._node_process.returncode is None and self.broken is None:
+            self._stopping = True
             self.post_node((STOP,))
-            self.baton.pump()
-        self._printed.finish()
-        super().shutdown()
-        _end(self._node_process)
+        try:
+            self.baton.wait(lambda: self.broken, time.monotonic() + _END_SECONDS)
+        finally:
+            self.broken = self.broken or _shut_down()
+            self.failures += 1
+            super().shutdown()
+            self._printed.finish()
+            _end(self._node_process)
+
+    def disown(self) -> None:
+        """In a forked child: it must not wait for the parent's node either."""
+        super().disown()
+        self._node_process.returncode = 0
+
+    def _closed(self, link: Link) -> None:
+        super()._closed(link)
+        if link is self.node and self._stopping:
+            self.broken = _shut_down()
+
+
+def _shut_down() -> RuntimeError:
+    return RuntimeError("paralab was shut down while this call waited.")
 
 
 def _end(node: subprocess.Popen[bytes]) -> None:
@@ -128,7 +155,21 @@ def start_session(
         raise
     core.start()
     seam.install(core)
+    if not _Forks.are_watched:
+        os.register_at_fork(after_in_child=_forked)
+        _Forks.are_watched = True
     return core
+
+
+class _Forks:
+    are_watched = False
+    """Set by the first session; a handler cannot be taken back."""
+
+
+def _forked() -> None:
+    engine = seam.installed()
+    if isinstance(engine, CoreClient):
+        engine.disown()
 
 
 def _address_info() -> dict[str, Any]:

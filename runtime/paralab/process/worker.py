@@ -8,16 +8,21 @@ import random
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 from paralab import engine, platform
+from paralab.ids import actor_id, object_id, task_id
 from paralab.messages import PRINTED, READY, RELAY_PRINT
 from paralab.process.client import CoreClient
 from paralab.process.executor import Executor
 from paralab.process.prints import PrintStream
+from paralab.task_spec import RESOURCE_UNIT
 
 SWITCH_INTERVAL = 0.0005
 """Seconds; an I/O thread beside a Python loop then answers within a millisecond."""
+PRINT_SECONDS = 1.0
+"""How long a print may wait until the kernel has it."""
 
 
 class WorkerCore(CoreClient):
@@ -27,7 +32,18 @@ class WorkerCore(CoreClient):
 
     def context(self) -> dict[str, Any]:
         """Facts about the process and the task that asks."""
-        return self.executor.context(super().context())
+        facts = super().context()
+        executor = self.executor
+        call = executor.current
+        if call is not None:
+            facts["task_id"] = task_id(call.link.address, call.key).hex()
+            facts["task_name"] = call.template.name
+        if executor.actor_ref is not None:
+            facts["actor_id"] = actor_id(object_id(*executor.actor_ref)).hex()
+        assigned = executor.assigned.items()
+        facts["assigned_resources"] = {name: amount / RESOURCE_UNIT for name, amount in assigned}
+        facts["accelerator_ids"] = {"GPU": [str(device) for device in executor.devices]}
+        return facts
 
 
 def main(sock: socket.socket, node_pid: int) -> int:
@@ -49,11 +65,13 @@ def main(sock: socket.socket, node_pid: int) -> int:
     engine.install(core)
     _adopt(core.welcome)
     _redirect(core, executor)
+    executor.imports.install()
     core.start()
     core.post_node((READY, os.getpid()))
     executor.run()
     engine.install(None)
     atexit._run_exitfuncs()
+    executor.flush_prints()
     return executor.exit_code
 
 
@@ -81,13 +99,20 @@ def _redirect(core: CoreClient, executor: Executor) -> None:
         call = executor.current
         name = call.template.name if call is not None else ""
         if call is not None and call.link.address == driver:
-            call.link.post((PRINTED, name, pid, stream, text))
+            link = call.link
+            link.post((PRINTED, name, pid, stream, text))
         else:
-            core.node.post((RELAY_PRINT, name, pid, stream, text))
-        if core.mailbox.asleep:
-            core.mailbox.wake()
+            link = core.node
+            link.post((RELAY_PRINT, name, pid, stream, text))
+        if core.baton.held_here():  # a finaliser prints while the engine is at work
+            return
+        # Not only posted: the process may be killed the moment after.
+        core.baton.wait(lambda: not link.outbox, time.monotonic() + PRINT_SECONDS)
 
-    out, err = PrintStream("stdout", 1, post), PrintStream("stderr", 2, post)
+    def note(text: str) -> None:
+        core.pulse.say(core.address, text)
+
+    out, err = PrintStream("stdout", 1, post), PrintStream("stderr", 2, post, note)
     sys.stdout = sys.__stdout__ = out  # type: ignore[assignment,misc]
     sys.stderr = sys.__stderr__ = err  # type: ignore[assignment,misc]
 
@@ -97,7 +122,24 @@ def _redirect(core: CoreClient, executor: Executor) -> None:
         if err.unfinished:
             err.finish()
 
+    def forked() -> None:
+        for stream in (out, err):
+            stream.forked(_write_raw)
+        core.disown()
+        executor.disown()
+
     executor.flush_prints = finish
+    os.register_at_fork(after_in_child=forked)
+
+
+def _write_raw(stream: str, text: str) -> None:
+    """How a child that a task has forked prints."""
+    data = memoryview(text.encode("utf-8", "backslashreplace"))
+    try:
+        while data:
+            data = data[os.write(1 if stream == "stdout" else 2, data) :]
+    except OSError:
+        pass  # nobody reads any more
 
 
 def _ignore_print(_name: str, _pid: int, _stream: str, _text: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import array
 import gc
+import importlib
 import os
 import signal
 import socket
@@ -84,8 +85,9 @@ def _wait_for_adoption(node_pid: int) -> None:
 
 def _preload() -> None:
     """Imports what tasks need, on one thread."""
-    import paralab.api
-    import paralab.process.worker  # noqa: F401
+    # By name: users' functions need the API, this room does not.
+    for name in ("paralab.process.worker", "paralab.api"):
+        importlib.import_module(name)
 
     before = os.environ.get("OPENBLAS_NUM_THREADS")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # or NumPy starts a thread, and threads do not fork

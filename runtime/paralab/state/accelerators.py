@@ -11,12 +11,18 @@ class Accelerators:
     def __init__(self, count: int) -> None:
         self.free = [RESOURCE_UNIT] * count
 
+    def fit(self, amount: int) -> bool:
+        """Whether :meth:`take` would find devices for ``amount``."""
+        if amount < RESOURCE_UNIT:
+            return not amount or max(self.free, default=0) >= amount
+        return self.free.count(RESOURCE_UNIT) >= -(-amount // RESOURCE_UNIT)
+
     def take(self, amount: int) -> dict[int, int]:
         """Chooses devices for ``amount``; returns how much of each, empty if none fit.
 
         A fraction goes to the fullest device that has room for it, so that whole ones stay whole.
         """
-        if amount <= 0:
+        if not amount:
             return {}
         if amount < RESOURCE_UNIT:
             fitting = [(free, i) for i, free in enumerate(self.free) if free >= amount]

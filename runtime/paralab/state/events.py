@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
+from paralab.messages import FAILED
+
 RING_BYTES = 32 << 20
 RECORD_BYTES = 640
 """What one record occupies, measured with ``sys.getsizeof`` over its ints; see README."""
@@ -23,15 +25,16 @@ class TaskRecord(NamedTuple):
     parent: int
     """Key of the task that submitted it, 0 at the top."""
     attempt: int
-    worker: bytes
-    """Address of the process that ran it."""
     bytes_in: int
-    bytes_out: int
     submitted: int
     packed: int
     ready: int
     leased: int
     sent: int
+    actor: int
+    """Key of the actor, 0 for a task."""
+    needs: tuple[int, ...]
+    """Keys of the objects it took."""
     received: int
     taken: int
     """The worker takes the call from its queue."""
@@ -40,24 +43,31 @@ class TaskRecord(NamedTuple):
     ended: int
     stored: int
     returned: int
+    worker: bytes
+    """Address of the process that ran it."""
     failed: bool
-    actor: int
-    """Key of the actor, 0 for a task."""
-    needs: tuple[int, ...]
-    """Keys of the objects it took."""
+    bytes_out: int
 
 
 class EventRing:
-    """The newest records."""
+    """The newest records.
 
-    __slots__ = ("append", "fetched", "records")
+    Args:
+        limit_bytes: what the ring may occupy; 0 switches recording off.
+    """
+
+    __slots__ = ("append", "fetched", "on", "records")
 
     def __init__(self, limit_bytes: int = RING_BYTES) -> None:
-        limit = max(1, limit_bytes // RECORD_BYTES)
+        limit = limit_bytes // RECORD_BYTES
+        self.on = limit > 0
         self.records: deque[tuple[Any, ...]] = deque(maxlen=limit)
         self.fetched: deque[tuple[int, int]] = deque(maxlen=limit)
         self.append = self.records.append
 
     def snapshot(self) -> list[TaskRecord]:
         """The records, oldest first."""
-        return [TaskRecord._make(record) for record in list(self.records)]
+        return [
+            TaskRecord._make((*caller, *stamps, returned, worker, outcome == FAILED, size))
+            for worker, caller, stamps, returned, outcome, size in list(self.records)
+        ]

@@ -13,8 +13,8 @@ table answers events with instructions and does nothing itself.  Its rules:
    return idle ones at once, and busy ones of the same or a lesser depth at the first task
    boundary after ``state.tasks.SLICE_NS``.
 5. At the soft limit of processes only a blocked process's requests start a new one, or any
-   request when no process is left running.  At the hard limit the request is refused, with the
-   chain of tasks that wait for each other.
+   request when no process is left running.  At the hard limit a request waits while any process
+   runs; when all of them wait it is refused, with the chain of tasks that wait for each other.
 
 ======== ==================== ================================================
 worker   from                 to
@@ -23,7 +23,7 @@ STARTING fork                 IDLE when it reports
 IDLE     STARTING, LEASED     LEASED, ACTOR, RETIRING
 LEASED   IDLE                 IDLE when the lease ends
 ACTOR    IDLE                 (ends with its actor)
-RETIRING IDLE                 IDLE if it must stay, else it ends
+RETIRING IDLE, LEASED         IDLE if it must stay and is not outdated, else it ends
 ======== ==================== ================================================
 """
 
@@ -34,6 +34,17 @@ from enum import Enum
 
 from paralab.ids import Address
 from paralab.state.accelerators import Accelerators
+from paralab.state.lease_instructions import (
+    EndWorker,
+    Grant,
+    Instruction,
+    PlaceActor,
+    Refuse,
+    Retire,
+    Revoke,
+    StartWorker,
+    Unmet,
+)
 from paralab.state.ownership import Ref
 from paralab.state.resources import Resources
 
@@ -84,78 +95,6 @@ class Worker:
     since: int = 0
     outdated: bool = False
     """It has imported modules that have changed; it ends instead of becoming idle."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartWorker:
-    """Fork one more worker."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Tell ``client`` that ``worker`` is its own for class ``class_number``."""
-
-    client: Address
-    class_number: int
-    worker: Address
-    devices: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceActor:
-    """Tell ``client``, and all who ask, that ``worker`` is the actor's process."""
-
-    client: Address
-    actor: Ref
-    worker: Address
-    devices: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Revoke:
-    """Ask ``client`` to return its lease on ``worker`` at the next task boundary."""
-
-    client: Address
-    worker: Address
-    depth: int
-    """Of the request that waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Tell ``client`` that its tasks of this class cannot run: too many processes wait."""
-
-    client: Address
-    class_number: int
-    chain: tuple[str, ...]
-    processes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unmet:
-    """Tell ``client`` that nothing here can ever meet the request."""
-
-    client: Address
-    class_number: int
-    name: str
-    resources: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Retire:
-    """Ask an idle worker to end."""
-
-    worker: Address
-
-
-@dataclass(frozen=True, slots=True)
-class EndWorker:
-    """Kill a worker that nobody can use any more."""
-
-    worker: Address
-
-
-Instruction = StartWorker | Grant | PlaceActor | Revoke | Refuse | Unmet | Retire | EndWorker
 
 
 class LeaseTable:
@@ -237,7 +176,9 @@ class LeaseTable:
         if worker is None:
             worker = self.workers[address] = Worker(address)
             self.starting = max(0, self.starting - 1)
-        if worker.state in (WorkerState.STARTING, WorkerState.RETIRING):
+        if worker.outdated:  # it owns what others need; until they do not, it gets no work
+            worker.since = now
+        elif worker.state in (WorkerState.STARTING, WorkerState.RETIRING):
             self._make_idle(worker, now)
 
     def _make_idle(self, worker: Worker, now: int) -> None:
@@ -276,7 +217,9 @@ class LeaseTable:
     def blocked(self, address: Address) -> None:
         """The worker's task waits: its CPU is free for others."""
         worker = self.workers.get(address)
-        if worker is not None and not worker.blocked:
+        if worker is None or worker.state not in (WorkerState.LEASED, WorkerState.ACTOR):
+            return  # the lease ended before this came
+        if not worker.blocked:
             worker.blocked = True
             self.resources.give(_cpu(worker.resources))
 
@@ -299,6 +242,7 @@ class LeaseTable:
     def client_died(self, address: Address) -> list[Instruction]:
         """A caller is gone: nobody can use what its leased workers do."""
         self.requests = [r for r in self.requests if r.client != address]
+        self._said_unmet = {mark for mark in self._said_unmet if mark[0] != address}
         return [
             EndWorker(worker.address)
             for worker in self.workers.values()
@@ -306,12 +250,12 @@ class LeaseTable:
         ]
 
     def restart(self) -> list[Instruction]:
-        """Lets idle workers go now and leased ones when their lease ends."""
+        """Lets idle workers go now and leased ones when their lease ends; none gets new work."""
         instructions: list[Instruction] = []
         for worker in self.workers.values():
+            worker.outdated = worker.state is not WorkerState.ACTOR
             if worker.state is WorkerState.LEASED:
-                worker.outdated = True
-                instructions.append(self._revoke(worker, worker.depth))
+                instructions.append(self._revoke(worker, -1))
         return instructions + self._retire(list(self._idle.values()))
 
     def _revoke(self, worker: Worker, depth: int) -> Revoke:
@@ -322,12 +266,21 @@ class LeaseTable:
     def _retire(self, workers: list[Worker]) -> list[Instruction]:
         for worker in workers:
             worker.state = WorkerState.RETIRING
-            del self._idle[worker.address]
+            self._idle.pop(worker.address, None)
         return [Retire(worker.address) for worker in workers]
 
     def idle_since(self, before: int) -> list[Instruction]:
-        """Asks workers that have been idle since ``before`` to end."""
-        return self._retire([w for w in self._idle.values() if w.since <= before])
+        """Asks workers that have been idle since ``before`` to end, and outdated ones again."""
+        workers = [
+            worker
+            for worker in self.workers.values()
+            if worker.since <= before
+            and (
+                worker.state is WorkerState.IDLE
+                or (worker.state is WorkerState.RETIRING and worker.outdated)
+            )
+        ]
+        return self._retire(workers)
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -352,16 +305,12 @@ class LeaseTable:
                     break
                 if idle:
                     address = next(reversed(idle))
-                    granted = self._grant(request, idle[address], now)
-                    if granted is None:
-                        break
-                    del idle[address]
-                    instructions.append(granted)
+                    instructions.append(self._grant(request, idle.pop(address), now))
                     needed -= 1
                     continue
                 if lacking == self.starting:
                     if not self._may_start(request):
-                        if self._processes() + self.starting >= self.hard_limit:
+                        if self._processes() >= self.hard_limit and not self._something_runs():
                             instructions.append(self._refuse(request))
                             request.count = 0
                         break
@@ -377,17 +326,14 @@ class LeaseTable:
 
     def _fits_beside(self, request: Request, planned: dict[str, int]) -> bool:
         available = self.resources.available
-        return all(
+        return self.devices.fit(request.resources.get("GPU", 0)) and all(
             available.get(name, 0) - planned.get(name, 0) >= amount
             for name, amount in request.resources.items()
         )
 
-    def _grant(self, request: Request, worker: Worker, now: int) -> Grant | PlaceActor | None:
+    def _grant(self, request: Request, worker: Worker, now: int) -> Grant | PlaceActor:
         held = request.held if request.actor else request.resources
-        gpus = held.get("GPU", 0)
-        devices = self.devices.take(gpus)
-        if gpus and not devices:
-            return None
+        devices = self.devices.take(held.get("GPU", 0))
         self.resources.take(held)
         request.count -= 1
         worker.resources = dict(held)
@@ -420,14 +366,21 @@ class LeaseTable:
         client = self.workers.get(request.client)
         if client is not None and client.blocked:
             return True
-        running = any(
-            w.state is WorkerState.LEASED and not w.blocked for w in self.workers.values()
+        return not self._something_runs()
+
+    def _something_runs(self) -> bool:
+        """Whether a worker will be free without any more processes."""
+        return bool(self.starting) or any(
+            (w.state is WorkerState.LEASED and not w.blocked)
+            or (w.state is WorkerState.RETIRING and not w.outdated)
+            for w in self.workers.values()
         )
-        return not running and not self.starting
 
     def _revoke_for(self, request: Request) -> list[Instruction]:
         available = self.resources.available
         short = {name for name, n in request.resources.items() if available.get(name, 0) < n}
+        if not self.devices.fit(request.resources.get("GPU", 0)):
+            short.add("GPU")  # enough of them in all, but in pieces
         same = (request.client, request.class_number)
         return [
             self._revoke(worker, request.depth)

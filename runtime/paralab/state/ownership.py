@@ -43,43 +43,29 @@ Ref = tuple[Address, int]
 
 
 class Entry:
-    """One object as one process knows it.  ``payload`` is None until it settles."""
+    """One object as one process knows it.  ``payload`` is None until it settles.
 
-    __slots__ = (
-        "fetched",
-        "handed",
-        "holders",
-        "inner",
-        "key",
-        "mailbox",
-        "outcome",
-        "owner",
-        "payload",
-        "pending",
-        "pinned",
-        "record",
-        "refs",
-        "view",
-        "waiting",
-    )
+    What most entries never need stands in the class: making one sets four attributes.
+    """
 
-    def __init__(self, key: int, owner: Address, mailbox: Mailbox) -> None:
+    refs = 1
+    outcome = INLINE
+    payload: Any = None
+    pending = False
+    """A task of ours, or a FETCH, is going to settle it."""
+    holders: dict[Address, int] | None = None
+    handed = 0
+    inner: list[ObjectRef] | None = None
+    waiting: list[Any] | None = None
+    fetched = False
+    pinned: ObjectRef | None = None
+    """A ref of its own, once somebody else's pickler has written one: it never goes."""
+
+    def __init__(self, key: int, owner: Address, mailbox: Mailbox, payload: Any = None) -> None:
         self.key = key
         self.owner = owner
         self.mailbox = mailbox
-        self.refs = 1
-        self.outcome = INLINE
-        self.payload: Any = None
-        self.pending = False
-        """A task of ours, or a FETCH, is going to settle it."""
-        self.holders: dict[Address, int] | None = None
-        self.handed = 0
-        self.inner: list[ObjectRef] | None = None
-        self.waiting: list[Any] | None = None
-        self.record: Any = None
-        self.fetched = False
-        self.pinned: ObjectRef | None = None
-        self.view: Any = None
+        self.payload = payload
 
 
 class Ownership:
@@ -150,7 +136,6 @@ class Ownership:
         elif self.borrowed.pop((entry.owner, entry.key), None) is None:
             return False
         entry.inner = None
-        entry.view = None
         return True
 
     def settle(self, entry: Entry, outcome: int, payload: Any) -> list[Any]:

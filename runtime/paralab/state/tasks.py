@@ -98,36 +98,32 @@ class Template:
 
 
 class Task:
-    """One call that has not been answered yet."""
+    """One call: until it is answered, and then its record.
 
-    __slots__ = (
-        "actor",
-        "argument",
-        "attempt",
-        "cancelled",
-        "data",
-        "entries",
-        "handle",
-        "key",
-        "leased",
-        "missing",
-        "nested",
-        "packed",
-        "parent",
-        "ready",
-        "sent",
-        "submitted",
-        "template",
-        "top",
-        "worker",
-    )
+    What most tasks never need stands in the class, so that making one stays cheap.  All times
+    are in ns on the machine's monotonic clock.
+    """
+
+    leased = 0
+    sent = 0
+    attempt = 0
+    missing = 0
+    """Inputs that are not there yet."""
+    worker: LeasedWorker | None = None
+    actor: Any = None
+    """What ``state.actors`` knows of the actor, None for a task."""
+    argument: Any = None
+    """The ref of the object that large arguments were put into."""
+    handle: Any = None
+    """The ref of the actor, so that it lives until the call is answered."""
+    cancelled = False
 
     def __init__(
         self,
         key: int,
         template: Template,
         entries: list[Entry],
-        data: bytes,
+        data: Any,
         top: Any,
         nested: Any,
         parent: int,
@@ -142,19 +138,25 @@ class Task:
         self.nested = nested
         self.parent = parent
         self.submitted = submitted
-        self.packed = packed
-        self.ready = packed
-        self.leased = 0
-        self.sent = 0
-        self.attempt = 0
-        self.missing = 0
-        self.worker: LeasedWorker | None = None
-        self.actor: Any = None
-        self.argument: Any = None
-        """The ref of the object that large arguments were put into."""
-        self.handle: Any = None
-        """The ref of the actor, so that it lives until the call is answered."""
-        self.cancelled = False
+        self.packed = self.ready = packed
+
+    def record(self) -> tuple[Any, ...]:
+        """What the event ring keeps of the caller's side, in the order of ``TaskRecord``."""
+        data, top = self.data, self.top
+        return (
+            self.key,
+            self.template.name,
+            self.parent,
+            self.attempt,
+            len(data) if type(data) is bytes else data[1],
+            self.submitted,
+            self.packed,
+            self.ready,
+            self.leased,
+            self.sent,
+            0 if self.actor is None else self.actor.ref[1],
+            tuple([ref._entry.key for _place, ref in top]) if top else (),
+        )
 
 
 class LeasedWorker:

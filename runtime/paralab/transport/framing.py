@@ -18,6 +18,7 @@ from collections import deque
 
 HEADER = struct.Struct("<IBBHIQQI")
 HEADER_SIZE = HEADER.size
+_unpack = HEADER.unpack_from
 VERSION = 1
 MESSAGES = 1
 """Kind: a pickled list of messages."""
@@ -43,6 +44,26 @@ class FrameDecoder:
         self._partial = bytearray()
         self._wanted = HEADER_SIZE
 
+    def only_body(self) -> memoryview | None:
+        """The body, where what has come is one whole frame, as it nearly always is; else None."""
+        chunks = self.chunks
+        if self._partial or len(chunks) != 1:
+            return None
+        chunk = chunks[0]
+        if len(chunk) < HEADER_SIZE:
+            return None
+        length, version, kind, _job, _conn, number, _seen, _zero = _unpack(chunk)
+        if (
+            length + HEADER_SIZE != len(chunk)
+            or version != VERSION
+            or kind != MESSAGES
+            or number != self.received + 1
+        ):
+            return None
+        chunks.popleft()
+        self.received = number
+        return memoryview(chunk)[HEADER_SIZE:]
+
     def bodies(self) -> list[memoryview]:
         """The complete bodies received so far, in order, each only once.
 
@@ -51,12 +72,6 @@ class FrameDecoder:
         """
         bodies: list[memoryview] = []
         chunks = self.chunks
-        if len(chunks) == 1 and not self._partial:  # nearly always: one read, whole frames
-            chunk = chunks.popleft()
-            start = self._cut(chunk, bodies)
-            if start < len(chunk):
-                self._partial += memoryview(chunk)[start:]
-            return bodies
         while chunks:
             chunk = chunks.popleft()
             if self._partial:

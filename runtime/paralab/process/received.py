@@ -1,0 +1,101 @@
+"""A call as the worker that runs it knows it, and the reply that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from paralab.messages import METHOD, RESULT, SEVERAL
+from paralab.object_ref import ObjectRef
+from paralab.process.links import Link
+
+if TYPE_CHECKING:
+    from paralab.process.client import CoreClient
+
+
+class WorkerTemplate:
+    """What this worker knows of a caller's function or method."""
+
+    __slots__ = (
+        "data",
+        "function",
+        "function_id",
+        "method",
+        "name",
+        "num_returns",
+        "refs",
+        "subject",
+        "what",
+    )
+
+    def __init__(
+        self, what: int, name: str, num_returns: int, function_id: bytes, rest: Any, refs: Any
+    ) -> None:
+        self.what = what
+        self.name = name
+        self.subject = f"the result of {name}"
+        self.num_returns = num_returns
+        self.function_id = function_id
+        self.method: str = rest if what == METHOD else ""
+        self.data: bytes = b"" if what == METHOD else rest
+        self.refs: list[ObjectRef] = refs
+        self.function: Callable[..., Any] | None = None
+
+
+class Call:
+    """One call in the queue.  What most never need stands in the class."""
+
+    top: Sequence[Any] = ()
+    """Arguments that were refs: place, outcome, payload, and a ref where it lies in the arena."""
+    nested: Sequence[ObjectRef] = ()
+    """Refs that came with the call and are held until its reply."""
+    argument: ObjectRef | None = None
+    inner: Sequence[ObjectRef] = ()
+    """Refs inside the results."""
+
+    def __init__(
+        self, link: Link, key: int, template: WorkerTemplate, data: Any, received: int
+    ) -> None:
+        self.link = link
+        self.key = key
+        self.template = template
+        self.data = data
+        self.received = received
+
+
+class Reply:
+    """Finishes a call that dealt with refs, under the baton, once its own refs are gone."""
+
+    __slots__ = ("_call", "_core", "_message")
+
+    def __init__(
+        self, core: CoreClient, call: Call, outcome: int, payload: Any, stamps: Any
+    ) -> None:
+        self._core = core
+        self._call = call
+        self._message = (outcome, payload, stamps)
+
+    def __call__(self) -> None:
+        core = self._core
+        call = self._call
+        outcome, payload, stamps = self._message
+        link = call.link
+        core.objects.count_changes()
+        call.top = ()
+        call.argument = None
+        kept = []
+        for ref in call.nested:
+            entry = ref._entry
+            if entry.refs > 1 and entry.owner != core.address:
+                entry.handed += 1
+                kept.append((entry.owner, entry.key))
+        inner: Any = None
+        if call.inner:
+            inner = core.objects.hand_over(call.inner, link.address)
+            if outcome == SEVERAL:
+                payload = [(each, value, inner[a:b]) for each, value, (a, b) in payload]
+                inner = None
+        elif outcome == SEVERAL:
+            payload = [(each, value, None) for each, value, _ in payload]
+        link.post((RESULT, call.key, outcome, payload, stamps, inner, kept))
+        call.nested = call.inner = ()

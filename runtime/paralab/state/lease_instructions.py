@@ -1,0 +1,80 @@
+"""What ``state.leases`` decides, as instructions that the node's shell carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paralab.ids import Address
+from paralab.state.ownership import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """Fork one more worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Tell ``client`` that ``worker`` is its own for class ``class_number``."""
+
+    client: Address
+    class_number: int
+    worker: Address
+    devices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceActor:
+    """Tell ``client``, and all who ask, that ``worker`` is the actor's process."""
+
+    client: Address
+    actor: Ref
+    worker: Address
+    devices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Ask ``client`` to return its lease on ``worker`` at the next task boundary."""
+
+    client: Address
+    worker: Address
+    depth: int
+    """Of the request that waits; -1 if the worker is outdated and is to get no more work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell ``client`` that its tasks of this class cannot run: too many processes wait."""
+
+    client: Address
+    class_number: int
+    chain: tuple[str, ...]
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """Tell ``client`` that nothing here can ever meet the request."""
+
+    client: Address
+    class_number: int
+    name: str
+    resources: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Ask an idle worker to end."""
+
+    worker: Address
+
+
+@dataclass(frozen=True, slots=True)
+class EndWorker:
+    """Kill a worker that nobody can use any more."""
+
+    worker: Address
+
+
+Instruction = StartWorker | Grant | PlaceActor | Revoke | Refuse | Unmet | Retire | EndWorker

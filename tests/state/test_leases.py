@@ -1,0 +1,618 @@
+"""The node's lease table: conservation under any order of events, and each rule by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from paralab.state.lease_instructions import (
+    EndWorker,
+    Grant,
+    Instruction,
+    PlaceActor,
+    Refuse,
+    Retire,
+    Revoke,
+    StartWorker,
+    Unmet,
+)
+from paralab.state.leases import LeaseTable, WorkerState
+from paralab.state.resources import Resources
+from paralab.task_spec import RESOURCE_UNIT as ONE
+
+DRIVER = b"driver"
+HALF = ONE // 2
+CPU = {"CPU": ONE}
+
+
+def table(cpus: int = 2, soft: int = 64, hard: int = 2000, **more: int) -> LeaseTable:
+    total = {"CPU": cpus * ONE, **{name: n * ONE for name, n in more.items()}}
+    return LeaseTable(Resources(total), soft, hard)
+
+
+def add_workers(leases: LeaseTable, *names: bytes) -> None:
+    for name in names:
+        leases.worker_ready(name, 0)
+
+
+def granted(instructions: list[Instruction]) -> list[tuple[bytes, bytes]]:
+    """(client, worker) of each lease."""
+    return [(i.client, i.worker) for i in instructions if isinstance(i, Grant)]
+
+
+def kinds(instructions: list[Instruction]) -> list[type]:
+    return [type(instruction) for instruction in instructions]
+
+
+# -- one rule at a time ------------------------------------------------------------------------
+
+
+def test_a_lease_needs_a_worker_and_then_keeps_its_resources() -> None:
+    leases = table()
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    assert leases.decide(0) == [StartWorker()]
+    assert leases.decide(0) == [], "the fork is under way"
+    add_workers(leases, b"w1")
+    assert leases.decide(0) == [Grant(DRIVER, 1, b"w1", ())]
+    assert leases.resources.available["CPU"] == ONE
+    assert leases.requests == []
+    leases.returned(DRIVER, b"w1", 5)
+    assert leases.resources.available["CPU"] == 2 * ONE
+
+
+def test_no_more_forks_than_resources() -> None:
+    leases = table(cpus=2)
+    leases.want(DRIVER, 1, CPU, 10, 1, "f")
+    assert leases.decide(0) == [StartWorker(), StartWorker()]
+    assert leases.decide(0) == []
+
+
+def test_the_warmest_worker_is_taken() -> None:
+    leases = table(cpus=4)
+    add_workers(leases, b"w1", b"w2", b"w3")
+    leases.want(DRIVER, 1, CPU, 2, 1, "f")
+    assert granted(leases.decide(0)) == [(DRIVER, b"w3"), (DRIVER, b"w2")]
+    leases.returned(DRIVER, b"w3", 1)
+    leases.want(DRIVER, 2, CPU, 1, 1, "g")
+    assert granted(leases.decide(1)) == [(DRIVER, b"w3")]
+
+
+def test_deeper_requests_go_first_then_older_ones() -> None:
+    leases = table(cpus=8)
+    for number, depth in ((1, 1), (2, 3), (3, 2), (4, 3)):
+        leases.want(DRIVER, number, CPU, 1, depth, "f")
+    add_workers(leases, b"w1", b"w2", b"w3", b"w4")
+    order = [i.class_number for i in leases.decide(0) if isinstance(i, Grant)]
+    assert order == [2, 4, 3, 1]
+
+
+def test_a_request_can_grow_and_be_withdrawn() -> None:
+    leases = table(cpus=8)
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    leases.want(DRIVER, 1, CPU, 2, 1, "f")
+    leases.want(b"other", 1, CPU, 1, 1, "f")
+    assert [(r.client, r.count) for r in leases.requests] == [(DRIVER, 3), (b"other", 1)]
+    leases.want(DRIVER, 1, {}, 0, 0, "")
+    assert [r.client for r in leases.requests] == [b"other"]
+
+
+def test_a_blocked_task_lends_its_cpu_and_takes_it_back_into_debt() -> None:
+    leases = table(cpus=1)
+    add_workers(leases, b"w1", b"w2")
+    leases.want(DRIVER, 1, CPU, 1, 1, "outer")
+    assert granted(leases.decide(0)) == [(DRIVER, b"w2")]
+    leases.want(b"w2", 1, CPU, 1, 2, "inner")
+    assert granted(leases.decide(0)) == []
+    leases.blocked(b"w2")
+    assert granted(leases.decide(0)) == [(b"w2", b"w1")]
+    leases.unblocked(b"w2")
+    assert leases.resources.available["CPU"] == -ONE
+    leases.want(DRIVER, 1, CPU, 1, 1, "outer")
+    assert granted(leases.decide(0)) == []
+    leases.returned(b"w2", b"w1", 0)
+    assert leases.resources.available["CPU"] == 0
+
+
+def test_words_of_a_task_that_is_over_change_nothing() -> None:
+    # BLOCKED and RETURN_LEASE come over different sockets and may overtake each other.
+    leases = table(cpus=1)
+    add_workers(leases, b"w1")
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    leases.decide(0)
+    leases.returned(DRIVER, b"w1", 0)
+    leases.blocked(b"w1")
+    leases.want(DRIVER, 2, CPU, 1, 1, "g")
+    assert granted(leases.decide(0)) == [(DRIVER, b"w1")]
+    leases.unblocked(b"w1")
+    assert leases.resources.available["CPU"] == 0
+    leases.returned(DRIVER, b"w1", 0)
+    assert leases.resources.available["CPU"] == ONE
+
+
+def test_leases_that_others_need_are_revoked_once() -> None:
+    leases = table(cpus=1)
+    add_workers(leases, b"w1")
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    leases.decide(0)
+    leases.want(b"other", 1, CPU, 1, 1, "g")
+    assert leases.decide(0) == [Revoke(DRIVER, b"w1", 1)]
+    assert leases.decide(0) == []
+    leases.returned(DRIVER, b"w1", 0)
+    assert granted(leases.decide(0)) == [(b"other", b"w1")]
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    assert leases.decide(0) == [Revoke(b"other", b"w1", 1)], "a new lease, a new word"
+
+
+def test_only_leases_that_hold_what_is_lacking_are_revoked() -> None:
+    leases = table(cpus=2, GPU=1)
+    add_workers(leases, b"w1", b"w2")
+    leases.want(DRIVER, 1, {"GPU": ONE}, 1, 1, "on the GPU")
+    leases.want(DRIVER, 2, CPU, 1, 1, "f")
+    leases.decide(0)
+    leases.want(b"other", 1, {"GPU": ONE}, 1, 1, "g")
+    assert leases.decide(0) == [Revoke(DRIVER, b"w2", 1)]
+    leases.want(DRIVER, 2, CPU, 1, 1, "f")
+    assert Revoke not in kinds(leases.decide(0)), "a class does not revoke its own leases"
+
+
+def test_shares_of_several_gpus_are_revoked_for_a_whole_one() -> None:
+    leases = table(cpus=0, GPU=2)
+    add_workers(leases, b"w1", b"w2", b"w3", b"w4")
+    leases.want(DRIVER, 1, {"GPU": 6000}, 2, 1, "most of one")
+    assert len(granted(leases.decide(0))) == 2
+    leases.resources.give({"GPU": 2000})  # as if shares had come and gone
+    leases.resources.take({"GPU": 2000})
+    leases.want(b"other", 1, {"GPU": HALF}, 1, 1, "half of one")
+    decided = leases.decide(0)
+    assert sorted(kinds(decided), key=str) == [Revoke, Revoke], "8000 are free, on no one device"
+    leases.returned(DRIVER, b"w4", 0)
+    assert granted(leases.decide(0)) == [(b"other", b"w4")]
+
+
+def test_an_actor_holds_less_than_it_needs_to_be_placed() -> None:
+    leases = table(cpus=1)
+    add_workers(leases, b"w1", b"w2")
+    leases.want_actor(DRIVER, (DRIVER, 7), CPU, {}, 1, "A")
+    leases.want_actor(DRIVER, (DRIVER, 8), CPU, CPU, 1, "B")
+    assert leases.decide(0) == [
+        PlaceActor(DRIVER, (DRIVER, 7), b"w2", ()),
+        PlaceActor(DRIVER, (DRIVER, 8), b"w1", ()),
+    ]
+    assert leases.resources.available["CPU"] == 0
+    leases.worker_died(b"w1")
+    assert leases.resources.available["CPU"] == ONE
+
+
+def test_an_actor_that_is_dropped_gets_no_place() -> None:
+    leases = table()
+    leases.want_actor(DRIVER, (DRIVER, 7), CPU, {}, 1, "A")
+    assert leases.drop_actor((DRIVER, 7))
+    assert not leases.drop_actor((DRIVER, 7))
+    add_workers(leases, b"w1")
+    assert leases.decide(0) == []
+
+
+def test_at_the_soft_limit_only_blocked_processes_get_another() -> None:
+    leases = table(cpus=4, soft=2, hard=10)
+    add_workers(leases, b"w1", b"w2")
+    leases.want(DRIVER, 1, CPU, 2, 1, "f")
+    leases.decide(0)
+    leases.want(DRIVER, 2, CPU, 1, 1, "g")
+    assert StartWorker not in kinds(leases.decide(0))
+    leases.want(b"w1", 1, CPU, 1, 2, "inner")
+    assert StartWorker not in kinds(leases.decide(0)), "w1 does not wait for it"
+    leases.blocked(b"w1")
+    assert kinds(leases.decide(0)) == [StartWorker]
+    add_workers(leases, b"w3")
+    assert granted(leases.decide(0)) == [(b"w1", b"w3")]
+
+
+def test_at_the_soft_limit_something_always_runs() -> None:
+    leases = table(cpus=4, soft=1, hard=10)
+    add_workers(leases, b"w1")
+    leases.want(DRIVER, 1, CPU, 1, 1, "waits for the driver's next task")
+    leases.decide(0)
+    leases.want(DRIVER, 2, CPU, 1, 1, "the driver's next task")
+    assert leases.decide(0) == []
+    leases.blocked(b"w1")
+    assert kinds(leases.decide(0)) == [StartWorker]
+
+
+def chain_at_the_hard_limit() -> LeaseTable:
+    """Two processes of two, both blocked: b"w2" waits for b"w1", and b"w1" for one more."""
+    leases = table(cpus=4, soft=1, hard=2)
+    add_workers(leases, b"w1", b"w2")
+    leases.want(DRIVER, 1, CPU, 1, 1, "first")
+    leases.decide(0)
+    leases.blocked(b"w2")
+    leases.want(b"w2", 1, CPU, 1, 2, "second")
+    leases.decide(0)
+    return leases
+
+
+def test_a_chain_beyond_the_hard_limit_is_refused_by_name() -> None:
+    leases = chain_at_the_hard_limit()
+    leases.blocked(b"w1")
+    leases.want(b"w1", 1, CPU, 1, 3, "third")
+    assert leases.decide(0) == [Refuse(b"w1", 1, ("first", "second", "third"), 2)]
+    assert leases.requests == []
+
+
+def test_at_the_hard_limit_a_request_waits_while_something_runs() -> None:
+    leases = chain_at_the_hard_limit()
+    leases.want(DRIVER, 2, CPU, 1, 1, "another")
+    assert Refuse not in kinds(leases.decide(0)), "b'w1' runs and will be free"
+    leases.returned(b"w2", b"w1", 0)
+    assert granted(leases.decide(0)) == [(DRIVER, b"w1")]
+
+
+def test_what_can_never_be_met_is_said_once_and_stands_in_nobodys_way() -> None:
+    leases = table(cpus=2)
+    add_workers(leases, b"w1")
+    leases.want(DRIVER, 1, {"CPU": 3 * ONE}, 1, 1, "wide")
+    leases.want(DRIVER, 2, CPU, 1, 1, "f")
+    assert leases.decide(0) == [
+        Unmet(DRIVER, 1, "wide", {"CPU": 3.0}),
+        Grant(DRIVER, 2, b"w1", ()),
+    ]
+    assert leases.decide(0) == []
+    assert [request.name for request in leases.requests] == ["wide"]
+
+
+def test_idle_workers_retire_unless_they_must_stay() -> None:
+    leases = table()
+    leases.worker_ready(b"w1", 10)
+    leases.worker_ready(b"w2", 20)
+    assert leases.idle_since(10) == [Retire(b"w1")]
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    assert granted(leases.decide(0)) == [(DRIVER, b"w2")], "b'w1' may be gone"
+    leases.worker_ready(b"w1", 30)
+    assert leases.idle_since(10) == []
+    assert leases.idle_since(30) == [Retire(b"w1")]
+
+
+def test_restart_ends_every_worker_that_runs_tasks() -> None:
+    leases = table(cpus=4)
+    add_workers(leases, b"w1", b"w2")
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    leases.decide(0)
+    assert leases.restart() == [Revoke(DRIVER, b"w2", 1), Retire(b"w1")]
+    assert leases.returned(DRIVER, b"w2", 0) == [Retire(b"w2")]
+    # One that must stay, because it owns objects, works on and is asked again after each lease.
+    leases.worker_ready(b"w1", 0)
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    assert granted(leases.decide(0)) == [(DRIVER, b"w1")]
+    assert leases.returned(DRIVER, b"w1", 0) == [Retire(b"w1")]
+
+
+def test_a_dead_clients_workers_end_and_its_requests_go() -> None:
+    leases = table(cpus=4)
+    add_workers(leases, b"w1", b"w2")
+    leases.want(DRIVER, 1, CPU, 1, 1, "outer")
+    leases.decide(0)
+    leases.want(b"w2", 1, CPU, 3, 2, "inner")
+    leases.decide(0)
+    leases.worker_died(b"w2")
+    assert leases.client_died(b"w2") == [EndWorker(b"w1")]
+    assert leases.requests == []
+    leases.worker_died(b"w1")
+    assert leases.resources.available == leases.resources.total
+
+
+def test_a_fork_that_fails_is_tried_again() -> None:
+    leases = table()
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    assert leases.decide(0) == [StartWorker()]
+    leases.start_failed()
+    assert leases.decide(0) == [StartWorker()]
+
+
+# -- any order of events -----------------------------------------------------------------------
+
+TOTAL = {"CPU": 3 * ONE, "GPU": 2 * ONE, "disk": ONE}
+NEEDS: tuple[dict[str, int], ...] = (
+    {},
+    CPU,
+    {"CPU": HALF},
+    {"CPU": 2 * ONE},
+    {"CPU": ONE, "disk": ONE},
+    {"GPU": ONE},
+    {"GPU": 2 * ONE},
+    {"GPU": HALF},
+    {"GPU": 3000, "CPU": HALF},
+    {"CPU": 100 * ONE},
+)
+SOFT, HARD = 3, 5
+
+
+class LeaseMachine(RuleBasedStateMachine):
+    """A node whose clients, workers and forks do what they like, messages late or early."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leases = LeaseTable(Resources(TOTAL), SOFT, HARD)
+        self.numbers = 0
+        self.forks = 0
+        self.alive: set[bytes] = set()
+        self.held: dict[bytes, bytes] = {}
+        """Worker → client, as the clients see it."""
+        self.revoked: set[bytes] = set()
+        self.actors: dict[bytes, Any] = {}
+        self.retiring: set[bytes] = set()
+        self.doomed: set[bytes] = set()
+        self.waits: set[bytes] = set()
+        """Workers that have said BLOCKED and not yet UNBLOCKED."""
+        self.said_unmet: set[tuple[bytes, int]] = set()
+        self.actor_keys = 0
+        self.classes: dict[int, tuple[int, int]] = {}
+
+    # What the shell does with instructions.
+
+    def carry_out(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case StartWorker():
+                    self.forks += 1
+                case Grant(client, _number, worker, devices):
+                    self.take_worker(worker, devices)
+                    self.held[worker] = client
+                case PlaceActor(_client, actor, worker, devices):
+                    self.take_worker(worker, devices)
+                    self.actors[worker] = actor
+                case Revoke(client, worker, _depth):
+                    assert self.held.get(worker) == client
+                    assert worker not in self.revoked, "revoked twice"
+                    self.revoked.add(worker)
+                case Retire(worker):
+                    assert worker in self.alive
+                    assert worker not in self.held
+                    assert worker not in self.retiring
+                    self.retiring.add(worker)
+                case EndWorker(worker):
+                    self.doomed.add(worker)
+                case Unmet(client, number, _name, _resources):
+                    assert number == 0 or (client, number) not in self.said_unmet
+                    self.said_unmet.add((client, number))
+                case Refuse(_client, _number, chain, processes):
+                    assert processes >= HARD
+                    assert chain
+
+    def take_worker(self, worker: bytes, devices: tuple[int, ...]) -> None:
+        assert worker in self.alive
+        assert worker not in self.held, "granted twice"
+        assert worker not in self.actors, "granted twice"
+        assert worker not in self.retiring, "granted while it may be ending"
+        self.revoked.discard(worker)
+        held = self.leases.workers[worker].resources
+        assert len(devices) == -(-held.get("GPU", 0) // ONE)
+        for name, amount in held.items():
+            assert not amount or self.leases.resources.available[name] >= 0, "granted on credit"
+
+    def decide(self) -> None:
+        leases = self.leases
+        before = leases.starting
+        running = any(
+            worker.state is WorkerState.LEASED and not worker.blocked
+            for worker in leases.workers.values()
+        )
+        asked = [request.client for request in leases.requests if request.actor is None]
+        processes = len(leases.workers) - len(self.actors) + before
+        instructions = leases.decide(0)
+        forked = kinds(instructions).count(StartWorker)
+        if forked and processes >= SOFT and not self.actor_keys:
+            waiting = [c for c in asked if c in leases.workers and leases.workers[c].blocked]
+            assert waiting or not running
+        if Refuse in kinds(instructions):
+            assert not running, "refused what could have waited"
+        self.carry_out(instructions)
+        self.check_order(instructions)
+
+    def check_order(self, instructions: list[Instruction]) -> None:
+        """Nothing deeper, that needs no more, is left while something else was granted."""
+        for instruction in instructions:
+            if isinstance(instruction, Grant):
+                worker = self.leases.workers[instruction.worker]
+                for request in self.leases.requests:
+                    if request.depth > worker.depth and "GPU" not in request.resources:
+                        assert any(
+                            amount > worker.resources.get(name, 0)
+                            for name, amount in request.resources.items()
+                        ), f"{request} was passed over"
+
+    def clients(self) -> list[bytes]:
+        return [DRIVER, *sorted(self.held.keys() | self.actors.keys())]
+
+    # What may happen.
+
+    @initialize(data=st.data())
+    def classes_are_few(self, data: Any) -> None:
+        for number in range(1, 5):
+            needs = data.draw(st.integers(0, len(NEEDS) - 1))
+            self.classes[number] = (needs, data.draw(st.integers(1, 3)))
+
+    @rule(data=st.data(), number=st.integers(1, 4), count=st.integers(0, 4))
+    def want(self, data: Any, number: int, count: int) -> None:
+        needs, depth = self.classes[number]
+        client = data.draw(st.sampled_from(self.clients()))
+        self.leases.want(client, number, dict(NEEDS[needs]), count, depth, f"task {number}")
+        self.decide()
+
+    @rule(data=st.data(), needs=st.sampled_from(NEEDS), keeps=st.booleans())
+    def want_actor(self, data: Any, needs: dict[str, int], keeps: bool) -> None:
+        self.actor_keys += 1
+        client = data.draw(st.sampled_from(self.clients()))
+        placing = {"CPU": ONE, **needs}
+        held = dict(needs) if keeps or "GPU" in needs else {}
+        self.leases.want_actor(client, (client, self.actor_keys), placing, held, 1, "actor")
+        self.decide()
+
+    @rule(data=st.data())
+    def drop_actor(self, data: Any) -> None:
+        waiting = [r.actor for r in self.leases.requests if r.actor is not None]
+        if waiting:
+            assert self.leases.drop_actor(data.draw(st.sampled_from(waiting)))
+            self.decide()
+
+    @precondition(lambda self: self.forks)
+    @rule(fails=st.integers(0, 4))
+    def fork_ends(self, fails: int) -> None:
+        self.forks -= 1
+        if not fails:
+            self.leases.start_failed()
+        else:
+            self.numbers += 1
+            address = b"w%d" % self.numbers
+            self.alive.add(address)
+            self.leases.worker_ready(address, self.numbers)
+        self.decide()
+
+    def pick(self, data: Any, of: Any) -> bytes | None:
+        return data.draw(st.sampled_from(sorted(of))) if of else None
+
+    @rule(data=st.data())
+    def give_back(self, data: Any) -> None:
+        worker = self.pick(data, self.held)
+        if worker is not None:
+            self.do_give_back(worker)
+            self.decide()
+
+    def do_give_back(self, worker: bytes) -> None:
+        client = self.held.pop(worker)
+        self.carry_out(self.leases.returned(client, worker, 0))
+        assert self.leases.returned(client, worker, 0) == [], "came twice"
+
+    @rule(data=st.data())
+    def says_blocked_or_unblocked(self, data: Any) -> None:
+        # Whatever it is doing by now: this comes over another socket than what its caller says.
+        worker = self.pick(data, self.alive)
+        if worker is not None:
+            self.do_say(worker)
+            self.decide()
+
+    def do_say(self, worker: bytes) -> None:
+        if worker in self.waits:
+            self.waits.discard(worker)
+            self.leases.unblocked(worker)
+        else:
+            self.waits.add(worker)
+            self.leases.blocked(worker)
+
+    @rule(data=st.data())
+    def worker_dies(self, data: Any) -> None:
+        worker = self.pick(data, self.alive)
+        if worker is not None:
+            self.do_die(worker)
+            self.decide()
+
+    def do_die(self, worker: bytes) -> None:
+        self.alive.discard(worker)
+        self.leases.worker_died(worker)
+        for group in (self.retiring, self.doomed, self.waits, self.revoked):
+            group.discard(worker)
+        self.held.pop(worker, None)
+        self.actors.pop(worker, None)
+        self.carry_out(self.leases.client_died(worker))
+
+    @precondition(lambda self: self.retiring)
+    @rule(data=st.data(), stays=st.booleans())
+    def answers_retire(self, data: Any, stays: bool) -> None:
+        worker = data.draw(st.sampled_from(sorted(self.retiring)))
+        if stays:
+            self.retiring.discard(worker)
+            self.leases.worker_ready(worker, self.numbers)
+        else:
+            self.do_die(worker)
+        self.decide()
+
+    @rule(before=st.integers(0, 20))
+    def idle(self, before: int) -> None:
+        self.carry_out(self.leases.idle_since(before))
+        self.decide()
+
+    @rule()
+    def restart(self) -> None:
+        self.revoked.clear()  # restart says so once more
+        self.carry_out(self.leases.restart())
+        self.decide()
+
+    # What always holds.
+
+    @invariant()
+    def resources_add_up(self) -> None:
+        leases = self.leases
+        used: dict[str, int] = {}
+        devices = [0] * len(leases.devices.free)
+        for worker in leases.workers.values():
+            for name, amount in worker.resources.items():
+                if not (worker.blocked and name == "CPU"):
+                    used[name] = used.get(name, 0) + amount
+            for device, share in worker.devices.items():
+                devices[device] += share
+        for name, total in leases.resources.total.items():
+            available = leases.resources.available[name]
+            assert available == total - used.get(name, 0), name
+            assert available >= 0 or name == "CPU", "only a CPU is ever lent"
+        for free, taken in zip(leases.devices.free, devices, strict=True):
+            assert free + taken == ONE
+            assert 0 <= free <= ONE
+
+    @invariant()
+    def table_and_clients_agree(self) -> None:
+        for address, worker in self.leases.workers.items():
+            assert (worker.state is WorkerState.LEASED) == (address in self.held)
+            assert (worker.state is WorkerState.ACTOR) == (address in self.actors)
+            assert (worker.state is WorkerState.RETIRING) == (address in self.retiring)
+        assert self.leases.workers.keys() == self.alive
+        assert self.leases.starting == self.forks
+        if not self.actor_keys:  # a fork meant for an actor may get a task after all
+            assert len(self.alive) + self.forks <= HARD
+
+    def teardown(self) -> None:
+        """Everything ends in good order: each request that can be met has been, all is back."""
+        leases = self.leases
+        for _ in range(200):
+            for worker in sorted(self.waits):
+                self.do_say(worker)
+            while self.forks:
+                self.fork_ends(1)
+            for worker in sorted(self.doomed | self.actors.keys()):
+                self.do_die(worker)
+            for worker in sorted(self.retiring):
+                self.do_die(worker)
+            for worker in sorted(self.held.keys()):
+                self.do_give_back(worker)
+            self.decide()
+            if not (self.held or self.actors or self.forks or self.doomed or self.retiring):
+                break
+        left = [r for r in leases.requests if leases.resources.feasible(r.resources)]
+        assert not left, f"never met: {left}"
+        for worker in sorted(self.alive):
+            self.do_die(worker)
+        assert leases.client_died(DRIVER) == []
+        assert leases.requests == []
+        assert leases.resources.available == leases.resources.total
+        assert leases.devices.free == [ONE] * 2
+        assert not (leases._idle or leases._unrevoked or leases._actors or leases._said_unmet)
+
+
+TestAnyOrder = LeaseMachine.TestCase
+TestAnyOrder.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.parametrize("event", ["returned", "blocked", "unblocked", "worker_died"])
+def test_words_about_processes_that_are_gone_are_ignored(event: str) -> None:
+    leases = table()
+    add_workers(leases, b"w1")
+    say: dict[str, Callable[[], object]] = {
+        "returned": lambda: leases.returned(DRIVER, b"gone", 0),
+        "blocked": lambda: leases.blocked(b"gone"),
+        "unblocked": lambda: leases.unblocked(b"gone"),
+        "worker_died": lambda: leases.worker_died(b"gone"),
+    }
+    assert not say[event]()
+    assert leases.resources.available == leases.resources.total
