@@ -9,10 +9,11 @@ values travel as opaque ``bytes``, so that a reader never unpickles what it only
 Between two clients (drivers and workers), over their own socket:
 
 ========== ============================================================ =====================
-DEFINE     template number, what, name, returns, function id, data, refs caller → worker, once
+DEFINE     template number, what, name, returns, function id, data, refs caller → worker
 FORGET     template number                                               caller → worker
-CALL       key, template, data | place, top arguments, nested refs, depth, argument object's key caller → worker
-RESULT     key, outcome, payload, stamps, extras                         worker → caller
+CALL       key, template, data | place, top arguments, nested refs,      caller → worker
+           key of the object that holds large arguments
+RESULT     key, outcome, payload, stamps, inner refs, refs still held    worker → caller
 TAKE_BACK  keys                                                          caller → worker
 RETURNED   keys                                                          worker → caller
 FETCH      key                                                           borrower → owner
@@ -22,7 +23,7 @@ RELEASE    key, number of holds                                          borrowe
 CANCEL     key, force                                                    caller → worker
 TERMINATE  nothing                                                       owner of an actor → it
 PRINTED    task name, pid, stream, text                                  worker → driver
-ASSIGNED   resources, accelerator ids                                    caller → worker, once a lease
+ASSIGNED   resources, accelerator ids, depth; once a lease               caller → worker
 ========== ============================================================ =====================
 
 Between a client and its node, see the second half.  A request carries a number and its

@@ -58,6 +58,11 @@ class Program:
         out, err = self.process.communicate(timeout=seconds)
         return self.process.returncode, out, err
 
+    def end_after(self, line: str) -> tuple[int, str, str]:
+        """Gives it a line to read, then waits for its end."""
+        out, err = self.process.communicate(line, timeout=30)
+        return self.process.returncode, out, err
+
     def named(self, name: str) -> list[int]:
         """Processes below it that carry this name."""
         return [pid for pid in descendants(self.pid) if process_name(pid) == name]

@@ -79,12 +79,19 @@ class Mailbox:
     def wake(self) -> None:
         """Rings once; nobody rings again until the holder has gone to sleep anew."""
         if self.asleep:
-            self.asleep = False
-            self._ring()
+            try:
+                # No interrupt comes between these two, as the bell is a function of C.
+                self.asleep = False
+                self._ring()
+            except OSError:
+                pass  # the bell has been closed, or rings already
 
     def ring(self) -> None:
         """Rings whether or not somebody sleeps."""
-        self._ring()
+        try:
+            self._ring()
+        except OSError:
+            pass
 
     def disable(self) -> None:
         """After shutdown, and in a forked child: finalisers leave nothing and wake nobody."""

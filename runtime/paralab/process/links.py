@@ -13,6 +13,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from paralab.ids import Address
 from paralab.transport.connection import Connection, Message
@@ -57,6 +58,8 @@ class Links:
         self._poll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll.register(self._bell, READ)
+        self.ring: Callable[[], None] = partial(os.eventfd_write, self._bell, 1)
+        """Ends a wait; any thread.  OSError: the bell has been closed, or rings already."""
         self._by_fd: dict[int, Link] = {}
         self._streak = 0
         """So many waits in a row were short and ended with a single message."""
@@ -70,13 +73,6 @@ class Links:
         self.peers: dict[Address, Link] = {}
         self.node = Link(b"", self.dirty)
         self._attach(self.node, Connection(node_socket, b"", descriptors=True))
-
-    def ring(self) -> None:
-        """Ends a wait; any thread."""
-        try:
-            os.eventfd_write(self._bell, 1)
-        except OSError:
-            pass  # the bell has been closed, or rings already
 
     def peer(self, address: Address) -> Link | None:
         """The link to a process, None if there has been none."""

@@ -76,6 +76,7 @@ IDLE_STORE = 4
 coming or going; then the memory that its objects do not take goes back to the system."""
 TRIM_BYTES = 16 << 20
 """Given back between two looks at the sockets: about 3 ms."""
+PROCESS_LIMIT = 2_000
 PROCESS_MEMORY = 10 << 20
 """What one more blocked process is reckoned to need, for the hard limit."""
 
@@ -107,8 +108,10 @@ class Node:
         self.dirty: deque[Process] = deque()
         cpus = config["resources"].get("CPU", 0) // 10_000
         soft = max(64, 8 * cpus)
-        hard = min(2000, max(soft, limits.memory_available() // PROCESS_MEMORY))
-        self.leases = LeaseTable(Resources(config["resources"]), soft, hard)
+        hard = config["process_limit"] or min(
+            PROCESS_LIMIT, max(soft, limits.memory_available() // PROCESS_MEMORY)
+        )
+        self.leases = LeaseTable(Resources(config["resources"]), min(soft, hard), hard)
         self.undecided = True
         self.directory = ActorDirectory()
         self.objects = ObjectTable(config["capacity"])

@@ -98,6 +98,7 @@ def start_session(
     namespace: str | None = None,
     runtime_env: Mapping[str, Any] | None = None,
     idle_seconds: float = 60.0,
+    process_limit: int | None = None,
 ) -> CoreClient:
     """Starts a node on this machine and returns the driver's engine.
 
@@ -110,6 +111,7 @@ def start_session(
         namespace: of named actors.
         runtime_env: environment of all tasks.
         idle_seconds: after which a worker without work ends.
+        process_limit: of workers that run tasks; by default 2,000, or fewer on small machines.
 
     Raises:
         RuntimeError: the node process did not start; its error output is in the message.
@@ -133,6 +135,7 @@ def start_session(
         "cwd": os.getcwd(),
         "argv": sys.argv,
         "idle_seconds": idle_seconds,
+        "process_limit": process_limit,
         "info": _address_info(),
     }
     mine, theirs = socket.socketpair()

@@ -66,10 +66,14 @@ class Actor:
         queue, inflight = self.queue, self.inflight
         calls: list[Task] = []
         room = WINDOW - len(inflight)
-        while queue and room > 0 and not queue[0].missing:
-            task = queue.popleft()
+        while queue and room > 0:
+            task = queue[0]
             if task.cancelled:
+                queue.popleft()
                 continue
+            if task.missing:
+                break
+            queue.popleft()
             inflight[task.key] = task
             calls.append(task)
             room -= 1

@@ -1,7 +1,8 @@
 """The node's directory of actors: where each is, who asked, and how it ended.
 
 An entry appears with CREATE_ACTOR or the first question about an actor, and stays when the actor
-has ended, because a handle may ask at any later time; it goes with its creator.
+has ended, because a handle may ask at any later time.  It goes when its creator is gone and the
+actor has ended; whoever asks later learns that from the creator's address, which is kept.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class ActorDirectory:
     def __init__(self) -> None:
         self.records: dict[Ref, ActorRecord] = {}
         self.by_worker: dict[Address, ActorRecord] = {}
+        """Living actors that have a process."""
+        self._gone: set[Address] = set()  # never leaves: 16 bytes for each process that died
 
     def create(self, ref: Ref, name: str) -> ActorRecord:
         """A new actor that waits for a place; its creator is the first to be told."""
@@ -43,6 +46,8 @@ class ActorDirectory:
 
     def find(self, ref: Ref, asker: Address) -> ActorRecord:
         """The actor's record; ``asker`` is told what happens to it."""
+        if ref[0] in self._gone and ref not in self.records:
+            return ActorRecord(ref, dead=True, text="The actor's owner has ended.")
         record = self.records.setdefault(ref, ActorRecord(ref))
         record.askers.add(asker)
         return record
@@ -63,10 +68,13 @@ class ActorDirectory:
         record.text = text
         if record.worker is not None:
             self.by_worker.pop(record.worker, None)
+        if ref[0] in self._gone:
+            del self.records[ref]
         return record
 
     def process_died(self, address: Address) -> list[ActorRecord]:
         """A process is gone; returns the living actors that it had created."""
+        self._gone.add(address)
         orphans = []
         for ref, record in list(self.records.items()):
             record.askers.discard(address)

@@ -206,64 +206,49 @@ class SchedulingClass:
         """Leases asked of the node and not granted yet."""
         self.unmet = False
 
-    def wanted(self) -> int:
-        """How many leases the queue could use beyond those asked for, at most one a task."""
-        return len(self.queue) - self.requested
-
     def assign(self, now: int) -> list[tuple[LeasedWorker, list[Task]]]:
         """Moves ready tasks to workers with room; the caller sends them."""
-        queue = self.queue
+        queue, workers = self.queue, self.workers
         assigned: list[tuple[LeasedWorker, list[Task]]] = []
-        workers = self.workers
-        if not workers:
-            return assigned
-        if len(queue) == 1:  # one task, one idle worker: nothing to share out
-            for worker in workers.values():
-                if not worker.inflight and not worker.taking and worker.until > now:
-                    task = queue.popleft()
-                    if not task.cancelled:
-                        worker.answered = now
-                        task.worker = worker
-                        worker.inflight[task.key] = task
-                        assigned.append((worker, [task]))
-                    return assigned
-            share = 1
-        else:
-            waiting = len(queue)
-            for worker in workers.values():
-                waiting += len(worker.inflight)
+        share = 1
+        if len(queue) > 1 and workers:
+            waiting = len(queue) + sum(len(worker.inflight) for worker in workers.values())
             share = -(-waiting // (len(workers) + self.requested))
-        for worker in list(workers.values()):
+        for worker in workers.values():
             if not queue:
                 break
             if worker.taking or worker.until <= now:
                 continue
-            inflight = worker.inflight
-            held = len(inflight)
-            room = 1 - held
+            held = len(worker.inflight)
             mean = queue[0].template.mean_ns
-            if 0 <= mean < SHORT_NS:
-                room = min(share, MAX_QUEUED, QUEUE_NS // (mean + 1_000)) - held
-            if room <= 0:
+            if held and not 0 <= mean < SHORT_NS:
                 continue
-            if not held:
-                worker.answered = now
-            tasks: list[Task] = []
-            while room > 0 and queue:
-                task = queue[0]
-                mean = task.template.mean_ns
-                if tasks and not 0 <= mean < SHORT_NS:
-                    break
-                queue.popleft()
-                if task.cancelled:
-                    continue
+            room = 1
+            if share > 1 and 0 <= mean < SHORT_NS:
+                room = min(share, MAX_QUEUED, QUEUE_NS // (mean + 1_000))
+            if room > held:
+                if not held:
+                    worker.answered = now
+                tasks = self._take(room - held, worker)
+                if tasks:
+                    assigned.append((worker, tasks))
+        return assigned
+
+    def _take(self, room: int, worker: LeasedWorker) -> list[Task]:
+        """Moves at most ``room`` tasks from the queue to ``worker``, long ones only alone."""
+        queue, inflight = self.queue, worker.inflight
+        tasks: list[Task] = []
+        while room > 0 and queue:
+            task = queue[0]
+            if tasks and not 0 <= task.template.mean_ns < SHORT_NS:
+                break
+            queue.popleft()
+            if not task.cancelled:
                 task.worker = worker
                 inflight[task.key] = task
                 tasks.append(task)
                 room -= 1
-            if tasks:
-                assigned.append((worker, tasks))
-        return assigned
+        return tasks
 
     def take_back(self, keys: list[int], worker: LeasedWorker) -> None:
         """Puts tasks that ``worker`` did not start to the front of the queue, order kept."""

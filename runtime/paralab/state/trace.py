@@ -1,7 +1,7 @@
 """Records to Chrome Trace Event dicts, the format of ``timeline()``.
 
-Times become microseconds on the machine's monotonic clock; processes and threads become small
-ints, with metadata events that name them.
+Times become microseconds on the machine's monotonic clock.  The caller whose tasks these are
+is the trace's one process, each worker a thread of it; metadata events name them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ def chrome_trace(
         fetched: key → ns at which the first ``get`` returned the value.
         driver: the address of the process that kept the records.
     """
-    events: list[dict[str, Any]] = []
+    if not records:
+        return []
+    events: list[dict[str, Any]] = [
+        {
+            "name": "process_name",
+            "ph": "M",
+            "pid": 1,
+            "args": {"name": f"tasks of process {process_number(driver)}"},
+        }
+    ]
     lanes: set[int] = set()
     for record in records:
         lane = process_number(record.worker)

@@ -182,7 +182,14 @@ class Connection:
 
     def readable(self) -> bool:
         """Whether a read would find something now."""
-        return bool(select.select([self._socket], [], [], 0)[0])
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            self.closed = True
+            return False
+        return True
 
     def _receive_with_descriptors(self) -> None:
         data, ancillary, flags, _address = self._socket.recvmsg(

@@ -1,0 +1,95 @@
+"""Tasks that wait for tasks: how deep, and with how many processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import paralab
+from paralab.engine import current
+from paralab.process.session import start_session
+
+
+@paralab.remote
+def deep(n: int) -> int:
+    return 0 if n == 0 else int(paralab.get(deep.remote(n - 1))) + 1
+
+
+@paralab.remote
+def fib(n: int) -> int:
+    if n < 2:
+        return n
+    left, right = fib.remote(n - 1), fib.remote(n - 2)
+    return int(paralab.get(left)) + int(paralab.get(right))
+
+
+@paralab.remote
+def parent(n: int) -> int:
+    return sum(paralab.get([leaf.remote(i) for i in range(n)]))
+
+
+@paralab.remote
+def leaf(n: int) -> int:
+    return n
+
+
+@pytest.fixture
+def limited(shutdown_after: None) -> Iterator[Callable[[int], None]]:
+    """Starts a session that may have so many worker processes."""
+
+    def start(limit: int) -> None:
+        start_session(num_cpus=2, process_limit=limit)
+
+    yield start
+    engine = current()
+    engine.shutdown()
+    paralab.shutdown()
+
+
+def workers() -> int:
+    return len(current().info("workers"))
+
+
+def test_a_chain_takes_a_process_a_level(runtime: object) -> None:
+    assert paralab.get(deep.remote(40)) == 40
+    assert workers() <= 48
+
+
+def test_many_parents_that_wait_take_few_processes(runtime: object) -> None:
+    assert paralab.get([parent.remote(5) for _ in range(40)]) == [10] * 40
+    assert workers() <= 64
+
+
+def test_recursion_takes_processes_by_its_depth(runtime: object) -> None:
+    ref = fib.remote(13)
+    most = 0
+    while paralab.wait([ref], timeout=0.05)[1]:
+        most = max(most, workers())
+    assert paralab.get(ref) == 233
+    assert most <= 40
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_fib_20_on_two_cpus_within_64_processes(runtime: object) -> None:
+    ref = fib.remote(20)
+    most = 0
+    while paralab.wait([ref], timeout=0.2)[1]:
+        most = max(most, workers())
+    assert paralab.get(ref) == 6765
+    assert most <= 64
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_500_deep(runtime: object) -> None:
+    assert paralab.get(deep.remote(500)) == 500
+    assert workers() <= 508
+
+
+def test_beyond_the_limit_an_error_names_the_chain(limited: Callable[[int], None]) -> None:
+    limited(12)
+    with pytest.raises(paralab.exceptions.ProcessLimitError, match="deep → deep → deep"):
+        paralab.get(deep.remote(30))
+    assert paralab.get(leaf.remote(7)) == 7

@@ -1,0 +1,63 @@
+"""Short tasks are queued on a worker; none of them waits behind a long one for long."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+import paralab
+
+pytestmark = pytest.mark.usefixtures("session")
+
+
+@paralab.remote
+def mostly_short(number: int, slow: int) -> int:
+    if number == slow:
+        time.sleep(0.6)  # the long task under test
+    return number
+
+
+@paralab.remote
+def waits_a_little() -> None:
+    time.sleep(0.05)
+
+
+def records(name: str) -> list[dict[str, Any]]:
+    return [event for event in paralab.timeline() if event["name"].endswith(name)]
+
+
+def stamps(event: dict[str, Any]) -> dict[str, int]:
+    found: dict[str, int] = event["args"]["stamps_ns"]
+    return found
+
+
+def test_what_is_queued_behind_a_long_task_goes_elsewhere() -> None:
+    paralab.get([mostly_short.remote(number, -1) for number in range(500)])
+    before = len(records("mostly_short"))
+    refs = [mostly_short.remote(number, 50) for number in range(400)]
+    assert paralab.get(refs) == list(range(400))
+    mine = [stamps(event) for event in records("mostly_short")[before:]]
+    assert len(mine) == 400
+    slow = max(mine, key=lambda stamp: stamp["ended"] - stamp["loaded"])
+    late = [s for s in mine if s is not slow and s["ended"] > slow["ended"] - 300_000_000]
+    assert not late, f"{len(late)} of 399 short tasks ended when the long one was nearly over"
+
+
+def test_nothing_is_queued_behind_a_task_of_unknown_length() -> None:
+    refs = [waits_a_little.remote() for _ in range(6)]
+    paralab.get(refs)
+    for event in records("waits_a_little"):
+        stamp = stamps(event)
+        assert stamp["taken"] - stamp["received"] < 25_000_000
+
+
+def test_a_short_queue_spreads_over_the_workers() -> None:
+    @paralab.remote
+    def where(seconds: float) -> int:
+        time.sleep(seconds)
+        return int(paralab.get_runtime_context().get_worker_id()[16:24], 16)
+
+    paralab.get([where.remote(0.0005) for _ in range(20)])
+    assert len(set(paralab.get([where.remote(0.0005) for _ in range(8)]))) == 2
