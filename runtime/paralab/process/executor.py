@@ -42,13 +42,22 @@ from paralab.messages import (
     UNBLOCKED,
 )
 from paralab.object_ref import ObjectRef
+from paralab.platform import NumericThreads
 from paralab.process.client import CoreClient
 from paralab.process.imports import Imports
 from paralab.process.links import Link
-from paralab.process.objects import INLINE_LIMIT, one_more
-from paralab.process.received import Call, Reply, WorkerTemplate
+from paralab.process.objects import INLINE_LIMIT
+from paralab.process.received import (
+    Call,
+    Reply,
+    WorkerTemplate,
+    fill,
+    keep_several,
+    stored_arguments,
+)
 from paralab.remote_errors import pack_failure, unpack_failure
 from paralab.serialization import load, load_args, pack
+from paralab.task_spec import RESOURCE_UNIT
 
 FLUSH_NS = 1_000_000
 """Replies are held back at most so long while more calls wait."""
@@ -73,6 +82,9 @@ class Executor:
         self._has_constructor = False
         self._early: list[Call] = []
         """Calls of others that came before the creator's constructor call."""
+        self._threads = self._threads_wanted = 1
+        """How many threads the numeric libraries use here, and should use."""
+        self._numeric: NumericThreads | None = None
         self._ending = False
         self.exit_code = 0
         self.exit_cause: bytes | None = None
@@ -167,15 +179,17 @@ class Executor:
         self.current = call
         core.parent_key = key
         core.pulse.begin(core.address, link.address, key)
+        if self._threads != self._threads_wanted:
+            self._set_threads()
         try:
             function = template.function
             if function is None:
                 function = self._load_function(template)
             args, kwargs = load_args(
-                call.data if type(call.data) is bytes else self._stored_arguments(call)
+                call.data if type(call.data) is bytes else stored_arguments(core, call)
             )
             if call.top:
-                args, kwargs = self._fill(call, args, kwargs)
+                args, kwargs = fill(core, call, args, kwargs)
             loaded = _now()
             result = function(*args, **kwargs)
             ended = _now()
@@ -189,7 +203,7 @@ class Executor:
                 else:
                     outcome, payload = INLINE, data
             else:
-                outcome, payload = self._several(call, result, count)
+                outcome, payload = keep_several(core, call, result, count)
             result = None
         except ActorExit:
             ended = _now()
@@ -213,6 +227,15 @@ class Executor:
             core.mailbox.requests.append(Reply(core, call, outcome, payload, stamps))
         else:
             link.post((RESULT, key, outcome, payload, stamps))
+
+    def _set_threads(self) -> None:
+        """Lets BLAS and OpenMP use as many threads as the task has CPUs."""
+        if self._numeric is None:
+            self._numeric = NumericThreads()
+        else:
+            self._numeric.find()
+        self._numeric.set(self._threads_wanted)
+        self._threads = self._threads_wanted
 
     def _failed(self, call: Call, error: BaseException) -> bytes:
         template = call.template
@@ -258,49 +281,6 @@ class Executor:
             return _Constructor(self, loaded)
         template.function = loaded
         return loaded
-
-    def _stored_arguments(self, call: Call) -> memoryview:
-        offset, size = call.data
-        assert call.argument is not None
-        return self.core.mapping.view(offset, size, one_more(call.argument))
-
-    def _fill(self, call: Call, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        filled = list(args)
-        for place, outcome, payload, ref in call.top:
-            if outcome == STORED:
-                offset, size = payload
-                value = load(self.core.mapping.view(offset, size, one_more(ref)))
-            else:
-                value = load(payload)
-            if type(place) is int:
-                filled[place] = value
-            else:
-                kwargs[place] = value
-        return filled, kwargs
-
-    def _several(self, call: Call, result: Any, count: int) -> tuple[int, Any]:
-        if not count:
-            return INLINE, b""
-        try:
-            values = list(result)
-        except TypeError:
-            raise ValueError(
-                f"{call.template.name} has num_returns={count} and returned one value of type "
-                f"{type(result).__name__}: expected {count} values."
-            ) from None
-        if len(values) != count:
-            raise ValueError(
-                f"{call.template.name} has num_returns={count} and returned {len(values)} values."
-            )
-        packed = []
-        for at, value in enumerate(values):
-            data, buffers, refs = pack(value, f"result {at} of {call.template.name}", "result")
-            key = call.key + at
-            outcome, payload = self.core.objects.keep(call.link.address, key, data, buffers)
-            start = len(call.inner)
-            call.inner = (*call.inner, *refs)
-            packed.append((outcome, payload, (start, len(call.inner))))
-        return SEVERAL, packed
 
     # -- while a call waits in get -----------------------------------------------------------
 
@@ -410,6 +390,7 @@ class Executor:
         self, _link: Link, _kind: int, resources: dict[str, int], devices: list[int], depth: int
     ) -> None:
         self.assigned = resources
+        self._threads_wanted = max(1, resources.get("CPU", 0) // RESOURCE_UNIT)
         self.core.depth = depth
         if devices or self.devices or "GPU" in resources:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, devices))

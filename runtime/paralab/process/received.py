@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from paralab.messages import METHOD, RESULT, SEVERAL
+from paralab.messages import INLINE, METHOD, RESULT, SEVERAL, STORED
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
+from paralab.process.objects import one_more
+from paralab.serialization import load, pack
+from paralab.task_spec import split_returns
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
@@ -61,6 +64,51 @@ class Call:
         self.template = template
         self.data = data
         self.received = received
+
+
+def stored_arguments(core: CoreClient, call: Call) -> memoryview:
+    """The arguments of a call that were too large for its message."""
+    offset, size = call.data
+    assert call.argument is not None
+    return core.mapping.view(offset, size, one_more(call.argument))
+
+
+def fill(
+    core: CoreClient, call: Call, args: Any, kwargs: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Puts values where arguments were refs."""
+    filled = list(args)
+    for place, outcome, payload, ref in call.top:
+        if outcome == STORED:
+            offset, size = payload
+            value = load(core.mapping.view(offset, size, one_more(ref)))
+        else:
+            value = load(payload)
+        if type(place) is int:
+            filled[place] = value
+        else:
+            kwargs[place] = value
+    return filled, kwargs
+
+
+def keep_several(core: CoreClient, call: Call, result: Any, count: int) -> tuple[int, Any]:
+    """Packs the values of a call with several refs, or none; outcome and payload.
+
+    Raises:
+        ValueError, TypeError: the function returned another number of values.
+    """
+    if not count:
+        return INLINE, b""
+    values = split_returns(result, count, call.template.name)
+    packed = []
+    for at, value in enumerate(values):
+        data, buffers, refs = pack(value, f"result {at} of {call.template.name}", "result")
+        key = call.key + at
+        outcome, payload = core.objects.keep(call.link.address, key, data, buffers)
+        start = len(call.inner)
+        call.inner = (*call.inner, *refs)
+        packed.append((outcome, payload, (start, len(call.inner))))
+    return SEVERAL, packed
 
 
 class Reply:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -72,7 +73,10 @@ class DriverCore(CoreClient):
             self.broken = _shut_down()
 
 
-def _shut_down() -> RuntimeError:
+def _shut_down() -> BaseException:
+    if not threading.main_thread().is_alive():
+        # The interpreter ends, and a daemon thread waits: that one is to end without a word.
+        return SystemExit()
     return RuntimeError("paralab was shut down while this call waited.")
 
 

@@ -25,6 +25,9 @@ PRINT_SECONDS = 1.0
 """How long a print may wait until the kernel has it."""
 
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
 class WorkerCore(CoreClient):
     """The engine inside a worker: what it tells about itself includes the task."""
 
@@ -83,6 +86,8 @@ def _adopt(welcome: dict[str, Any]) -> None:
         os.chdir(welcome["cwd"])
     except OSError:
         pass  # the driver's folder is gone; the node's will do
+    for variable in _THREADS:  # of numeric libraries that are still to be loaded
+        os.environ.setdefault(variable, "1")
     random.seed()
     # Newer NumPy imports this part when it is first used; it then seeds itself.
     numpy_random = sys.modules.get("numpy.random")
