@@ -127,7 +127,7 @@ def get(object_refs: Any, *, timeout: float | None = None) -> Any:
         engine = _engine_of(refs, "get")
     try:
         return engine.get_one(object_refs, timeout) if is_single else engine.get(refs, timeout)
-    except ParalabError as failure:
+    except (ParalabError, KeyboardInterrupt) as failure:
         error = failure
     # Raised anew so that the traceback shows the user's line and this one, and what the error
     # says; the frames below are paralab's own business unless the user asks for them.
@@ -205,8 +205,17 @@ def wait(
         twice = next(ref for i, ref in enumerate(refs) if ref in refs[:i])
         raise ValueError(f"wait() requires a list of unique refs; {twice!r} occurs twice.")
     _check_num_returns(num_returns, len(refs))
-    ready, others = engine.wait(refs, num_returns, timeout, fetch_local)
-    return ready, others
+    try:
+        ready, others = engine.wait(refs, num_returns, timeout, fetch_local)
+    except KeyboardInterrupt as failure:
+        interrupt = failure
+    else:
+        return ready, others
+    # As in get: where in paralab the interrupt struck tells the user nothing.
+    try:
+        raise interrupt if remote_traceback.shows_all_frames() else interrupt.with_traceback(None)
+    finally:
+        del interrupt, refs
 
 
 def _check_num_returns(num_returns: Any, count: int) -> None:
@@ -313,6 +322,10 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
 def restart_workers() -> None:
     """Lets fresh worker processes take over, so that edited modules are imported anew.
 
-    Idle workers go at once and busy ones after their task; actors stay.
+    Every task submitted after this returns runs in a fresh process.  Idle workers go at once,
+    busy ones after the task that they run, and one that owns an object which is still needed
+    when that is freed.  Actors stay as they are; make new ones to have them run the new code.
+    What this process itself has imported stays too: reload it here (``importlib.reload``, or
+    ``%autoreload`` in a notebook) if its functions are tasks.
     """
     _engine().restart_workers()

@@ -46,7 +46,10 @@ class ObjectRef:
         self._entry: Any = entry
 
     def __del__(self) -> None:
-        entry = self._entry
+        try:
+            entry = self._entry
+        except AttributeError:
+            return  # KeyboardInterrupt came before __init__ had set it
         mailbox = entry.mailbox
         mailbox.dropped(entry)
         if mailbox.asleep:

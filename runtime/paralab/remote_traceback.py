@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -171,6 +172,16 @@ def source_of(frame: Frame) -> str:
     return frame.source or linecache.getline(frame.file, frame.line)
 
 
+def shown_file(file: str) -> str:
+    """``Cell In[4]`` for the source of a notebook cell of this process, else ``file``."""
+    ipython = sys.modules.get("IPython")  # never imported here
+    shell = None if ipython is None else ipython.get_ipython()
+    if shell is None or not hasattr(shell.compile, "format_code_name"):
+        return file
+    cell = shell.compile.format_code_name(file)
+    return file if cell is None else " ".join(cell)
+
+
 def last_line(raised: Raised) -> str:
     """``Type: text`` as it ends a traceback."""
     return f"{raised.type_name}: {raised.text}" if raised.text else raised.type_name
@@ -183,7 +194,7 @@ def headline(raised: Raised, function: str) -> str:
     where = f"task {shown[0].function if shown[0] else function}"
     frame = next((frame for frame in reversed(shown[1].frames) if not frame.is_own), None)
     if frame is not None:
-        where += f", line {frame.line} of {frame.file}"
+        where += f", line {frame.line} of {shown_file(frame.file)}"
         if source := source_of(frame).strip():
             where += f': "{source}"'
     return f"{first}{' ...' if more else ''} ({where})"
@@ -259,11 +270,11 @@ def _summary(frame: Frame) -> traceback.FrameSummary:
     # Only the first line travels, so what spans several cannot be underlined.
     is_one_line = frame.end_line == frame.line
     return traceback.FrameSummary(
-        frame.file,
+        shown_file(frame.file),
         frame.line,
         frame.name,
         lookup_line=False,
-        line=frame.source,
+        line=source_of(frame),
         end_lineno=frame.line,
         colno=frame.column if is_one_line else None,
         end_colno=frame.end_column if is_one_line else None,

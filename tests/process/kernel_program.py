@@ -64,7 +64,8 @@ class Kernel:
         pids = json.loads(self.run(f"print({name})")[0][1])
         descriptors = [os.pidfd_open(pid) for pid in pids]
         if how == "kill":
-            os.kill(self.manager.provisioner.pid, signal.SIGKILL)
+            provisioner: Any = self.manager.provisioner
+            os.kill(provisioner.pid, signal.SIGKILL)
             started = time.monotonic()
         elif how == "restart":
             self.manager.restart_kernel(now=False)

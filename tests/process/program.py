@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
-from leak_check import children, descendants, describe_process, reap, wait_ended
-
 import paralab
+from leak_check import children, descendants, describe_process, reap, wait_ended
 
 SECONDS = 2.0
 """How long anything of a session may stay after its driver's, or its node's, end."""
@@ -40,8 +39,8 @@ class Program:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,  # or a line read by itself takes the next ones from communicate()
             start_new_session=True,
-            text=True,
             env={**os.environ, "PYTHONPATH": path},
         )
         self.pid = self.process.pid
@@ -49,19 +48,14 @@ class Program:
     def line(self) -> str:
         """The next line that it prints."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline().rstrip("\n")
+        line = self.process.stdout.readline().decode().rstrip("\n")
         assert line, self.end()
         return line
 
-    def end(self, seconds: float = 30) -> tuple[int, str, str]:
-        """Waits for its end: exit code, and what more it has printed."""
-        out, err = self.process.communicate(timeout=seconds)
-        return self.process.returncode, out, err
-
-    def end_after(self, line: str) -> tuple[int, str, str]:
-        """Gives it a line to read, then waits for its end."""
-        out, err = self.process.communicate(line, timeout=30)
-        return self.process.returncode, out, err
+    def end(self, seconds: float = 30, line: str = "") -> tuple[int, str, str]:
+        """Gives it ``line`` to read and waits for its end: exit code, and what more it says."""
+        out, err = self.process.communicate(line.encode(), timeout=seconds)
+        return self.process.returncode, out.decode(), err.decode()
 
     def named(self, name: str) -> list[int]:
         """Processes below it that carry this name."""

@@ -26,13 +26,13 @@ MODULE = "paralab_edited_module"
 def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Writes the module that the tests edit; each text of it has another length."""
     monkeypatch.syspath_prepend(tmp_path)
-    yield lambda text: edit(tmp_path / f"{MODULE}.py", text) and None
+    yield lambda text: edit(tmp_path / f"{MODULE}.py", text)
     sys.modules.pop(MODULE, None)
 
 
-def edit(path: Path, text: str) -> int:
+def edit(path: Path, text: str) -> None:
     importlib.invalidate_caches()
-    return path.write_text(text)
+    path.write_text(text)
 
 
 @paralab.remote
@@ -223,12 +223,12 @@ def test_an_actor_is_told_that_restart_workers_does_not_help_it(
 
 
 @pytest.fixture
-def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Imports, list[str]]]:
+def record(monkeypatch: pytest.MonkeyPatch) -> tuple[Imports, list[str]]:
     said: list[str] = []
     watched = Imports(lambda name, _path, _when: said.append(name))
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     watched.install()
-    yield watched, said
+    return watched, said
 
 
 def test_an_edit_while_the_importing_task_runs_is_noticed(

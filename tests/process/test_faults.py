@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leak_check import wait_ended
 from process_helpers import LARGE, eventually, stored
 
 import paralab
+from leak_check import wait_ended
 from paralab.engine import current
 from paralab.exceptions import ActorDiedError, LocalNodeDied, WorkerCrashedError
 
@@ -208,14 +208,11 @@ def test_another_process_learns_of_an_actors_death() -> None:
 
 @pytest.mark.parametrize("text", ["first\nlast words\n", "last words"])
 def test_the_error_has_the_last_lines_of_the_error_output(text: str) -> None:
-    ends = [
-        lambda actor: actor.write_error_and_die.remote(text),
-        lambda actor: actor.write_raw_error_and_die.remote(text.encode()),
-    ]
-    for end in ends:
+    for raw in (False, True):
         actor = Counter.remote()
+        end = actor.write_raw_error_and_die if raw else actor.write_error_and_die
         with pytest.raises(ActorDiedError, match="last words"):
-            paralab.get(end(actor))
+            paralab.get(end.remote(text.encode() if raw else text))
         with pytest.raises(ActorDiedError, match="last words"):
             paralab.get(actor.add.remote())
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from textwrap import dedent
 from typing import Any
 
 import pytest
-from leak_check import descendants
 from program import program
+
+from leak_check import descendants
 
 START = """
 import random
@@ -159,18 +161,12 @@ STEPS = {
 }
 
 
-def dedented(step: str) -> str:
-    from textwrap import dedent
-
-    return dedent(step)
-
-
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("what", STEPS)
 def test_interrupts_at_any_moment_lose_nothing(what: str, seed: int) -> None:
     body = (
         START
-        + dedented(STEPS[what])
+        + dedent(STEPS[what])
         + f"\ntotal = 60\ncaught = weather(Storm({seed}, total), step)\n"
         + END
     )
@@ -208,9 +204,9 @@ def test_ctrl_c_in_a_terminal_spares_the_workers(fifo: str) -> None:
         ref = hold.remote({fifo!r})
         with open({fifo!r}):
             pass
-        print("waits", flush=True)
         for _ in range(3):
             try:
+                print("waits", flush=True)
                 paralab.get(ref)
             except KeyboardInterrupt:
                 print("interrupted", flush=True)
@@ -219,8 +215,8 @@ def test_ctrl_c_in_a_terminal_spares_the_workers(fifo: str) -> None:
         print(paralab.get(ref), paralab.get(pid.remote()) == before)
         """
     ) as driver:
-        assert driver.line() == "waits"
         for _ in range(3):
+            assert driver.line() == "waits"
             os.killpg(driver.pid, signal.SIGINT)
             # The node and its zygote have left the group; a kernel may signal them all the same.
             for below in descendants(driver.pid):
@@ -235,8 +231,8 @@ def test_ctrl_c_while_nothing_runs() -> None:
         paralab.init(num_cpus=1)
         f = paralab.remote(lambda: 1)
         paralab.get(f.remote())
-        print("rests", flush=True)
         try:
+            print("rests", flush=True)
             threading.Event().wait()
         except KeyboardInterrupt:
             print(paralab.get(f.remote()))

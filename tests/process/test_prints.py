@@ -1,5 +1,7 @@
 """What tasks print: as it happens, with a label, harmless, folded, and never lost."""
 
+# ruff: noqa: T201 -- printing is what is tested
+
 from __future__ import annotations
 
 import io
@@ -105,12 +107,10 @@ class TestPrintedLines:
         assert screen.out() == ["(f\ufffd[2J g pid=1) a\n"]
 
     def test_a_closed_stream_is_no_error(self) -> None:
-        for stream in (None, open(os.devnull)):
-            lines = PrintedLines(True, lambda _name, stream=stream: stream)  # type: ignore[misc]
-            lines("f", 1, "stdout", "a\n")
-            if stream is not None:
-                stream.close()
-                lines("f", 1, "stdout", "b\n")
+        closed = io.StringIO()
+        closed.close()
+        PrintedLines(True, lambda _name: None)("f", 1, "stdout", "a\n")
+        PrintedLines(True, lambda _name: closed)("f", 1, "stdout", "a\n")
 
     def test_a_stream_that_knows_fewer_characters(self) -> None:
         raw = io.BytesIO()

@@ -13,11 +13,11 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from leak_check import descendants, wait_ended
 from process_helpers import eventually
 from program import Program, all_end, process_name, program
 
 import paralab
+from leak_check import descendants, wait_ended
 from paralab.engine import current
 
 REST = """
@@ -97,7 +97,7 @@ print("again", paralab.get(add.remote(1)))
         (node,) = driver.named("paralab-node")
         os.kill(node, signal.SIGKILL)
         all_end(session)
-        code, out, err = driver.end_after("\n")
+        code, out, err = driver.end(line="\n")
         assert (code, out.splitlines()[-1], err) == (0, "again 2", "")
 
 
@@ -132,7 +132,7 @@ os._exit(0)
             while not driver.named("paralab-zygote"):
                 assert time.monotonic() < deadline
         session |= descendants(driver.pid)
-        code, out, err = driver.end_after("\n")
+        code, out, err = driver.end(line="\n")
         assert (code, out, err) == (0, "went on\n", "")
         all_end(session)
 
@@ -410,4 +410,3 @@ def test_multiprocessing_in_a_task() -> None:
     """
     with program(REST + dedent(source)) as driver:
         assert driver.end() == (0, "7\n", "")
-

@@ -184,10 +184,10 @@ def test_init_follows_the_control_group(
 class Dice:
     def throw(self) -> tuple[int, float, int]:
         try:
-            import numpy
+            import numpy as np
         except ImportError:
             return os.getpid(), random.random(), random.getrandbits(60)
-        return os.getpid(), random.random(), int(numpy.random.randint(1 << 60))
+        return os.getpid(), random.random(), int(np.random.randint(1 << 60))
 
 
 def test_each_process_has_seeds_of_its_own(runtime: Any) -> None:

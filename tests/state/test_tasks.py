@@ -136,6 +136,26 @@ def test_a_long_task_is_not_queued_behind_short_ones() -> None:
     assert shares(cls.assign(0)) == []
 
 
+@pytest.mark.xfail(reason="assign looks at the head of the queue, not at what is in flight")
+@pytest.mark.parametrize("of", [UNKNOWN_ONE, LONG_ONE], ids=["unknown", "long"])
+def test_a_short_task_is_not_queued_behind_a_long_one(of: Template) -> None:
+    _table, cls = table_with_workers(1)
+    cls.queue.append(task(1, of))
+    assert shares(cls.assign(0)) == [[1]]
+    cls.queue.extend(task(key) for key in range(2, 5))
+    assert shares(cls.assign(0)) == []
+
+
+@pytest.mark.xfail(reason="the room is reckoned with the first task's mean alone")
+def test_the_milliseconds_count_for_every_task_that_is_queued() -> None:
+    _table, cls = table_with_workers(1)
+    nearly_long = template(SHORT_NS - 1)
+    cls.queue.append(task(1, template(0)))
+    cls.queue.extend(task(key, nearly_long) for key in range(2, 500))
+    ((_worker, tasks),) = cls.assign(0)
+    assert sum(each.template.mean_ns for each in tasks) <= QUEUE_NS + SHORT_NS
+
+
 def test_a_cancelled_task_is_left_out() -> None:
     _table, cls = table_with_workers(1)
     cls.queue.extend(task(key) for key in range(1, 4))

@@ -299,6 +299,8 @@ class Node:
         tick = min(IDLE_TICK, self.idle_ns / 2e9 / IDLE_STORE)
         next_idle = time.monotonic() + tick
         trimming = False
+        for instruction in self.leases.prestart():
+            self.carry_out(instruction)
         while self.running:
             if self.undecided:
                 self.undecided = False

@@ -6,7 +6,8 @@
 
 A line is on its way when ``print`` returns, so it comes before the reply of the task that wrote
 it, and a process that is killed right after it loses none.  A line that several tasks print is
-shown once and then counted, so that a thousand tasks do not fill a page.
+shown once and then counted, so that a thousand tasks do not fill a page; after some seconds, and
+in the next notebook cell, it is shown again.
 
 What is printed may hold anything; it is shown as text.  Colours (ECMA-48 "SGR") are kept and end
 with their line; every other control character is shown as a replacement character.
@@ -19,15 +20,26 @@ import io
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 MAX_PENDING = 1 << 16
 """Characters of an unfinished line that are held back at most."""
+FOLD_SECONDS = 5.0
+"""A repeat that comes so long after its line was shown is shown again."""
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _RESET = "\x1b[0m"
 # C0 and C1 without tab, line and paragraph separators, and what turns the direction of text.
-_HIDDEN = dict.fromkeys((*(code for code in range(32) if code != 9), *range(127, 160), *range(8232, 8239), *range(8294, 8298)), "�")
+_HIDDEN = dict.fromkeys(
+    (
+        *(code for code in range(32) if code != 9),
+        *range(127, 160),
+        *range(8232, 8239),
+        *range(8294, 8298),
+    ),
+    "�",
+)
 
 
 class PrintStream(io.TextIOBase):
@@ -155,10 +167,19 @@ class PrintedLines:
     Args:
         show: whether to show anything (``log_to_driver``).
         streams: gives the file for "stdout" or "stderr"; by default what ``sys`` has now.
+        clock: in seconds.
     """
 
-    def __init__(self, show: bool, streams: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        show: bool,
+        streams: Callable[[str], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._show = show
+        self._clock = clock
+        self._lock = threading.RLock()  # whoever leads the engine, and the end of a cell
+        self._shown_at = 0.0
         self._streams = streams or (lambda stream: getattr(sys, stream))
         self._last = ("", "", "")
         """Name, stream and text of the line that was shown last."""
@@ -166,15 +187,23 @@ class PrintedLines:
         self._pids: set[int] = set()
 
     def __call__(self, name: str, pid: int, stream: str, text: str) -> None:
-        """Shows lines; called by one thread at a time."""
-        if not self._show:
-            return
+        """Shows lines; called by any thread."""
+        if self._show:
+            with self._lock:
+                self._show_lines(name, pid, stream, text)
+
+    def _show_lines(self, name: str, pid: int, stream: str, text: str) -> None:
         name = harmless(name.replace("\n", " "))
         label = f"({name} pid={pid}) " if name else f"(pid={pid}) " if pid else ""
         shown: list[str] = []
+        now = self._clock()
         for raw in text.removesuffix("\n").split("\n"):
             line = harmless(raw)
-            if (name, stream, line) == self._last and pid:
+            if (
+                (name, stream, line) == self._last
+                and pid
+                and now - self._shown_at < FOLD_SECONDS
+            ):
                 self._repeats += 1
                 self._pids.add(pid)
                 continue
@@ -183,18 +212,23 @@ class PrintedLines:
                 shown.clear()
                 self.finish()
             self._last = (name, stream, line)
+            self._shown_at = now
             shown.append(f"{label}{line}\n")
         self._write(stream, "".join(shown))
 
     def finish(self) -> None:
-        """Tells of repeats that were counted last."""
+        """Tells of repeats that were counted last; what comes next is shown in any case."""
+        with self._lock:
+            self._finish()
+
+    def _finish(self) -> None:
+        name, stream, _line = self._last
+        self._last = ("", "", "")
         if not self._repeats:
             return
-        name, stream, _line = self._last
         label = f"({name}) " if name else ""
         times = "once more" if self._repeats == 1 else f"{self._repeats:,} more times"
         where = "1 process" if len(self._pids) == 1 else f"{len(self._pids)} processes"
-        self._last = ("", "", "")
         self._repeats = 0
         self._pids.clear()
         self._write(stream, f"{label}[the line above came {times}, from {where}]\n")
@@ -206,6 +240,7 @@ class PrintedLines:
         if target is None:  # pythonw, a closed terminal
             return
         try:
+            _aim_at_current_cell(target)
             target.write(text)
             target.flush()
         except UnicodeEncodeError:
@@ -213,3 +248,23 @@ class PrintedLines:
             self._write(stream, text.encode(encoding, "backslashreplace").decode(encoding))
         except (OSError, ValueError):
             pass  # the driver has closed its stream: there is nowhere to show it
+
+
+def _aim_at_current_cell(target: Any) -> None:
+    """Has a notebook show what comes under the cell that runs now, or ran last.
+
+    Some releases of ipykernel (6.22 to 6.30) show what a thread prints under the cell that
+    started the thread, which for the engine's is the one that called ``init``.
+    """
+    if not hasattr(target, "_thread_to_parent"):
+        return
+    if threading.current_thread() is not threading.main_thread():
+        shell = notebook_shell()
+        if shell is not None and hasattr(shell, "get_parent"):
+            target.set_parent(shell.get_parent())
+
+
+def notebook_shell() -> Any:
+    """IPython's shell where this process is a notebook's kernel or an IPython terminal."""
+    ipython = sys.modules.get("IPython")  # never imported here
+    return None if ipython is None else ipython.get_ipython()

@@ -1,26 +1,26 @@
-"""Starting a session: the driver starts the node process and becomes its client."""
+"""Starting a session: the driver starts the node process and becomes its client.
+
+This module imports little, so that the node's interpreter starts first, and what the driver
+itself needs is imported while the other boots.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paralab import engine as seam
 from paralab import limits
-from paralab.messages import STOP
-from paralab.process.client import CoreClient
-from paralab.process.links import Link
-from paralab.process.prints import PrintedLines
 from paralab.store.arena import default_capacity
 from paralab.task_spec import fixed_resources
+
+if TYPE_CHECKING:
+    from paralab.process.driver import DriverCore
 
 # The driver's own paralab, even if another one is installed; in front of nothing else.
 _FIND = (
@@ -31,64 +31,10 @@ _FIND = (
     "spec.loader.exec_module(package); "
 )
 _BOOT = _FIND + "from paralab.process.session import run_node; run_node(int(sys.argv[1]))"
-_BOOT_ZYGOTE = _FIND + "from paralab.process.session import run_zygote; run_zygote(int(sys.argv[1]))"
-_END_SECONDS = 5.0
+_BOOT_ZYGOTE = (
+    _FIND + "from paralab.process.session import run_zygote; run_zygote(int(sys.argv[1]))"
+)
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-class DriverCore(CoreClient):
-    """The engine of the driver, which also ends the node that it started."""
-
-    def __init__(self, sock: socket.socket, node: subprocess.Popen[bytes], log: bool) -> None:
-        self._node_process = node
-        self._stopping = False
-        self._printed = PrintedLines(log)
-        super().__init__(sock, "paralab-io", self._printed)
-
-    def shutdown(self) -> None:
-        """Ends the session: node, workers, sockets.  May be called twice.
-
-        The node ends its workers, passes on what they had printed, and closes its socket.
-        """
-        if self._node_process.returncode is None and self.broken is None:
-            self._stopping = True
-            self.post_node((STOP,))
-        try:
-            self.baton.wait(lambda: self.broken, time.monotonic() + _END_SECONDS)
-        finally:
-            self.broken = self.broken or _shut_down()
-            self.failures += 1
-            super().shutdown()
-            self._printed.finish()
-            _end(self._node_process)
-
-    def disown(self) -> None:
-        """In a forked child: it must not wait for the parent's node either."""
-        super().disown()
-        self._node_process.returncode = 0
-
-    def _closed(self, link: Link) -> None:
-        super()._closed(link)
-        if link is self.node and self._stopping:
-            self.broken = _shut_down()
-
-
-def _shut_down() -> BaseException:
-    if not threading.main_thread().is_alive():
-        # The interpreter ends, and a daemon thread waits: that one is to end without a word.
-        return SystemExit()
-    return RuntimeError("paralab was shut down while this call waited.")
-
-
-def _end(node: subprocess.Popen[bytes]) -> None:
-    """Waits for the node, which ends when its driver's socket closes; kills it if need be."""
-    if node.returncode is not None:
-        return
-    try:
-        node.wait(timeout=_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        node.send_signal(signal.SIGKILL)
-        node.wait()
 
 
 def start_session(
@@ -103,7 +49,7 @@ def start_session(
     runtime_env: Mapping[str, Any] | None = None,
     idle_seconds: float = 60.0,
     process_limit: int | None = None,
-) -> CoreClient:
+) -> DriverCore:
     """Starts a node on this machine and returns the driver's engine.
 
     Args:
@@ -154,11 +100,13 @@ def start_session(
     assert process.stdin is not None
     with process.stdin as pipe:
         pipe.write(json.dumps(config).encode())
+    from paralab.process.driver import DriverCore, end_node
+
     try:
         core = DriverCore(mine, process, log_to_driver)
     except BaseException:
         mine.close()
-        _end(process)
+        end_node(process)
         raise
     core.start()
     seam.install(core)
@@ -174,9 +122,9 @@ class _Forks:
 
 
 def _forked() -> None:
-    engine = seam.installed()
-    if isinstance(engine, CoreClient):
-        engine.disown()
+    disown = getattr(seam.installed(), "disown", None)
+    if disown is not None:
+        disown()
 
 
 def _address_info() -> dict[str, Any]:

@@ -50,7 +50,10 @@ class WorkerCore(CoreClient):
 
 
 def main(sock: socket.socket, node_pid: int) -> int:
-    """Runs a worker to its end and returns its exit code.  Descriptors 1 and 2 are pipes to the node already."""
+    """Runs a worker to its end and returns its exit code.
+
+    Descriptors 1 and 2 are pipes to the node already.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         platform.die_with_parent(node_pid, signal.SIGKILL)

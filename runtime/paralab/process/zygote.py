@@ -15,6 +15,7 @@ import array
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import traceback
@@ -22,6 +23,8 @@ import traceback
 from paralab import platform
 
 REQUEST = b"w"
+QUIET_SECONDS = 0.02
+"""When nothing has been asked for so long, there is time to import NumPy."""
 _SPACE = socket.CMSG_SPACE(3 * 4)
 
 
@@ -30,9 +33,13 @@ def serve(control: socket.socket, node_pid: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     platform.name_thread("paralab-zygote")
     _preload()
-    gc.collect()
-    gc.freeze()
+    freeze()
+    has_numpy = False
     while True:
+        if not has_numpy and not select.select([control], [], [], QUIET_SECONDS)[0]:
+            _preload_numpy()
+            freeze()
+            has_numpy = True
         try:
             data, ancillary, _flags, _address = control.recvmsg(1, _SPACE, socket.MSG_CMSG_CLOEXEC)
         except OSError:
@@ -63,7 +70,7 @@ def _fork(control: socket.socket, sock: int, out: int, err: int, node_pid: int) 
         os.dup2(err, 2)
         os.close(out)
         os.close(err)
-        _wait_for_adoption(node_pid)
+        _wait_for_adoption(node_pid, sock)
         from paralab.process.worker import main
 
         status = main(socket.socket(fileno=sock), node_pid)
@@ -73,22 +80,37 @@ def _fork(control: socket.socket, sock: int, out: int, err: int, node_pid: int) 
         os._exit(status)
 
 
-def _wait_for_adoption(node_pid: int) -> None:
-    """Waits until the process in the middle has ended and the node is our parent."""
+def _wait_for_adoption(node_pid: int, sock: int) -> None:
+    """Waits until the process in the middle has ended and the node is our parent.
+
+    Whether the node lives is seen by the socket to it: its pid stays until its parent has waited.
+    """
+    poll = select.poll()
+    poll.register(sock, 0)  # only a hang-up
     while os.getppid() != node_pid:
-        os.sched_yield()
-        try:
-            os.kill(node_pid, 0)
-        except ProcessLookupError:
+        if poll.poll(0):
             os._exit(1)
+        os.sched_yield()
+
+
+def freeze() -> None:
+    """Takes what exists out of the garbage collector's sight, so that forks go on sharing it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _preload() -> None:
-    """Imports what tasks need, on one thread."""
+    """Imports what every worker needs, on one thread."""
     # By name: users' functions need the API, this room does not.
     for name in ("paralab.process.worker", "paralab.api"):
         importlib.import_module(name)
 
+
+def _preload_numpy() -> None:
+    """Imports what many tasks need.
+
+    It takes longer than all the rest, so a worker that is wanted at once is forked before.
+    """
     before = os.environ.get("OPENBLAS_NUM_THREADS")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # or NumPy starts a thread, and threads do not fork
     try:

@@ -186,6 +186,11 @@ class LeaseTable:
         worker.since = now
         self._idle[worker.address] = worker
 
+    def prestart(self) -> list[Instruction]:
+        """One worker before anybody asks, so that the first task finds it ready."""
+        self.starting += 1
+        return [StartWorker()]
+
     def start_failed(self) -> None:
         """A worker died before it reported."""
         self.starting = max(0, self.starting - 1)

@@ -160,6 +160,8 @@ class Connection:
                 chunks.extend(map(self._recv, (self._read_size,)))
         except (BlockingIOError, InterruptedError):
             return []
+        except FrameError:  # an OSError too, by kind, but the fault of the other side
+            raise
         except OSError:
             self.closed = True
             return []

@@ -1,0 +1,78 @@
+"""The driver's engine: a client that has started the node and ends it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from paralab.messages import STOP
+from paralab.process.client import CoreClient
+from paralab.process.links import Link
+from paralab.process.prints import PrintedLines, notebook_shell
+
+END_SECONDS = 5.0
+"""How long a node may take to end before it is killed."""
+
+
+class DriverCore(CoreClient):
+    """The engine of the driver, which also ends the node that it started."""
+
+    def __init__(self, sock: socket.socket, node: subprocess.Popen[bytes], log: bool) -> None:
+        self._node_process = node
+        self._stopping = False
+        self._printed = PrintedLines(log)
+        super().__init__(sock, "paralab-io", self._printed)
+        self._shell = notebook_shell()
+        if self._shell is not None:  # what is repeated in the next cell is no repeat there
+            self._shell.events.register("post_execute", self._printed.finish)
+
+    def shutdown(self) -> None:
+        """Ends the session: node, workers, sockets.  May be called twice.
+
+        The node ends its workers, passes on what they had printed, and closes its socket.
+        """
+        if self._node_process.returncode is None and self.broken is None:
+            self._stopping = True
+            self.post_node((STOP,))
+        try:
+            self.baton.wait(lambda: self.broken, time.monotonic() + END_SECONDS)
+        finally:
+            self.broken = self.broken or _shut_down()
+            self.failures += 1
+            super().shutdown()
+            self._printed.finish()
+            if self._shell is not None:
+                self._shell.events.unregister("post_execute", self._printed.finish)
+                self._shell = None
+            end_node(self._node_process)
+
+    def disown(self) -> None:
+        """In a forked child: it must not wait for the parent's node either."""
+        super().disown()
+        self._node_process.returncode = 0
+
+    def _closed(self, link: Link) -> None:
+        super()._closed(link)
+        if link is self.node and self._stopping:
+            self.broken = _shut_down()
+
+
+def _shut_down() -> BaseException:
+    if not threading.main_thread().is_alive():
+        # The interpreter ends, and a daemon thread waits: that one is to end without a word.
+        return SystemExit()
+    return RuntimeError("paralab was shut down while this call waited.")
+
+
+def end_node(node: subprocess.Popen[bytes]) -> None:
+    """Waits for the node, which ends when its driver's socket closes; kills it if need be."""
+    if node.returncode is not None:
+        return
+    try:
+        node.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        node.send_signal(signal.SIGKILL)
+        node.wait()
