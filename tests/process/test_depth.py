@@ -90,6 +90,6 @@ def test_500_deep(runtime: object) -> None:
 
 def test_beyond_the_limit_an_error_names_the_chain(limited: Callable[[int], None]) -> None:
     limited(12)
-    with pytest.raises(paralab.exceptions.ProcessLimitError, match="deep → .*deep → .*deep"):
+    with pytest.raises(paralab.exceptions.ProcessLimitError, match=r"deep → .*deep → .*deep"):
         paralab.get(deep.remote(30))
     assert paralab.get(leaf.remote(7)) == 7

@@ -25,7 +25,8 @@ def waits_a_little() -> None:
 
 
 def records(name: str) -> list[dict[str, Any]]:
-    return [event for event in paralab.timeline() if event["name"].endswith(name)]
+    events = paralab.timeline() or []
+    return [event for event in events if event["name"].endswith(name)]
 
 
 def stamps(event: dict[str, Any]) -> dict[str, int]:

@@ -246,6 +246,43 @@ def test_shutdown_ends_the_waits_of_other_threads(tmp_path: Path) -> None:
     assert "was shut down while this call waited" in str(ended[0])
 
 
+def test_a_failure_ends_the_waits_of_all_threads(session: Any, tmp_path: Path) -> None:
+    fifos = [str(tmp_path / "hold"), str(tmp_path / "fail")]
+    for fifo in fifos:
+        os.mkfifo(fifo)
+
+    @paralab.remote
+    def hold(path: str) -> str:
+        return open(path).read()
+
+    @paralab.remote
+    def fail(path: str) -> None:
+        with open(path) as file:
+            raise LookupError(file.read())
+
+    refs = [hold.remote(fifos[0]), fail.remote(fifos[1])]
+    ended: list[str] = []
+
+    def run() -> None:
+        try:
+            paralab.get(refs, timeout=30)
+        except BaseException as error:
+            ended.append(type(error).__name__)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    with open(fifos[1], "w") as file:
+        eventually(lambda: len(current().baton._followers) == 3)
+        file.write("the cause")
+    for thread in threads:
+        thread.join(5)
+    assert ended == ["TaskError(LookupError)"] * 4
+    with open(fifos[0], "w"):
+        pass
+    paralab.get(refs[0])
+
+
 # -- threads, children, forks ---------------------------------------------------------------------
 
 

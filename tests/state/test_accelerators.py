@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -82,5 +83,7 @@ class AcceleratorMachine(RuleBasedStateMachine):
         assert sum(self.devices.free) + self.out == 3 * ONE
 
 
-TestAnyOrder = AcceleratorMachine.TestCase
+TestAnyOrder = pytest.mark.timeout(300)(
+    AcceleratorMachine.TestCase
+)  # a failure takes long to shrink
 TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

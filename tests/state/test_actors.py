@@ -163,5 +163,5 @@ class ActorMachine(RuleBasedStateMachine):
         assert not self.answered & set(self.failed)
 
 
-TestAnyOrder = ActorMachine.TestCase
+TestAnyOrder = pytest.mark.timeout(300)(ActorMachine.TestCase)  # a failure takes long to shrink
 TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -19,7 +20,9 @@ from paralab.transport.framing import (
 )
 
 
-def frame(number: int, body: bytes = b"body", version: int = VERSION, kind: int = MESSAGES) -> bytes:
+def frame(
+    number: int, body: bytes = b"body", version: int = VERSION, kind: int = MESSAGES
+) -> bytes:
     return HEADER.pack(len(body), version, kind, 0, 0, number, 0, 0) + body
 
 
@@ -42,7 +45,7 @@ def feed(decoder: FrameDecoder, *chunks: bytes) -> list[bytes]:
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [data[a:b] for a, b in pairwise(edges) if a < b]
 
 
 bodies = st.lists(st.binary(max_size=80), max_size=12)

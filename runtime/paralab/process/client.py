@@ -198,7 +198,7 @@ class CoreClient:
 
     def _closed(self, link: Link) -> None:
         if link is self.node:
-            self.broken = LocalNodeDied("The node process has ended.")
+            self.broken = self.broken or LocalNodeDied("The node process has ended.")
             self.links.drop(link)
             self.failures += 1
         else:

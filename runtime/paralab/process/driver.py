@@ -55,9 +55,9 @@ class DriverCore(CoreClient):
         self._node_process.returncode = 0
 
     def _closed(self, link: Link) -> None:
-        super()._closed(link)
         if link is self.node and self._stopping:
             self.broken = _shut_down()
+        super()._closed(link)
 
 
 def _shut_down() -> BaseException:

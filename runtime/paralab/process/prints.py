@@ -199,11 +199,7 @@ class PrintedLines:
         now = self._clock()
         for raw in text.removesuffix("\n").split("\n"):
             line = harmless(raw)
-            if (
-                (name, stream, line) == self._last
-                and pid
-                and now - self._shown_at < FOLD_SECONDS
-            ):
+            if (name, stream, line) == self._last and pid and now - self._shown_at < FOLD_SECONDS:
                 self._repeats += 1
                 self._pids.add(pid)
                 continue

@@ -40,19 +40,20 @@ class Waits:
         at = 0
         count = len(entries)
         failures = -1
+        failed = False
 
         def done() -> bool:
-            nonlocal at, failures
+            nonlocal at, failures, failed
             while at < count and entries[at].payload is not None:
                 at += 1
             if at == count:
                 return True
             if failures != core.failures:
                 failures = core.failures
-                return core.broken is not None or any(
+                failed = core.broken is not None or any(
                     entry.outcome == FAILED and entry.payload is not None for entry in entries[at:]
                 )
-            return False
+            return failed
 
         finished = self._wait(done, entries, timeout)
         if core.broken is not None and at < count:
