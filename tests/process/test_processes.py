@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -58,11 +59,6 @@ paralab.get([add.remote(n) for n in range(500)])
 READY = 'print("ready", flush=True)\nsys.stdin.readline()\n'
 
 
-def started(source: str) -> Any:
-    """The program, running until a line comes on its standard input."""
-    return program(source + READY)
-
-
 def session_of(driver: Program) -> set[int]:
     """Every process of the driver's session; there are a node, a zygote and workers."""
     assert driver.line() == "ready"
@@ -75,7 +71,7 @@ def session_of(driver: Program) -> set[int]:
 @pytest.mark.parametrize("source", [REST, LOAD], ids=["rest", "load"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_when_the_driver_is_killed_all_goes(how: signal.Signals, source: str) -> None:
-    with started(source) as driver:
+    with program(source + READY) as driver:
         session = session_of(driver)
         os.kill(driver.pid, how)
         all_end({driver.pid} | session)
@@ -103,7 +99,7 @@ print("again", paralab.get(add.remote(1)))
 
 @pytest.mark.parametrize("source", [REST, LOAD], ids=["rest", "load"])
 def test_when_everything_but_a_worker_is_killed_it_goes_too(source: str) -> None:
-    with started(source) as driver:
+    with program(source + READY) as driver:
         session = session_of(driver)
         workers = set(driver.named("paralab-worker"))
         for pid in ({driver.pid} | session) - workers:
@@ -125,8 +121,9 @@ os._exit(0)
         session = session_of(driver)
         for _ in range(2):
             zygotes = driver.named("paralab-zygote")
-            for zygote in zygotes:
-                os.kill(zygote, signal.SIGKILL)
+            for zygote in zygotes:  # a worker carries that name while it is being forked
+                with suppress(ProcessLookupError):
+                    os.kill(zygote, signal.SIGKILL)
             all_end(set(zygotes))
             deadline = time.monotonic() + 5
             while not driver.named("paralab-zygote"):
@@ -148,7 +145,8 @@ def test_a_zygote_that_dies_while_it_forks(session: Any) -> None:
         actors = [One.remote() for _ in range(4)]
         for pid in descendants(node):
             if process_name(pid) == "paralab-zygote":
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         pids = paralab.get([actor.pid.remote() for actor in actors], timeout=20)
         assert len(set(pids)) == 4
         del actors

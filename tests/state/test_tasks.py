@@ -136,7 +136,6 @@ def test_a_long_task_is_not_queued_behind_short_ones() -> None:
     assert shares(cls.assign(0)) == []
 
 
-@pytest.mark.xfail(reason="assign looks at the head of the queue, not at what is in flight")
 @pytest.mark.parametrize("of", [UNKNOWN_ONE, LONG_ONE], ids=["unknown", "long"])
 def test_a_short_task_is_not_queued_behind_a_long_one(of: Template) -> None:
     _table, cls = table_with_workers(1)
@@ -146,7 +145,6 @@ def test_a_short_task_is_not_queued_behind_a_long_one(of: Template) -> None:
     assert shares(cls.assign(0)) == []
 
 
-@pytest.mark.xfail(reason="assign looks at the cancelled head, and what comes next is taken")
 def test_a_cancelled_head_lets_no_long_task_into_a_queue() -> None:
     _table, cls = table_with_workers(1)
     cls.queue.append(task(1))
@@ -156,7 +154,6 @@ def test_a_cancelled_head_lets_no_long_task_into_a_queue() -> None:
     assert shares(cls.assign(0)) == []
 
 
-@pytest.mark.xfail(reason="the room is reckoned with the first task's mean alone")
 def test_the_milliseconds_count_for_every_task_that_is_queued() -> None:
     _table, cls = table_with_workers(1)
     nearly_long = template(SHORT_NS - 1)

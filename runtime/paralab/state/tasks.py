@@ -164,6 +164,7 @@ class LeasedWorker:
 
     __slots__ = (
         "address",
+        "alone",
         "answered",
         "cls",
         "inflight",
@@ -179,6 +180,8 @@ class LeasedWorker:
         self.peer = peer
         self.cls = cls
         self.inflight: dict[int, Task] = {}
+        self.alone = False
+        """What it runs is long, or of unknown length: nothing is queued behind it."""
         self.answered = now
         """When it last answered, or was last given work while idle."""
         self.leased = now
@@ -221,7 +224,7 @@ class SchedulingClass:
                 continue
             held = len(worker.inflight)
             mean = queue[0].template.mean_ns
-            if held and not 0 <= mean < SHORT_NS:
+            if held and (worker.alone or not 0 <= mean < SHORT_NS):
                 continue
             room = 1
             if share > 1 and 0 <= mean < SHORT_NS:
@@ -238,16 +241,27 @@ class SchedulingClass:
         """Moves at most ``room`` tasks from the queue to ``worker``, long ones only alone."""
         queue, inflight = self.queue, worker.inflight
         tasks: list[Task] = []
+        expected = 0
         while room > 0 and queue:
             task = queue[0]
-            if tasks and not 0 <= task.template.mean_ns < SHORT_NS:
-                break
+            if task.cancelled:
+                queue.popleft()
+                continue
+            mean = task.template.mean_ns
+            is_short = 0 <= mean < SHORT_NS
+            expected += mean
+            if inflight:
+                if not is_short or expected > QUEUE_NS:
+                    break
+            else:
+                worker.alone = not is_short
             queue.popleft()
-            if not task.cancelled:
-                task.worker = worker
-                inflight[task.key] = task
-                tasks.append(task)
-                room -= 1
+            task.worker = worker
+            inflight[task.key] = task
+            tasks.append(task)
+            if not is_short:
+                break
+            room -= 1
         return tasks
 
     def take_back(self, keys: list[int], worker: LeasedWorker) -> None:
