@@ -369,6 +369,7 @@ import gc
 
 @paralab.remote
 def fork(kept):
+    warnings.simplefilter("ignore")  # Python 3.12 warns of a fork beside threads
     ref = add.remote(10)
     counter = Counter.remote()
     child = os.fork()

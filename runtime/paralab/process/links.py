@@ -22,8 +22,12 @@ READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 
 STREAK = 4
-SHORT_NS = 400_000
-LOOK_NS = 100_000 if len(os.sched_getaffinity(0)) > 1 else 0
+MAX_STREAK = 1_024
+SHORT_NS = 1_000_000
+LOOK_NS = 400_000 if len(os.sched_getaffinity(0)) > 1 else 0
+SOON_NS = 120_000
+"""What comes later than this was not worth looking for."""
+MAX_LATE = 12
 
 Handler = Callable[..., None]
 
@@ -63,6 +67,8 @@ class Links:
         self._by_fd: dict[int, Link] = {}
         self._streak = 0
         """So many waits in a row were short and ended with a single message."""
+        self._patience = STREAK
+        self._late = 0
         self._handlers = handlers
         self._closed = closed
         self.dirty: deque[Link] = deque()
@@ -130,25 +136,37 @@ class Links:
 
         Falling asleep and being woken costs two virtual CPUs more time, and more work, than a
         task that does nothing.  So while single answers keep coming within ``SHORT_NS``, and
-        ``eager`` allows it, the wait begins with up to ``LOOK_NS`` of looking.
+        ``eager`` allows it, the wait begins with looking.  It ends with the first time that
+        nothing comes, or a few times late; then it takes twice as many short waits to try again.
         """
         poll = self._poll.poll
         before = time.monotonic_ns()
-        if eager and self._streak > STREAK:
+        looking = eager and self._streak > self._patience
+        if looking:
             until = before + LOOK_NS
             events = poll(0)
             while not events and time.monotonic_ns() < until:
                 events = poll(0)
             if not events:
-                self._streak = 0
+                self._late = MAX_LATE
                 events = poll(timeout)
         else:
             events = poll(timeout)
         now = self.now = time.monotonic_ns()
-        if self._handle(events) == 1 and now - before < SHORT_NS:
-            self._streak += 1
-        else:
+        waited = now - before
+        if self._handle(events) != 1 or waited > SHORT_NS:
             self._streak = 0
+        else:
+            self._streak += 1
+        if looking:
+            if waited < SOON_NS:
+                self._late = 0
+                self._patience = STREAK
+            else:
+                self._late += 1
+                if self._late > MAX_LATE:
+                    self._late = self._streak = 0
+                    self._patience = min(2 * self._patience, MAX_STREAK)
 
     def _handle(self, events: list[tuple[int, int]]) -> int:
         """Hands on what the sockets bring; returns how many messages that were."""
