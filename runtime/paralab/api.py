@@ -198,10 +198,15 @@ def wait(
         )
     if timeout is not None:
         _check_timeout(timeout)
-    engine = _engine_of(refs, "wait")
     if not refs:
+        _engine_of(refs, "wait")
         return [], []
-    if len({ref._entry for ref in refs}) != len(refs):
+    engine: Any = _Slot.engine
+    # A thousand refs are looked at in C; what is wrong with one of them is found out after.
+    entries = {getattr(ref, "_entry", None) for ref in refs}
+    if engine is None or {getattr(e, "mailbox", None) for e in entries} != {engine.mailbox}:
+        engine = _engine_of(refs, "wait")
+    if len(entries) != len(refs):
         twice = next(ref for i, ref in enumerate(refs) if ref in refs[:i])
         raise ValueError(f"wait() requires a list of unique refs; {twice!r} occurs twice.")
     _check_num_returns(num_returns, len(refs))

@@ -14,7 +14,6 @@ import errno
 import fcntl
 import os
 import resource
-import secrets
 import socket
 import struct
 import sys
@@ -110,7 +109,7 @@ def nameless_memory(size: int, label: str = "paralab") -> int:
 def _unlinked_segment() -> int:
     from _posixshmem import shm_open, shm_unlink  # type: ignore[import-not-found]
 
-    name = f"/paralab-{secrets.token_hex(8)}"  # macOS allows 31 characters
+    name = f"/paralab-{os.urandom(8).hex()}"  # macOS allows 31 characters
     fd: int = shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=0o600)
     shm_unlink(name)
     os.set_inheritable(fd, False)

@@ -405,25 +405,13 @@ class Node:
         os.close(self._pulse)
 
 
-def main(driver_fd: int, config: dict[str, Any]) -> None:
+def main(driver_fd: int, config: dict[str, Any], zygote: socket.socket, zygote_pid: int) -> None:
     """Runs a node process to its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     platform.name_thread("paralab-node")
     platform.adopt_orphans()
     platform.raise_descriptor_limit()
-    mine, zygotes = socket.socketpair()
-    node_pid = os.getpid()
-    zygote_pid = os.fork()
-    if not zygote_pid:
-        mine.close()
-        os.close(driver_fd)
-        platform.die_with_parent(node_pid, signal.SIGKILL)
-        from paralab.process.zygote import serve
-
-        serve(zygotes, node_pid)
-        os._exit(0)
-    zygotes.close()
-    node = Node(config, socket.socket(fileno=driver_fd), mine, zygote_pid)
+    node = Node(config, socket.socket(fileno=driver_fd), zygote, zygote_pid)
     try:
         node.run()
     finally:

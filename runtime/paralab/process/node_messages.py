@@ -36,7 +36,6 @@ from paralab.messages import (
     WANT_LEASE,
 )
 from paralab.process.node_workers import Process
-from paralab.remote_errors import pack_failure
 from paralab.state.object_table import AlreadyStored, StoreError
 
 if TYPE_CHECKING:
@@ -121,6 +120,9 @@ class NodeMessages:
 
     def refusal(self, chain: tuple[str, ...], processes: int) -> bytes:
         """The error for tasks that would need a process too many, packed."""
+        # Imported here because it is rarely needed and makes the node's start a tenth longer.
+        from paralab.remote_errors import pack_failure
+
         shown = list(chain)
         if len(shown) > 12:
             shown[6:-5] = [f"... {len(chain) - 11} more ..."]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paralab import engine as seam
-from paralab import limits
+from paralab import limits, platform
 from paralab.store.arena import default_capacity
 from paralab.task_spec import fixed_resources
 
@@ -144,14 +145,31 @@ def _address_info() -> dict[str, Any]:
 
 
 def run_node(descriptor: int) -> None:
-    """What the node process runs: reads its configuration from standard input first."""
+    """What the node process runs.
+
+    The zygote is forked first, so that both import what they need at the same time.
+    """
+    mine, theirs = socket.socketpair()
+    node_pid = os.getpid()
+    zygote_pid = os.fork()
+    if not zygote_pid:
+        mine.close()
+        os.close(descriptor)
+        _forget_standard_input()
+        run_zygote(theirs.detach(), node_pid)
+        os._exit(0)
+    theirs.close()
     config = json.loads(sys.stdin.buffer.read())
+    _forget_standard_input()
+    from paralab.process.node import main
+
+    main(descriptor, config, mine, zygote_pid)
+
+
+def _forget_standard_input() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    from paralab.process.node import main
-
-    main(descriptor, config)
 
 
 def spawn_zygote() -> tuple[socket.socket, int]:
@@ -167,8 +185,10 @@ def spawn_zygote() -> tuple[socket.socket, int]:
     return mine, pid
 
 
-def run_zygote(descriptor: int) -> None:
-    """What a replacement zygote runs."""
+def run_zygote(descriptor: int, node_pid: int | None = None) -> None:
+    """What a zygote runs, forked or started as a fresh interpreter."""
+    node_pid = node_pid or os.getppid()
+    platform.die_with_parent(node_pid, signal.SIGKILL)
     from paralab.process.zygote import serve
 
-    serve(socket.socket(fileno=descriptor), os.getppid())
+    serve(socket.socket(fileno=descriptor), node_pid)

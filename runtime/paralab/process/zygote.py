@@ -31,6 +31,7 @@ _SPACE = socket.CMSG_SPACE(3 * 4)
 def serve(control: socket.socket, node_pid: int) -> None:
     """Forks workers until the node is gone.  Never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes in the middle
     platform.name_thread("paralab-zygote")
     _preload()
     freeze()
@@ -57,14 +58,13 @@ def serve(control: socket.socket, node_pid: int) -> None:
 
 
 def _fork(control: socket.socket, sock: int, out: int, err: int, node_pid: int) -> None:
-    middle = os.fork()
-    if middle:
-        os.waitpid(middle, 0)
+    if os.fork():
         return
     if os.fork():
         os._exit(0)
     status = 1
     try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         control.close()
         os.dup2(out, 1)
         os.dup2(err, 2)
