@@ -19,7 +19,6 @@ Rejected: one layout for all (a header on each small value), and buffers inside 
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
@@ -38,8 +37,6 @@ _MAGIC = 0xB5
 _VERSION = 1
 _HEADER = struct.Struct("<BBxxIQ")
 _PLACE_SIZE = 16
-_GIL_FREE_SIZE = 64 << 10
-"""From here on the two or three microseconds that ctypes costs are well spent."""
 
 
 class MalformedBlobError(UnpicklingError):
@@ -71,30 +68,6 @@ def _layout(data: bytes, buffers: Sequence[memoryview]) -> tuple[bytes, list[int
 def blob_size(data: bytes, buffers: Sequence[memoryview]) -> int:
     """How many bytes the blob of ``data`` and ``buffers`` takes."""
     return _layout(data, buffers)[2] if buffers else len(data)
-
-
-def write_blob(target: memoryview, data: bytes, buffers: Sequence[memoryview]) -> None:
-    """Writes a blob to the start of ``target``; large buffers are copied without the GIL.
-
-    Args:
-        target: writable, contiguous bytes, at least :func:`blob_size` of them.  Gaps between
-            buffers keep what they hold.
-        data, buffers: as :func:`paralab.serialization.pack` returned them.
-
-    Raises:
-        ValueError: ``target`` is too small or not made of bytes.
-    """
-    head, offsets, size = _layout(data, buffers) if buffers else (b"", [], len(data))
-    if target.nbytes < size or target.itemsize != 1:
-        raise ValueError(
-            f"a blob of {size:,} bytes does not fit {target.nbytes:,} "
-            f"(items of {target.itemsize} bytes)"
-        )
-    start = len(head)
-    target[:start] = head
-    _copy(target[start : start + len(data)], memoryview(data))
-    for offset, buffer in zip(offsets, buffers, strict=True):
-        _copy(target[offset : offset + buffer.nbytes], buffer)
 
 
 def blob_parts(data: bytes, buffers: Sequence[memoryview]) -> list[tuple[int, bytes | memoryview]]:
@@ -149,45 +122,3 @@ def split_blob(blob: bytes | memoryview) -> tuple[memoryview, list[memoryview]]:
         end = offset + nbytes
         buffers.append(view[offset:end])
     return view[start : start + length], buffers
-
-
-class _PyBuffer(ctypes.Structure):
-    """``Py_buffer``, part of the stable ABI since Python 3.11."""
-
-    _fields_ = (
-        ("buf", ctypes.c_void_p),
-        ("obj", ctypes.c_void_p),
-        ("len", ctypes.c_ssize_t),
-        ("itemsize", ctypes.c_ssize_t),
-        ("readonly", ctypes.c_int),
-        ("ndim", ctypes.c_int),
-        ("format", ctypes.c_char_p),
-        ("shape", ctypes.c_void_p),
-        ("strides", ctypes.c_void_p),
-        ("suboffsets", ctypes.c_void_p),
-        ("internal", ctypes.c_void_p),
-    )
-
-
-_PyBUF_SIMPLE = 0
-_get_buffer = ctypes.pythonapi.PyObject_GetBuffer
-_get_buffer.argtypes = (ctypes.py_object, ctypes.POINTER(_PyBuffer), ctypes.c_int)
-_get_buffer.restype = ctypes.c_int
-_release_buffer = ctypes.pythonapi.PyBuffer_Release
-_release_buffer.argtypes = (ctypes.POINTER(_PyBuffer),)
-_release_buffer.restype = None
-
-
-def _copy(target: memoryview, source: memoryview) -> None:
-    """Copies bytes between views of one length; a slice assignment would hold the GIL."""
-    if source.nbytes < _GIL_FREE_SIZE:
-        target[:] = source
-        return
-    # ctypes' from_buffer refuses read-only memory, so the source's address comes from the
-    # buffer protocol, which also keeps its owner from moving or freeing it meanwhile.
-    buffer = _PyBuffer()
-    try:
-        _get_buffer(source, ctypes.byref(buffer), _PyBUF_SIMPLE)
-        ctypes.memmove(ctypes.byref(ctypes.c_char.from_buffer(target)), buffer.buf, buffer.len)
-    finally:
-        _release_buffer(ctypes.byref(buffer))

@@ -3,7 +3,7 @@
 ::
 
     pack(value) -> data (a pickle), buffers (set aside, not copied), refs (met on the way)
-    write_blob(shared memory, data, buffers)  or  join_blob(data, buffers)
+    blob_parts(data, buffers), to be written to shared memory, or join_blob(data, buffers)
     load(blob) -> value whose arrays look at the blob itself, read-only
 
 *Functions and classes* that a worker can import are pickled by name.  Those of ``__main__``,
@@ -41,7 +41,6 @@ from paralab.blob_format import (
     blob_size,
     join_blob,
     split_blob,
-    write_blob,
 )
 from paralab.engine import restore_ref
 from paralab.object_ref import ObjectRef
@@ -57,7 +56,6 @@ __all__ = [
     "load_args",
     "pack",
     "pack_args",
-    "write_blob",
 ]
 
 Packed: TypeAlias = tuple[bytes, Sequence[memoryview], Sequence[ObjectRef]]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import mmap
 import struct
-import sys
-import threading
 import weakref
 from typing import Any
 
@@ -15,17 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paralab import blob_format
 from paralab.blob_format import (
     ALIGNMENT,
     PAGED_SIZE,
     MalformedBlobError,
+    blob_parts,
     blob_size,
     join_blob,
     split_blob,
-    write_blob,
 )
 from paralab.serialization import load, pack
+
+
+def write_blob(target: memoryview, data: bytes, buffers: Any) -> None:
+    """Writes a blob part by part, as the store does."""
+    for offset, part in blob_parts(data, buffers):
+        target[offset : offset + len(part)] = part
 
 
 def views(*values: bytes) -> list[memoryview]:
@@ -72,59 +75,6 @@ def test_buffers_are_aligned_to_cache_lines_and_large_ones_to_pages() -> None:
         del place, places, data
     gc.collect()
     blob.close()
-
-
-def test_a_target_that_is_too_small_or_not_bytes_is_refused() -> None:
-    buffers = views(b"x" * 100)
-    size = blob_size(b"abc", buffers)
-    with pytest.raises(ValueError, match="does not fit"):
-        write_blob(memoryview(bytearray(size - 1)), b"abc", buffers)
-    with pytest.raises(ValueError, match="items of 8 bytes"):
-        write_blob(np.zeros(size).data, b"abc", buffers)
-
-
-@pytest.mark.parametrize("size", [100, 1 << 20])
-def test_a_read_only_target_is_refused(size: int) -> None:
-    target = memoryview(bytes(blob_size(b"", views(bytes(size)))))
-    with pytest.raises(TypeError):
-        write_blob(target, b"", views(bytes(size)))
-
-
-@pytest.mark.parametrize("source", [bytes, bytearray])
-def test_large_buffers_of_any_kind_are_copied(source: type) -> None:
-    value = source(np.random.default_rng(0).bytes(3 << 20))
-    target = bytearray(blob_size(b"abc", [memoryview(value)]))
-    write_blob(memoryview(target), b"abc", [memoryview(value)])
-    assert bytes(split_blob(bytes(target))[1][0]) == value
-    target.append(0)  # no export is left behind
-    if isinstance(value, bytearray):
-        value.append(0)
-
-
-def test_large_copies_let_other_threads_run() -> None:
-    buffer = memoryview(bytes(16 << 20))
-    target = memoryview(bytearray(blob_size(b"", [buffer])))
-    seen = threading.Event()
-    unseen = []
-
-    def copy() -> None:
-        for _ in range(200):
-            write_blob(target, b"", [buffer])
-            if seen.is_set():
-                return
-        unseen.append(True)
-
-    copier = threading.Thread(target=copy)
-    before = sys.getswitchinterval()
-    # Nobody is made to give up the GIL, so this thread gets it when a copy lets go of it.
-    sys.setswitchinterval(100)
-    try:
-        copier.start()
-        seen.set()
-        copier.join()
-    finally:
-        sys.setswitchinterval(before)
-    assert not unseen
 
 
 BLOB = join_blob(b"\x80\x05N.", views(b"x" * 10, b"y" * 10))
@@ -186,8 +136,3 @@ def test_what_is_left_of_a_value_keeps_the_memory_and_nothing_else_does() -> Non
     del part
     gc.collect()
     assert gone() is None
-
-
-def test_the_mirror_of_pybuffer_has_the_size_that_python_says() -> None:
-    assert blob_format._PyBuffer.len.size == struct.calcsize("n")
-    assert struct.calcsize("PPnniiPPPPP") == __import__("ctypes").sizeof(blob_format._PyBuffer)

@@ -32,13 +32,13 @@ from paralab import serialization
 from paralab.object_ref import ObjectRef
 from paralab.serialization import (
     LARGE_BYTES,
+    blob_parts,
     blob_size,
     join_blob,
     load,
     load_args,
     pack,
     pack_args,
-    write_blob,
 )
 
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -53,6 +53,12 @@ values = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+def write_blob(target: memoryview, data: bytes, buffers: Any) -> None:
+    """Writes a blob part by part, as the store does."""
+    for offset, part in blob_parts(data, buffers):
+        target[offset : offset + len(part)] = part
 
 
 def there_and_back(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Copying bytes while other threads run.
+"""Where a buffer's bytes are, for copies during which other threads run.
 
 ``memoryview`` assignment holds the GIL for the whole copy, 14 ms for 200 MB; ``memmove``
 called through ctypes does not.  Two threads were tried for large copies: on two cores they
@@ -11,9 +11,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-_WITHOUT_GIL = 64 << 10
-"""From so many bytes on a copy costs more than the 1.5 us that ctypes needs."""
 
 
 class _PyBuffer(ctypes.Structure):
@@ -56,25 +53,3 @@ def address_of(data: memoryview) -> Iterator[int]:
         yield buffer.buf or 0
     finally:
         _release_buffer(ctypes.byref(buffer))
-
-
-def copy_into(target: memoryview, source: memoryview) -> None:
-    """Copies ``source`` to the start of ``target``; large ones without holding the GIL.
-
-    Both must be contiguous; they may overlap.
-
-    Raises:
-        ValueError: ``target`` is smaller than ``source``.
-        TypeError: ``target`` is read-only.
-    """
-    size = source.nbytes
-    if target.nbytes < size:
-        raise ValueError(f"{size:,} bytes do not fit into {target.nbytes:,}")
-    if target.readonly:
-        raise TypeError("cannot copy into a read-only view")
-    if size < _WITHOUT_GIL:
-        if size:
-            target.cast("B")[:size] = source.cast("B")
-        return
-    with address_of(target) as to, address_of(source) as origin:
-        ctypes.memmove(to, origin, size)
