@@ -151,20 +151,20 @@ def test_nested_tasks_and_actors(shown: Shown) -> None:
 
 def test_a_last_line_before_a_violent_end(shown: Shown) -> None:
     @paralab.remote(max_retries=0)
-    def end() -> None:
-        print("to stdout")
-        sys.stderr.write("to stderr\n")
-        os.write(1, b"to the pipe, unfinished")
+    def end(number: int) -> None:  # in each line, or equal ones that meet would be folded
+        print(f"to stdout {number}")
+        sys.stderr.write(f"to stderr {number}\n")
+        os.write(1, b"to the pipe, unfinished %d" % number)
         os.kill(os.getpid(), 9)
 
-    for _ in range(10):
-        with pytest.raises(paralab.exceptions.WorkerCrashedError, match="to stderr"):
-            paralab.get(end.remote())
+    for number in range(10):
+        with pytest.raises(paralab.exceptions.WorkerCrashedError, match=f"to stderr {number}"):
+            paralab.get(end.remote(number))
     paralab.shutdown()
     paralab.init(num_cpus=2)
-    assert len(re.findall(r"\) to stdout\n", shown.out())) == 10
-    assert len(re.findall(r"\) to stderr\n", shown.err())) == 10
-    assert len(re.findall(r"\) to the pipe, unfinished\n", shown.out())) == 10
+    assert len(re.findall(r"\) to stdout \d\n", shown.out())) == 10
+    assert len(re.findall(r"\) to stderr \d\n", shown.err())) == 10
+    assert len(re.findall(r"\) to the pipe, unfinished \d\n", shown.out())) == 10
 
 
 def test_repeats_are_folded(shown: Shown) -> None:
