@@ -280,8 +280,8 @@ def test_a_handler_of_the_users_own(fifo: str) -> None:
         ref = hold.remote({fifo!r})
         with open({fifo!r}):
             pass
-        print("waits", flush=True)
         try:
+            print("waits", flush=True)
             paralab.get(ref)
         except LookupError as error:
             print(error, flush=True)
