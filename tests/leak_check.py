@@ -202,6 +202,8 @@ class Snapshot:
             f"shared memory {SHM / name}"
             for name in sorted(set(os.listdir(SHM)) - self.shared)
             if not used_by_others(name, ours)
+            # Others' semaphores have a name for a moment only: it may be gone by now.
+            and (SHM / name).exists()
         ]
         found += [
             f"temporary file {self.folder / name}"
