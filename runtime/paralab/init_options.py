@@ -35,6 +35,9 @@ NOT_YET: dict[str, str] = {
 }
 """What asks for a thing that this version has not; it raises if it is given."""
 
+SMALLEST_STORE = 1 << 20
+"""Bytes; less could not hold a single object of those that go into shared memory."""
+
 _ACTED_ON = {
     "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
     "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
@@ -78,9 +81,10 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         _check_count(name, given.get(name))
     store = given.get("object_store_memory")
     if store is not None:
-        _check_type("object_store_memory", store, int, "a number of bytes > 0")
-        if store <= 0:
-            raise ValueError(f"init(object_store_memory={store}): expected a number of bytes > 0.")
+        expected = f"a number of bytes >= {SMALLEST_STORE:,}"
+        _check_type("object_store_memory", store, int, expected)
+        if store < SMALLEST_STORE:
+            raise ValueError(f"init(object_store_memory={store}): expected {expected}.")
     resources = given.get("resources") or {}
     _check_type("resources", resources, dict, "a dict of amounts by name")
     check_resources(resources, "init(resources)")

@@ -77,7 +77,7 @@ def init(
         num_cpus: CPUs that tasks may use at once; by default those this process may use.
         num_gpus: GPUs that tasks may use at once.
         resources: amounts of custom resources, by name.
-        object_store_memory: shared memory for objects, in bytes.
+        object_store_memory: shared memory for objects, in bytes, 1 MiB at least.
         local_mode: True runs every task and actor in this process, in order, for debugging;
             "pickled" also copies every argument and result as sending it would.
         ignore_reinit_error: if paralab runs already, return its context instead of raising.

@@ -123,6 +123,7 @@ def test_stale_refs_as_arguments(how: dict[str, Any]) -> None:
         ({"resources": {"disk": 0.00001}}, ValueError),
         ({"resources": [1]}, TypeError),
         ({"object_store_memory": 0}, ValueError),
+        ({"object_store_memory": 1_000}, ValueError),
         ({"object_store_memory": 1.5}, TypeError),
         ({"local_mode": "sometimes"}, ValueError),
         ({"namespace": 1}, TypeError),
