@@ -25,7 +25,8 @@ PROFILING = ROOT / "profiling" / "paralab_profiling"
 
 BOTTOM = (
     "messages", "task_spec", "ids", "object_ref", "engine",
-    "exceptions", "plain_exception", "remote_errors", "remote_traceback",
+    "exceptions", "actor_errors", "object_errors", "task_error", "library_name",
+    "plain_exception", "remote_errors", "remote_traceback",
     "serialization", "blob_format", "unpicklable",
     "platform", "limits",
 )  # fmt: skip

@@ -49,7 +49,7 @@ def as_failure(exc: BaseException, *, function: str, pid: int, node: str) -> Bas
     if _is_systems_own(exc, raised):
         return exc
     cause = exc.cause if isinstance(exc, TaskError) else exc
-    return TaskError(function, cause, pid=pid, node=node, raised=raised)
+    return TaskError.of(function, cause, pid=pid, node=node, raised=raised)
 
 
 def _is_systems_own(exc: BaseException, raised: Raised) -> bool:
@@ -70,7 +70,7 @@ def unpack_failure(data: bytes) -> BaseException:
     cause = _unpack_object(packed, raised)
     if function is None:
         return cause
-    error = TaskError(function, cause, pid=pid, node=node, raised=raised)
+    error = TaskError.of(function, cause, pid=pid, node=node, raised=raised)
     return error.as_instanceof_cause()
 
 

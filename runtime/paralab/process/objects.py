@@ -136,7 +136,7 @@ class Objects:
             if owner == ownership.address:
                 entry.outcome = FAILED
                 entry.payload = self.failure(
-                    ObjectLostError(object_id(owner, key).hex(), "Its owner has freed it.")
+                    ObjectLostError(object_id(owner, key).hex(), message="Its owner has freed it.")
                 )
             else:
                 entry = ownership.borrowed.setdefault((owner, key), entry)
@@ -236,7 +236,7 @@ class Objects:
     def _owner_lost(self, entry: Entry) -> None:
         name = object_id(entry.owner, entry.key).hex()
         how = self._core.dead.get(entry.owner, "")
-        error = OwnerDiedError(name, f"The process that owned the object {name} has ended. {how}")
+        error = OwnerDiedError(name, message=f"The process that owned it has ended. {how}")
         self.settle(entry, FAILED, self.failure(error), None)
 
     def process_died(self, address: Address) -> None:
@@ -254,7 +254,7 @@ class Objects:
         entry = self._owned.get(key)
         if entry is None:
             name = object_id(self._core.address, key).hex()
-            error = ObjectLostError(name, "Its owner has freed it.")
+            error = ObjectLostError(name, message="Its owner has freed it.")
             link.post((OBJECT, key, FAILED, self.failure(error), None))
         elif entry.payload is None:
             if entry.waiting is None:
