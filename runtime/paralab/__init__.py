@@ -13,6 +13,9 @@ The public API is that of Ray Core::
 
 from __future__ import annotations
 
+import importlib as _importlib
+from typing import Any as _Any
+
 from paralab import actor, exceptions
 from paralab.actor import method
 from paralab.api import (
@@ -30,6 +33,7 @@ from paralab.api import (
     timeline,
     wait,
 )
+from paralab.library_name import is_called_ray
 from paralab.lifecycle import init, is_initialized, shutdown
 from paralab.object_ref import ObjectRef
 from paralab.runtime_context import get_runtime_context
@@ -47,6 +51,7 @@ __all__ = [
     "get_gpu_ids",
     "get_runtime_context",
     "init",
+    "install_as_ray",
     "is_initialized",
     "kill",
     "method",
@@ -60,13 +65,52 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    # Reading the installed version takes longer than the rest of the import.
-    if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+def install_as_ray() -> None:
+    """Makes ``import ray`` and its submodules mean paralab, here, in workers and in children.
 
+    Call it before the first ``import ray`` and before :func:`init`.
+
+    Raises:
+        RuntimeError: Ray itself has been imported already, or paralab runs already.
+    """
+    from paralab.as_ray import install_as_ray
+
+    install_as_ray()
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "__version__":
+        return _version()
+    if name == "__commit__" and is_called_ray():
+        return f"paralab-{_installed_version()}"
+    from paralab.absent import why_absent
+
+    problem = why_absent(name)
+    if problem is None and not name.startswith("__"):
+        # Submodules are there without an import of their own, as in Ray, but load when used.
         try:
-            return version("paralab")
-        except PackageNotFoundError:
-            return "0+uninstalled"
-    raise AttributeError(f"module 'paralab' has no attribute {name!r}")
+            return _importlib.import_module(f"paralab.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"paralab.{name}":
+                raise
+    library = "ray" if is_called_ray() else "paralab"
+    raise AttributeError(problem or f"module {library!r} has no attribute {name!r}")
+
+
+def _version() -> str:
+    """Under the alias Ray's release, with which programs compare."""
+    if is_called_ray():
+        from paralab.as_ray import RAY_RELEASE
+
+        return RAY_RELEASE
+    return _installed_version()
+
+
+def _installed_version() -> str:
+    # Reading it takes longer than the rest of the import.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("paralab")
+    except PackageNotFoundError:
+        return "0+uninstalled"

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
+from paralab.library_name import is_called_ray
+
 ADDRESS_KEYS = (
     "node_ip_address",
     "redis_address",
@@ -70,6 +72,11 @@ class Context(Mapping[str, Any]):
         self._disconnect()
 
     def __repr__(self) -> str:
+        if is_called_ray():
+            return (
+                f"RayContext(dashboard_url={self.dashboard_url!r}, "
+                f"python_version={self.python_version!r}, ray_version={self.ray_version!r})"
+            )
         return (
             f"Context(paralab_version={self.paralab_version!r}, "
             f"python_version={self.python_version!r}, address={self.address_info['address']!r}, "

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from paralab.ids import Address
+from paralab.library_name import said
 from paralab.object_ref import ObjectRef
 from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions
 
@@ -110,7 +111,9 @@ def current() -> Engine:
     """
     engine = _Slot.engine
     if engine is None:
-        raise RuntimeError("paralab is not running in this process: call paralab.init() first.")
+        raise RuntimeError(
+            said("paralab is not running in this process: call paralab.init() first.")
+        )
     return engine
 
 

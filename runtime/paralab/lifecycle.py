@@ -21,6 +21,7 @@ from paralab import remote_traceback
 from paralab.context import Context
 from paralab.engine import Engine, _Slot, install, installed
 from paralab.init_options import InitOptions, check_init_options
+from paralab.library_name import said
 
 
 class _Session:
@@ -129,10 +130,10 @@ def _twice() -> str:
         )
     else:
         started = f"It was started at {_Session.started_at}."
-    return (
-        f"Maybe you called paralab.init twice by accident? {started} This error can be "
-        "suppressed by passing in 'ignore_reinit_error=True' or by calling "
-        "'paralab.shutdown()' prior to 'paralab.init()'."
+    return said(
+        "Maybe you called paralab.init twice by accident? This error can be suppressed by passing "
+        "in 'ignore_reinit_error=True' or by calling 'paralab.shutdown()' prior to "
+        f"'paralab.init()'. {started}"
     )
 
 

@@ -161,6 +161,11 @@ class TaskError(ParalabError):
             return self
 
 
+def forget_combined() -> None:
+    """Makes them anew from now on: TaskError has another name."""
+    _duals.clear()
+
+
 def _combined(error: TaskError) -> TaskError:
     cause = error.cause
     cause_type = type(cause)

@@ -163,6 +163,7 @@ class Node:
             "namespace": config["namespace"],
             "driver": self.driver.address if self._numbers > 1 else address,
             "sys_path": config["sys_path"],
+            "as_ray": config["as_ray"],
             "cwd": config["cwd"],
             "argv": config["argv"],
             "info": {**config["info"], "node_id": self.node_id.hex()},

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from paralab import engine as seam
 from paralab import limits, platform
+from paralab.library_name import is_called_ray
 from paralab.store.arena import default_capacity
 from paralab.task_spec import fixed_resources
 
@@ -83,6 +84,7 @@ def start_session(
         "capacity": capacity,
         "namespace": namespace or os.urandom(16).hex(),
         "sys_path": list(sys.path),
+        "as_ray": is_called_ray(),
         "cwd": os.getcwd(),
         "argv": sys.argv,
         "idle_seconds": idle_seconds,

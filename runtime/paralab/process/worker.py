@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import random
 import signal
@@ -85,6 +86,8 @@ def _adopt(welcome: dict[str, Any]) -> None:
     """Takes over the driver's import path and folder; gives this process seeds of its own."""
     sys.path[:] = [*welcome["sys_path"], *(p for p in sys.path if p not in welcome["sys_path"])]
     sys.argv = list(welcome["argv"])
+    if welcome["as_ray"]:
+        importlib.import_module("paralab.as_ray").install()  # by name: it stands above this room
     try:
         os.chdir(welcome["cwd"])
     except OSError:
