@@ -65,6 +65,27 @@ __all__ = [
 ]
 
 
+_FROM = {
+    **dict.fromkeys(
+        (
+            "ActorClassID", "ActorID", "FunctionID", "JobID", "NodeID", "PlacementGroupID",
+            "TaskID", "UniqueID", "WorkerID",
+        ),
+        "id_types",
+    ),
+    **dict.fromkeys(
+        (
+            "ClientBuilder", "Language", "SCRIPT_MODE", "WORKER_MODE", "client", "cpp_function",
+            "java_actor_class", "java_function",
+        ),
+        "other_languages",
+    ),
+    "LoggingConfig": "logging_config",
+    "ObjectID": "object_ref",
+}  # fmt: skip
+"""Rarely used name → the module that has it, loaded at the first use."""
+
+
 def install_as_ray() -> None:
     """Makes ``import ray`` and its submodules mean paralab, here, in workers and in children.
 
@@ -83,6 +104,8 @@ def __getattr__(name: str) -> _Any:
         return _version()
     if name == "__commit__" and is_called_ray():
         return f"paralab-{_installed_version()}"
+    if name in _FROM:
+        return getattr(_importlib.import_module(f"paralab.{_FROM[name]}"), name)
     from paralab.absent import why_absent
 
     problem = why_absent(name)

@@ -195,6 +195,12 @@ class ActorClass:
         ref = engine.create_actor(self._spec, self._options, args, kwargs)
         return ActorHandle(ref, self._interface)
 
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        """A node of a graph for an actor that is made later, see :mod:`paralab.dag`."""
+        from paralab.dag.class_node import ClassNode
+
+        return ClassNode(self, args, kwargs, self._given)
+
     def options(self, **options: Any) -> ActorClass:
         """The same class with other options, which are those of :func:`paralab.remote`.
 
@@ -357,6 +363,13 @@ class ActorMethod:
             refuse_streaming(f"{self._interface.name}.{self._name}")
         refs = engine.call_actor(ref, self._name, options, args, kwargs)
         return result_of(refs, options.num_returns)
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        """A node of a graph for one call that is made later, see :mod:`paralab.dag`."""
+        from paralab.dag.class_node import bind_method
+
+        handle = ActorHandle(self._ref, self._interface)
+        return bind_method(handle, self, args, kwargs)
 
     def options(self, **options: Any) -> ActorMethod:
         """The same method with other options, such as ``num_returns``.

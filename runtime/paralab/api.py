@@ -19,6 +19,9 @@ from paralab.lifecycle import start_by_itself
 from paralab.object_ref import ObjectRef
 from paralab.remote_function import RemoteFunction
 
+_ALL = 1 << 31
+_SURVEY_SECONDS = 30.0
+
 
 def _engine() -> Engine:
     return _Slot.engine or start_by_itself()
@@ -311,12 +314,19 @@ def get_gpu_ids() -> list[int] | list[str]:
 
 
 def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
-    """The time stamps of the tasks that this process has submitted, oldest first.
+    """The time stamps of finished tasks, in the Trace Event Format of Chrome and Perfetto.
+
+    Every process of the session is asked for the tasks that it has submitted, so those that
+    tasks and actors have submitted are among them.  What a process had submitted that has ended
+    is gone.
 
     Args:
         filename: where to write them as JSON; None returns them instead.
     """
-    events: list[dict[str, Any]] = _engine().info("timeline")
+    from paralab.state.trace import trace_of_all
+
+    survey = _engine().survey("tasks", _ALL, _SURVEY_SECONDS)
+    events = trace_of_all((each.address, each.answer or []) for each in survey.told)
     if filename is None:
         return events
     with open(filename, "w", encoding="utf-8") as file:

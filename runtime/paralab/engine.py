@@ -7,13 +7,37 @@ in the calling one; both pass the same tests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from paralab.ids import Address
 from paralab.library_name import said
 from paralab.object_ref import ObjectRef
 from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions
+
+tells: dict[str, Callable[[int], Any]] = {}
+"""What this process tells besides its tables when a survey asks for it by name: a function of
+the limit, which returns plain data.  An entry comes with the first metric and stays."""
+
+
+class Told(NamedTuple):
+    """What one process says in a survey."""
+
+    address: Address
+    pid: int
+    is_driver: bool
+    answer: Any
+
+
+class Survey(NamedTuple):
+    """What the processes of a session say, and who of them said nothing in time."""
+
+    told: list[Told]
+    silent: list[Address]
+
+    def answers(self) -> list[Any]:
+        """The answers alone."""
+        return [each.answer for each in self.told]
 
 
 class Engine(Protocol):
@@ -86,8 +110,17 @@ class Engine(Protocol):
     def info(self, what: str) -> Any:
         """Facts.
 
-        ``what`` is "nodes", "cluster_resources", "available_resources", "timeline", "address",
+        ``what`` is "nodes", "cluster_resources", "available_resources", "address",
         or "context" (a dict about the process, task and actor that asks).
+        """
+
+    def survey(self, what: str, limit: int, timeout: float) -> Survey:
+        """Asks every process of the session for something that it keeps to itself.
+
+        Args:
+            what: "tasks", "objects" (rows as ``state.told`` makes them), or a name in ``tells``.
+            limit: how many rows each may send, the newest ones.
+            timeout: seconds to wait at most.
         """
 
     def restart_workers(self) -> None:

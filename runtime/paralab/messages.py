@@ -84,6 +84,8 @@ READY = 48  # nothing: this worker can take work
 LOOKING = 49  # owner, keys that this process still looks at
 RELAY_PRINT = 50  # task name, pid, stream, text
 RETIRING = 51  # bool: an idle worker's answer to RETIRE
+SURVEY = 61  # request number, what, limit: every other process is to tell the asker
+TOLD = 62  # asker's address, request number, rows
 
 # node → client
 WELCOME = 64  # dict, with the arena's and the pulse board's descriptors
@@ -98,3 +100,4 @@ ANSWER = 72  # request number, answer
 OWNER_DIED = 73  # owner
 RETIRE = 74  # nothing
 UNMET = 75  # class number, text: no node here can ever meet this request
+TELL = 82  # asker's address, request number, what, limit

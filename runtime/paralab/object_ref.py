@@ -8,9 +8,12 @@ leaves the entry in the engine's mailbox and rings once if nobody is awake to lo
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from paralab.ids import Address, object_id, task_id
+
+if TYPE_CHECKING:
+    from paralab.id_types import JobID, TaskID
 
 
 class Mailbox(Protocol):
@@ -63,9 +66,18 @@ class ObjectRef:
         """The object's id as 56 hexadecimal digits."""
         return self.binary().hex()
 
-    def task_id(self) -> bytes:
-        """The id, 24 bytes, of the task that makes this object."""
-        return task_id(self._entry.owner, self._entry.key)
+    def task_id(self) -> TaskID:
+        """The id of the task that makes this object."""
+        from paralab.id_types import TaskID
+
+        return TaskID(task_id(self._entry.owner, self._entry.key))
+
+    def job_id(self) -> JobID:
+        """The id of the job of this session."""
+        from paralab.engine import current
+        from paralab.id_types import JobID
+
+        return JobID.from_hex(current().info("context")["job_id"])
 
     def __repr__(self) -> str:
         return f"ObjectRef({self.hex()})"
@@ -94,3 +106,7 @@ class ObjectRef:
 
         current().pin_forever(self)
         return restore_ref, (self._entry.owner, self._entry.key)
+
+
+ObjectID = ObjectRef
+"""Ray's older name."""

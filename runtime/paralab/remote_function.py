@@ -109,6 +109,12 @@ class RemoteFunction:
             refuse_streaming(self._spec.name)
         return result_of(engine.submit(self._spec, options, args, kwargs), options.num_returns)
 
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        """A node of a graph for one call that is made later, see :mod:`paralab.dag`."""
+        from paralab.dag.function_node import FunctionNode
+
+        return FunctionNode(self, args, kwargs, self._given)
+
     def options(self, **options: Any) -> RemoteFunction:
         """The same function with other options, which are those of :func:`paralab.remote`.
 

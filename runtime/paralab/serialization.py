@@ -76,8 +76,9 @@ _SHORT = 8
 """Up to here looking at a tuple's items takes less than a Pickler does."""
 _SPECIAL = frozenset({ObjectRef, bytes, bytearray})
 
-_REDUCERS: dict[type, Callable[[Any], Any]] = cloudpickle.Pickler.dispatch_table.maps[0]
-"""What cloudpickle adds for kinds of objects other than functions and classes."""
+_REDUCERS: dict[type, Callable[[Any], Any]] = dict(cloudpickle.Pickler.dispatch_table.maps[0])
+"""What cloudpickle adds for kinds of objects other than functions and classes, and what users
+have registered.  A copy: other picklers are none of our business."""
 
 _NUMBERS = frozenset("?bBhHiIlLqQefdgFDG")
 """NumPy's codes of bool, int, float and complex types, which say all there is to say."""
@@ -126,7 +127,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             except (AttributeError, KeyError, TypeError):
                 pass
             return super().reducer_override(value)
-        if kind.__name__ == "ndarray" and _is_numpy_array(kind):
+        if kind.__name__ == "ndarray" and kind not in _REDUCERS and _is_numpy_array(kind):
             return _reduce_array(value)
         reducer = _REDUCERS.get(kind)
         return NotImplemented if reducer is None else reducer(value)
@@ -159,6 +160,19 @@ def restore_array(buffer: Any, code: str, shape: tuple[int, ...], order: Any) ->
     # np.ndarray(shape, code, buffer) is quicker, but lets go of the buffer's export: whoever
     # owns the memory could then unmap or resize it under the array.
     return np.frombuffer(buffer, code).reshape(shape, order=order)
+
+
+def set_reducer(cls: type, reduce: Callable[[Any], Any]) -> None:
+    """From now on this process writes objects of exactly ``cls`` as ``reduce`` says."""
+    _REDUCERS[cls] = reduce
+
+
+def forget_reducer(cls: type) -> None:
+    """Undoes :func:`set_reducer`; what cloudpickle knows of ``cls`` holds again."""
+    _REDUCERS.pop(cls, None)
+    theirs = cloudpickle.Pickler.dispatch_table.maps[0].get(cls)
+    if theirs is not None:
+        _REDUCERS[cls] = theirs
 
 
 _idle: deque[_Pickler] = deque(maxlen=_KEPT_PICKLERS)

@@ -167,6 +167,10 @@ class Calls:
 
     def fail(self, task: Task, failure: bytes) -> None:
         """A call ends without an answer: its refs stand for ``failure`` from now on."""
+        events = self._core.events
+        if events.on:
+            events.failures.append((task.key, failure))
+            events.append((b"", task.record(), (0,) * 5, _now(), FAILED, len(failure)))
         self.table.answered(task.key)
         task.cancelled = True
         for entry in task.entries:
@@ -277,6 +281,8 @@ class Calls:
                 if entry.refs <= 0:
                     objects.free(entries)
             else:
+                if outcome == FAILED:
+                    self._core.events.failures.append((entry.key, payload))
                 objects.settle(entry, outcome, payload, inner)
         elif outcome == FAILED:
             for entry in entries:

@@ -38,6 +38,7 @@ from paralab.messages import (
     RESULT,
     RETURNED,
     REVOKE,
+    TELL,
     UNMET,
     WELCOME,
 )
@@ -49,12 +50,12 @@ from paralab.process.leasing import Leasing
 from paralab.process.links import Link, Links
 from paralab.process.objects import Objects
 from paralab.process.pulse import PulseBoard
+from paralab.process.survey import Surveys
 from paralab.process.templates import Templates
 from paralab.process.waits import Waits
 from paralab.serialization import load
 from paralab.state.events import EventRing
 from paralab.state.ownership import Ownership
-from paralab.state.trace import chrome_trace
 from paralab.store.mapping import Mapping
 from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions
 
@@ -105,12 +106,14 @@ class CoreClient:
         self.leasing = Leasing(self)
         self.templates = Templates(self)
         self.actor_calls = ActorCalls(self)
+        self.surveys = Surveys(self)
+        self.survey = self.surveys.ask
         self.events = EventRing()
         if os.environ.get("PARALAB_EVENTS") == "0":
             self.events = EventRing(0)
         self.next_key = itertools.count(1 << INDEX_BITS, 1 << INDEX_BITS).__next__
-        self._questions = itertools.count(1)
-        self._answers: dict[int, list[Any]] = {}
+        self.questions = itertools.count(1)
+        self.answers: dict[int, list[Any]] = {}
         self._checked = 0
         """When leases were looked at last, in ns."""
         self.baton = Baton(self, self.mailbox, name)
@@ -138,6 +141,7 @@ class CoreClient:
                 DIED: self._on_died,
                 PRINTED: self._on_printed,
                 UNMET: self._on_unmet,
+                TELL: self.surveys.on_tell,
                 **handlers,
             }
         )
@@ -178,7 +182,7 @@ class CoreClient:
             if mailbox.submissions or mailbox.changes or mailbox.requests or mailbox.forgets:
                 mailbox.asleep = False
                 return True
-            eager = eager and timeout is None and not (calls.ready or self._answers)
+            eager = eager and timeout is None and not (calls.ready or self.answers)
             links.listen(timeout, eager)
             mailbox.asleep = False
             # Since the last check, not since this wait began: traffic must not put it off.
@@ -318,8 +322,6 @@ class CoreClient:
 
     def info(self, what: str) -> Any:
         """See :class:`paralab.engine.Engine`."""
-        if what == "timeline":
-            return chrome_trace(self.events.snapshot(), dict(self.events.fetched), self.address)
         if what == "address":
             return self.welcome["info"]
         if what == "context":
@@ -376,11 +378,11 @@ class CoreClient:
         Raises:
             LocalNodeDied: there is no node any more.
         """
-        number = next(self._questions)
-        box = self._answers[number] = []
+        number = next(self.questions)
+        box = self.answers[number] = []
         self._request(lambda: self.node.post((kind, number, *question)))
         self.baton.wait(lambda: box or self.broken, None)
-        self._answers.pop(number, None)
+        self.answers.pop(number, None)
         if not box:
             raise self.broken or LocalNodeDied("The node did not answer.")
         return box[0]
@@ -401,7 +403,7 @@ class CoreClient:
         self.welcome = welcome
 
     def _on_answer(self, _link: Link, _kind: int, number: int, answer: Any) -> None:
-        box = self._answers.get(number)
+        box = self.answers.get(number)
         if box is not None:
             box.append(answer)
 

@@ -19,6 +19,7 @@ from time import monotonic_ns
 from typing import Any
 from weakref import WeakValueDictionary
 
+from paralab.engine import Survey, Told, tells
 from paralab.exceptions import ActorExit, ObjectLostError, WorkerCrashedError
 from paralab.ids import (
     FIRST_RETURN,
@@ -45,6 +46,7 @@ from paralab.process.local_parts import (
 from paralab.remote_errors import as_failure, pack_failure
 from paralab.serialization import join_blob, load, load_args, pack, pack_args
 from paralab.state.events import EventRing
+from paralab.state.told import task_rows
 from paralab.task_spec import (
     RESOURCE_UNIT,
     ActorOptions,
@@ -311,6 +313,8 @@ class LocalEngine:
             attempt += 1
         stored = monotonic_ns()
         if error is not None:
+            packed_error = pack_failure(error, function=name, pid=os.getpid(), node=self._node)
+            self.events.failures.append((task | FIRST_RETURN, packed_error))
             for ref in refs:
                 self._fail(ref._entry, error, name)
         begun, loaded, ended = stamps
@@ -371,14 +375,21 @@ class LocalEngine:
     def restart_workers(self) -> None:
         """Does nothing: there are no workers."""
 
+    def survey(self, what: str, limit: int, timeout: float) -> Survey:
+        """There is one process, and it is this one."""
+        answer: Any = None
+        if what == "tasks":
+            answer = task_rows(self.events, (), lambda _worker: None, limit)
+        elif what == "objects":
+            answer = [entry.row() for entry in list(self._entries.values())[-limit:]]
+        elif what in tells:
+            answer = tells[what](limit)
+        return Survey([Told(self._address, os.getpid(), True, answer)], [])
+
     def info(self, what: str) -> Any:
         """See :meth:`paralab.engine.Engine.info`."""
         if what == "context":
             return self._context()
-        if what == "timeline":
-            from paralab.state.trace import chrome_trace
-
-            return chrome_trace(self.events.snapshot(), {}, self._address)
         if what == "address":
             return {"node_id": self._node, "address": "local", "node_ip_address": "127.0.0.1"}
         if what == "cluster_resources":

@@ -61,6 +61,12 @@ class Entry:
         self.origin: BaseException | None = None
         self.actor: Actor | None = None
 
+    def row(self) -> tuple[Any, ...]:
+        """What a survey of objects says of this one, see ``state.told.object_rows``."""
+        size = -1 if self.blob is None else len(self.blob)
+        held = "LOCAL_REFERENCE" if self.actor is None else "ACTOR_HANDLE"
+        return self.owner, self.key, size, held, "FINISHED" if self.error is None else "FAILED"
+
 
 class Actor:
     """An actor's object, or why it is dead.  The lock keeps threads of the user apart."""

@@ -32,6 +32,9 @@ from paralab.messages import (
     RETURN_LEASE,
     SEAL,
     STOP,
+    SURVEY,
+    TELL,
+    TOLD,
     UNBLOCKED,
     WANT_LEASE,
 )
@@ -69,6 +72,8 @@ class NodeMessages:
             LOOKING: self._looking,
             RELAY_PRINT: self._relay_print,
             RETIRING: self._retiring,
+            SURVEY: self._survey,
+            TOLD: self._told,
         }
 
     # -- leases ------------------------------------------------------------------------------
@@ -249,6 +254,16 @@ class NodeMessages:
             case _:
                 answer = None
         self._node.post(process.address, (ANSWER, number, answer))
+
+    def _survey(self, asker: Process, _kind: int, number: int, what: str, limit: int) -> None:
+        others = [each for each in self._node.clients.values() if each is not asker and each.pid]
+        asked = [(each.address, each.pid) for each in others]
+        self._node.post(asker.address, (ANSWER, number, asked))
+        for each in others:
+            self._node.post(each.address, (TELL, asker.address, number, what, limit))
+
+    def _told(self, process: Process, _kind: int, asker: Address, number: int, rows: Any) -> None:
+        self._node.post(asker, (ANSWER, number, (process.address, rows)))
 
     def _workers(self) -> list[dict[str, Any]]:
         workers = []

@@ -17,6 +17,9 @@ RECORD_BYTES = 752
 """What one record occupies, with its pair in ``fetched``, measured with sys.getsizeof."""
 
 
+FAILURES = 1_000
+
+
 class TaskRecord(NamedTuple):
     """What happened to one task.  All times in ns on the machine's monotonic clock."""
 
@@ -56,13 +59,15 @@ class EventRing:
         limit_bytes: what the ring may occupy; 0 switches recording off.
     """
 
-    __slots__ = ("append", "fetched", "on", "records")
+    __slots__ = ("append", "failures", "fetched", "on", "records")
 
     def __init__(self, limit_bytes: int = RING_BYTES) -> None:
         limit = limit_bytes // RECORD_BYTES
         self.on = limit > 0
         self.records: deque[tuple[Any, ...]] = deque(maxlen=limit)
         self.fetched: deque[tuple[int, int]] = deque(maxlen=limit)
+        self.failures: deque[tuple[int, bytes]] = deque(maxlen=min(limit, FAILURES))
+        """Key and packed failure of the tasks that failed last."""
         self.append = self.records.append
 
     def snapshot(self) -> list[TaskRecord]:

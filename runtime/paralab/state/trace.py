@@ -1,15 +1,40 @@
 """Records to Chrome Trace Event dicts, the format of ``timeline()``.
 
-Times become microseconds on the machine's monotonic clock.  The caller whose tasks these are
-is the trace's one process, each worker a thread of it; metadata events name them.
+Times become microseconds on the machine's monotonic clock.  Each owner of tasks is a process of
+the trace, each worker that ran them a thread of it; metadata events name them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from paralab.ids import Address, process_number
 from paralab.state.events import TaskRecord
+from paralab.state.told import TaskRow
+
+
+def trace_of_all(told: Iterable[tuple[Address, list[Any]]]) -> list[dict[str, Any]]:
+    """The trace of the finished tasks of several owners.
+
+    Args:
+        told: for each owner its address and its ``TaskRow``s, as lists or tuples.
+    """
+    events: list[dict[str, Any]] = []
+    for owner, rows in told:
+        done = [row for row in map(TaskRow._make, rows) if row.stamps]
+        records = [
+            TaskRecord._make(
+                [
+                    *(*row.caller, *row.stamps),
+                    *(row.returned, row.worker, row.state == "FAILED", row.bytes_out),
+                ]
+            )
+            for row in done
+        ]
+        fetched = {row.caller[0]: row.fetched for row in done if row.fetched is not None}
+        events += chrome_trace(records, fetched, owner)
+    return events
 
 
 def chrome_trace(
@@ -24,16 +49,19 @@ def chrome_trace(
     """
     if not records:
         return []
+    owner = process_number(driver)
     events: list[dict[str, Any]] = [
         {
             "name": "process_name",
             "ph": "M",
-            "pid": 1,
-            "args": {"name": f"tasks of process {process_number(driver)}"},
+            "pid": owner,
+            "args": {"name": f"tasks of process {owner}"},
         }
     ]
     lanes: set[int] = set()
     for record in records:
+        if not record.worker:  # it never ran
+            continue
         lane = process_number(record.worker)
         if lane not in lanes:
             lanes.add(lane)
@@ -41,7 +69,7 @@ def chrome_trace(
                 {
                     "name": "thread_name",
                     "ph": "M",
-                    "pid": 1,
+                    "pid": owner,
                     "tid": lane,
                     "args": {"name": f"worker {lane}"},
                 }
@@ -70,7 +98,7 @@ def chrome_trace(
                 "ph": "X",
                 "ts": record.loaded / 1000,
                 "dur": (record.ended - record.loaded) / 1000,
-                "pid": 1,
+                "pid": owner,
                 "tid": lane,
                 "args": {
                     "task_id": f"{record.key >> 32}",

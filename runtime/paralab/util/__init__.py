@@ -1,0 +1,53 @@
+"""What stands beside tasks, actors and objects: pools, queues, metrics, and looking inside.
+
+Everything is loaded when it is first used, so that ``import paralab`` stays light.
+"""
+
+# No "from __future__ import annotations" here: that name is the module of marks below.
+import importlib
+from typing import Any
+
+_FROM = {
+    "ActorPool": "actor_pool",
+    "deregister_serializer": "serialization",
+    "disable_log_once_globally": "debug",
+    "enable_periodic_logging": "debug",
+    "inspect_serializability": "check_serialize",
+    "log_once": "debug",
+    "register_serializer": "serialization",
+}
+"""Public name → the module below this one that has it."""
+_MODULES = {
+    "actor_pool", "annotations", "check_serialize", "debug", "metrics", "serialization",
+}  # fmt: skip
+
+__all__ = [
+    "ActorPool",
+    "deregister_serializer",
+    "disable_log_once_globally",
+    "enable_periodic_logging",
+    "get_node_ip_address",
+    "inspect_serializability",
+    "log_once",
+    "register_serializer",
+]
+
+
+def get_node_ip_address() -> str:
+    """The address of this process's node; on one machine that is the loopback address."""
+    from paralab.engine import installed
+
+    engine = installed()
+    return "127.0.0.1" if engine is None else str(engine.info("address")["node_ip_address"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"paralab.util.{name}")
+    if name not in _FROM:
+        raise AttributeError(f"module 'paralab.util' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"paralab.util.{_FROM[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FROM, *_MODULES})

@@ -1,0 +1,72 @@
+"""``JobConfig``: what a driver wants for all that it starts, as one object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_LIFETIMES = ("detached", "non_detached")
+
+
+class JobConfig:
+    """Settings of a job, for ``init(job_config=...)``.
+
+    Args:
+        jvm_options, code_search_path: for Java and C++, which paralab does not run.
+        runtime_env: the environment of all tasks and actors.
+        metadata: texts by name.
+        ray_namespace: the namespace of named actors.
+        default_actor_lifetime: "detached" or "non_detached".
+
+    Raises:
+        ValueError: the lifetime is neither of the two.
+    """
+
+    def __init__(
+        self,
+        jvm_options: list[str] | None = None,
+        code_search_path: list[str] | None = None,
+        runtime_env: dict[str, Any] | None = None,
+        _client_job: bool = False,
+        metadata: dict[str, str] | None = None,
+        ray_namespace: str | None = None,
+        default_actor_lifetime: str = "non_detached",
+        _disable_job_level_lineage_reconstruction: bool = False,
+        _py_driver_sys_path: list[str] | None = None,
+    ) -> None:
+        self.jvm_options = jvm_options or []
+        self.code_search_path = code_search_path or []
+        self.metadata = metadata or {}
+        self.ray_namespace = ray_namespace
+        self.set_runtime_env(runtime_env)
+        self.set_default_actor_lifetime(default_actor_lifetime)
+
+    def set_metadata(self, key: str, value: str) -> None:
+        """Adds one text."""
+        self.metadata[key] = value
+
+    def set_ray_namespace(self, ray_namespace: str) -> None:
+        """Sets the namespace of named actors."""
+        self.ray_namespace = ray_namespace
+
+    def set_runtime_env(self, runtime_env: dict[str, Any] | None, validate: bool = False) -> None:
+        """Sets the environment of all tasks and actors; ``init`` checks it."""
+        self.runtime_env = dict(runtime_env) if runtime_env else {}
+
+    def set_default_actor_lifetime(self, default_actor_lifetime: str) -> None:
+        """Sets the lifetime of actors that are given none.
+
+        Raises:
+            ValueError: it is neither "detached" nor "non_detached".
+        """
+        if default_actor_lifetime not in _LIFETIMES:
+            raise ValueError("Default actor lifetime must be one of `detached`, `non_detached`")
+        self.default_actor_lifetime = default_actor_lifetime
+
+    @classmethod
+    def from_json(cls, job_config_json: dict[str, Any]) -> JobConfig:
+        """The settings in a dict with ``runtime_env``, ``metadata`` and ``ray_namespace``."""
+        return cls(
+            runtime_env=job_config_json.get("runtime_env"),
+            metadata=job_config_json.get("metadata"),
+            ray_namespace=job_config_json.get("ray_namespace"),
+        )

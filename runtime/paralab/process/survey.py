@@ -1,0 +1,80 @@
+"""Asking all processes of a session what they keep to themselves.
+
+::
+
+    asker ──SURVEY──▶ node ──TELL──▶ every other process
+    asker ◀──ANSWER── node ◀──TOLD──  (its I/O thread, even while a task runs)
+
+The node's first ANSWER says who was asked; each further one is what a process has told.  The
+node keeps nothing, so it is the asker who stops waiting: when all have answered or died, or when
+its time is over.  Then the answers are partial, and it says of whom.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from paralab.engine import Survey, Told, tells
+from paralab.ids import Address
+from paralab.messages import SURVEY, TOLD
+from paralab.process.links import Link
+from paralab.state.told import object_rows, task_rows
+
+if TYPE_CHECKING:
+    from paralab.process.client import CoreClient
+
+
+class Surveys:
+    """The surveys of one client: its own, and its answers to those of others."""
+
+    def __init__(self, core: CoreClient) -> None:
+        self._core = core
+
+    def ask(self, what: str, limit: int, timeout: float) -> Survey:
+        """See :meth:`paralab.engine.Engine.survey`."""
+        core = self._core
+        mine: list[Any] = []
+
+        def done() -> Any:
+            waiting = box and not {address for address, _ in box[0]}.difference(
+                core.dead, (address for address, _ in box[1:])
+            )
+            return core.broken or (mine and waiting)
+
+        def begin() -> None:
+            core.node.post((SURVEY, number, what, limit))
+            mine.append(self._rows(what, limit))
+
+        number = next(core.questions)
+        box = core.answers[number] = []
+        try:
+            core.mailbox.requests.append(begin)
+            core.baton.wait(done, time.monotonic() + timeout)
+        finally:
+            core.answers.pop(number, None)
+        driver = core.welcome["driver"]
+        asked = dict(box[0]) if box else {}
+        told = [Told(core.address, os.getpid(), core.address == driver, *mine or [None])]
+        told += [Told(who, asked[who], who == driver, answer) for who, answer in box[1:]]
+        heard = {each.address for each in told}
+        return Survey(told, [who for who in asked if who not in heard and who not in core.dead])
+
+    def on_tell(
+        self, _link: Link, _kind: int, asker: Address, number: int, what: str, limit: int
+    ) -> None:
+        """Somebody asks."""
+        self._core.node.post((TOLD, asker, number, self._rows(what, limit)))
+
+    def _rows(self, what: str, limit: int) -> Any:
+        core = self._core
+        pending = core.calls.table.pending
+        if what == "tasks":
+            return task_rows(core.events, pending.values(), core.begun_by, limit)
+        if what == "objects":
+            used = {id(ref._entry) for task in pending.values() for _place, ref in task.top}
+            known = core.ownership
+            entries = [*known.owned.values(), *known.borrowed.values()]
+            return object_rows(entries, used, limit)
+        return tells[what](limit) if what in tells else None
