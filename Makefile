@@ -10,12 +10,14 @@ NOTEBOOK = notebooks/01_tasks.ipynb
 BIN = .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help lab test lint test-main test-notebooks test-other-pythons test-oldest fast bench clean
+.PHONY: help lab test lint test-main test-notebooks test-other-pythons test-oldest fast conformance-ray \
+	bench clean
 
 help:
 	@echo "make lab             open the tour in JupyterLab"
 	@echo "make lab HEADLESS=1  run the first notebook without a browser"
 	@echo "make test            every check and every test, on every Python found"
+	@echo "make conformance-ray run the conformance tests on Ray itself"
 	@echo "make bench           measure paralab against its peers"
 	@echo "make clean           remove environments, caches and output"
 
@@ -79,6 +81,17 @@ fast:
 	@test $(ENV)/stamp -nt pyproject.toml || { \
 		$(ENV)/bin/python -m pip install -q $(CONSTRAINTS) -e '.[test-fast]' && touch $(ENV)/stamp; }
 	$(ENV)/bin/pytest -q -m 'not slow'
+
+# The conformance tests on Ray itself: is what they expect what Ray does?
+conformance-ray: .venv-ray/stamp
+	PARALAB_CONFORMANCE=ray .venv-ray/bin/pytest tests/conformance -p no:leak_check -W default \
+		--timeout 300
+
+.venv-ray/stamp: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found."; exit 1; }
+	@test -x .venv-ray/bin/python || $(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install -q 'ray==2.60.*' -e '.[test-fast]'
+	@touch $@
 
 bench: .venv/test.stamp
 	$(BIN)/paralab microbenchmark

@@ -38,6 +38,15 @@ from paralab.options import (
 from paralab.remote_function import refuse_streaming, result_of, start_engine
 from paralab.task_spec import ActorOptions, ActorSpec, TaskOptions
 
+__all__ = [
+    "ActorClass",
+    "ActorClassInheritanceException",
+    "ActorHandle",
+    "ActorMethod",
+    "exit_actor",
+    "method",
+]
+
 _METHOD_OPTIONS = "__paralab_method_options__"
 
 MethodTable = dict[str, tuple[Shape, dict[str, Any], bool]]

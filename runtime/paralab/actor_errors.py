@@ -20,8 +20,6 @@ class ActorError(ParalabError):
 
     BASE_ERROR_MSG = "The actor experienced an error before finishing this task."
     actor_id: str | None
-    actor_init_failed: bool
-    preempted: bool
 
     def __init__(
         self,
@@ -32,8 +30,18 @@ class ActorError(ParalabError):
     ) -> None:
         super().__init__(error_msg)
         self.actor_id = actor_id
-        self.actor_init_failed = actor_init_failed
-        self.preempted = preempted
+        self._actor_init_failed = actor_init_failed
+        self._preempted = preempted
+
+    @property
+    def actor_init_failed(self) -> bool:
+        """Whether the constructor raised."""
+        return self._actor_init_failed
+
+    @property
+    def preempted(self) -> bool:
+        """Whether the actor's node was taken away."""
+        return self._preempted
 
     @property
     def error_msg(self) -> str:

@@ -98,12 +98,13 @@ def _engine_of(refs: Sequence[Any], caller: str) -> Any:
     )
 
 
-def get(object_refs: Any, *, timeout: float | None = None) -> Any:
+def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
     """Waits for values and returns them.
 
     Args:
         object_refs: a ref, or a list of refs.
         timeout: seconds to wait at most; None waits for ever, 0 takes what is ready.
+        _use_object_store: Ray's, for tensors that are not in the store; here all are.
 
     Returns:
         The value, or the list of values in the order of the refs.  Arrays are read-only and
@@ -154,10 +155,15 @@ def _check_timeout(timeout: Any) -> None:
         raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}.")
 
 
-def put(value: Any) -> ObjectRef:
+def put(value: Any, *, _owner: Any = None, _tensor_transport: str | None = None) -> ObjectRef:
     """Stores a copy of ``value`` and returns a ref to it.
 
+    Args:
+        value: anything that can be pickled.
+        _owner, _tensor_transport: Ray's, not available.
+
     Raises:
+        NotImplementedError: ``_owner`` or ``_tensor_transport`` is given.
         TypeError: ``value`` is a ref, or cannot be pickled; the message names the path to
             what cannot.
         ObjectStoreFullError: it does not fit.
@@ -166,6 +172,12 @@ def put(value: Any) -> ObjectRef:
         raise TypeError(
             f"Calling put() on an ObjectRef is not allowed: {value!r} is one already. To store "
             "the ref itself, put it into a list."
+        )
+    if _owner is not None or _tensor_transport is not None:
+        raise NotImplementedError(
+            "put() makes objects that the calling process owns, in the store; _owner and "
+            "_tensor_transport are not available. Let an actor's method call put() and return "
+            "the ref in a list."
         )
     return (_Slot.engine or start_by_itself()).put(value)
 

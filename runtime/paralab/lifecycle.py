@@ -58,7 +58,7 @@ def init(
     dashboard_port: int | None = None,
     job_config: Any = None,
     configure_logging: bool = True,
-    logging_level: int | str = logging.INFO,
+    logging_level: int | str = "info",
     logging_format: str | None = None,
     logging_config: Any = None,
     log_to_driver: bool | None = None,
@@ -113,7 +113,8 @@ def init(
                 raise RuntimeError(_twice())
             return _context(engine)
         if configure_logging:
-            logging.getLogger("paralab").setLevel(logging_level)
+            level = logging_level.upper() if isinstance(logging_level, str) else logging_level
+            logging.getLogger("paralab").setLevel(level)
         _start(options, by_itself=False)
         started = installed()
         assert started is not None
@@ -195,10 +196,11 @@ def _at_exit() -> None:
         shutdown()
 
 
-def shutdown(_exiting_interpreter: bool = False) -> None:
+def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
     """Ends the session: its workers, actors and objects are gone when this returns.
 
-    May be called twice.  A later ``.remote()`` of a function or class starts a new session;
+    May be called twice.  Processes have always ended when this returns, whatever
+    ``wait_for_processes`` says.  A later ``.remote()`` of a function or class starts a new session;
     refs and handles of this one stay invalid.
     """
     with _Session.lock:

@@ -21,6 +21,8 @@ from paralab.object_ref import ObjectRef
 from paralab.options import STREAMING, build_task_options, refuse_in_task_options
 from paralab.task_spec import FunctionSpec, TaskOptions
 
+__all__ = ["RemoteFunction"]
+
 _specs: WeakValueDictionary[bytes, FunctionSpec] = WeakValueDictionary()
 """Functions known here by id; an entry goes with the last remote function that uses it."""
 

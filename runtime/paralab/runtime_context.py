@@ -7,6 +7,8 @@ from typing import Any
 
 from paralab.engine import current, installed
 
+__all__ = ["RuntimeContext", "get_runtime_context"]
+
 
 class RuntimeContext:
     """Facts about the process, task and actor that ask, read anew each time."""

@@ -8,6 +8,7 @@ class too, made here, so that ``except ValueError`` goes on working.
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
@@ -33,6 +34,16 @@ class ParalabError(Exception):
     def __str__(self) -> str:
         text = self._message()
         return said(f"{text}\n{self.ADVICE}" if text and self.ADVICE else text or self.ADVICE)
+
+    def to_bytes(self) -> bytes:
+        """This error as bytes for :meth:`from_bytes`."""
+        return pickle.dumps(self)
+
+    @staticmethod
+    def from_bytes(b: bytes) -> ParalabError:
+        """The error in ``b``, which :meth:`to_bytes` made."""
+        error: ParalabError = pickle.loads(b)
+        return error
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return rebuild, (type(self), self.args, self.__dict__)

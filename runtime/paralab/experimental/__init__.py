@@ -1,0 +1,1 @@
+"""What Ray calls experimental, as far as paralab has it: progress bars."""
