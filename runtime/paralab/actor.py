@@ -23,10 +23,12 @@ from weakref import WeakValueDictionary
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.engine import _Slot, current
 from paralab.exceptions import (
+    ActorAlreadyExistsError,
     ActorClassInheritanceException,
     ActorExit,
     ActorHandleNotFoundError,
 )
+from paralab.id_types import ActorID
 from paralab.ids import actor_id
 from paralab.object_ref import ObjectRef
 from paralab.options import (
@@ -96,6 +98,12 @@ def exit_actor() -> NoReturn:
     raise ActorExit
 
 
+def find_actor(name: str, namespace: str | None) -> ActorHandle | None:
+    """A handle of the living actor of that name; None if there is none."""
+    found = (_Slot.engine or start_engine()).find_actor(name, namespace)
+    return None if found is None else _rebuild_handle(found[0], *found[1])
+
+
 class _Interface:
     """What handles know of a class: its name and, for each method, options and signature."""
 
@@ -108,6 +116,10 @@ class _Interface:
         for method_name, (shape, given, is_generator) in table.items():
             self.options[method_name] = build_method_options(given, is_generator=is_generator)
             self.signatures[method_name] = CallSignature(f"{name}.{method_name}", shape)
+
+    def handle_state(self) -> tuple[Any, ...]:
+        """What ``_rebuild_handle`` needs besides the ref."""
+        return self.id, self.name, self.table
 
 
 _interfaces: WeakValueDictionary[bytes, _Interface] = WeakValueDictionary()
@@ -159,6 +171,7 @@ class ActorClass:
         _specs[spec.id] = spec
         _interfaces[spec.id] = interface = _interface_of(cls, spec.id)
         spec.methods = interface.options
+        spec.handle_state = interface.handle_state()
         is_plain = not {"__init__", "__new__"} & {
             name for c in cls.__mro__[:-1] for name in vars(c)
         }
@@ -191,17 +204,23 @@ class ActorClass:
             *args, **kwargs: of the constructor; refs among them are replaced by their values.
 
         Returns:
-            A handle.  The actor ends when its last handle, in any process, is gone.
+            A handle.  The actor ends when its last handle, in any process, is gone, or if it
+            is detached when it is killed.
 
         Raises:
             TypeError: the arguments do not fit the constructor, or one cannot be pickled.
+            ActorAlreadyExistsError: another actor has the name, and ``get_if_exists`` is not
+                given.
         """
         engine = _Slot.engine
         if engine is None:
             engine = start_engine()
         if ((len(args), *kwargs) if kwargs else len(args)) not in self._signature.accepted:
             self._signature.check(args, kwargs)
-        ref = engine.create_actor(self._spec, self._options, args, kwargs)
+        options = self._options
+        if options.get_if_exists:
+            return self._get_or_create(args, kwargs)
+        ref = engine.create_actor(self._spec, options, args, kwargs)
         return ActorHandle(ref, self._interface)
 
     def bind(self, *args: Any, **kwargs: Any) -> Any:
@@ -209,6 +228,19 @@ class ActorClass:
         from paralab.dag.class_node import ClassNode
 
         return ClassNode(self, args, kwargs, self._given)
+
+    def _get_or_create(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle:
+        """The actor of the name in the options, or a new one."""
+        name, namespace = self._options.name, self._options.namespace
+        assert name is not None
+        while True:  # another process may make it, or it may end, between two looks
+            found = find_actor(name, namespace)
+            if found is not None:
+                return found
+            try:
+                return self.options(get_if_exists=False).remote(*args, **kwargs)
+            except ActorAlreadyExistsError:
+                continue
 
     def options(self, **options: Any) -> ActorClass:
         """The same class with other options, which are those of :func:`paralab.remote`.
@@ -259,6 +291,7 @@ def _rebuild_class(
     if spec is None:
         nothing_yet: Any = None  # the class follows, see __setstate__
         made = ActorSpec(nothing_yet, name, interface.options, id=spec_id)
+        made.handle_state = interface.handle_state()
         spec = _specs.setdefault(spec_id, made)
     rebuilt: ActorClass = ActorClass.__new__(ActorClass)
     rebuilt._set(spec, interface, given, CallSignature(name, shape))
@@ -291,8 +324,10 @@ class ActorHandle:
         return sorted({*super().__dir__(), *self._interface.options})
 
     @property
-    def _actor_id(self) -> bytes:
-        return actor_id_of(self._ref)
+    def _actor_id(self) -> ActorID:
+        return ActorID(actor_id_of(self._ref))
+
+    _ray_actor_id = _actor_id  # Ray's other name of it
 
     def __repr__(self) -> str:
         return f"Actor({self._interface.name}, {self._actor_id.hex()})"
@@ -304,8 +339,7 @@ class ActorHandle:
         return hash(self._ref)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        interface = self._interface
-        return _rebuild_handle, (self._ref, interface.id, interface.name, interface.table)
+        return _rebuild_handle, (self._ref, *self._interface.handle_state())
 
 
 def _rebuild_handle(ref: ObjectRef, id_: bytes, name: str, table: MethodTable) -> ActorHandle:

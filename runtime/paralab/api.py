@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from paralab import remote_traceback
-from paralab.actor import ActorClass, ActorHandle
+from paralab.actor import ActorClass, ActorHandle, find_actor
 from paralab.engine import Engine, _Slot
 from paralab.exceptions import ActorHandleNotFoundError, ParalabError
-from paralab.library_name import said
 from paralab.lifecycle import start_by_itself
 from paralab.object_ref import ObjectRef
 from paralab.remote_function import RemoteFunction
@@ -263,8 +262,8 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     """
     if not isinstance(actor, ActorHandle):
         raise ValueError(  # noqa: TRY004 - Ray's choice, on which programs rely
-            f"kill() takes an actor's handle; got {_short(actor)} of type "
-            f"{type(actor).__name__}. Tasks are ended by cancel(ref)."
+            f"kill() only supported for actors. For tasks, try cancel(ref). Got {_short(actor)} "
+            f"of type {type(actor).__name__}."
         )
     engine: Any = _Slot.engine
     if engine is None or actor._ref._entry.mailbox is not engine.mailbox:
@@ -277,36 +276,57 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
 def cancel(ray_waitable: ObjectRef, *, force: bool = False, recursive: bool = True) -> None:
     """Asks that a task does not run on; does nothing if it has finished.
 
-    ``get`` of its ref then raises TaskCancelledError.  A task that has not begun never does.  One
-    that runs gets a KeyboardInterrupt, even while it sleeps or waits; what it makes of that is
-    what its ref stands for.  A call of an actor is not interrupted: it may ask
-    ``get_runtime_context().is_canceled()``, and its result is dropped.  No cancelled task is
-    tried again.
+    ``get`` of its ref then raises TaskCancelledError.
 
     Args:
         ray_waitable: a ref that the task returns.
-        force: whether a running task's process is ended; the task has no say then.
-        recursive: whether to cancel the tasks that it has started too.
+        force: whether to end the worker process if the task is running.
+        recursive: whether to cancel the tasks that it started too.
 
     Raises:
         TypeError: not a ref.
-        ValueError: ``force`` is given for a call of an actor.
     """
     if type(ray_waitable) is not ObjectRef:
         raise TypeError(
-            said(
-                "paralab.cancel() only supported for object refs. For actors, try paralab.kill(). "
-            )
-            + f"Got: {_short(ray_waitable)} of type {type(ray_waitable).__name__}."
+            f"cancel() takes an ObjectRef; got {_short(ray_waitable)} of type "
+            f"{type(ray_waitable).__name__}. Actors are ended by kill(handle)."
         )
     _engine_of((ray_waitable,), "cancel").cancel(ray_waitable, force, recursive)
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
-    """Not available yet: the handle of a named actor."""
-    raise NotImplementedError(
-        f"get_actor({name!r}): finding actors by name is not available yet; pass the handle on."
-    )
+    """A handle of the actor that was made with ``.options(name=name)``.
+
+    It does not keep the actor alive: that ends with the handles that come from ``.remote()``, or
+    when it is killed if it is detached.
+
+    Args:
+        name: its name.
+        namespace: where it was named; None for the session's own namespace.
+
+    Raises:
+        ValueError: there is no such actor, or ``name`` or ``namespace`` is empty.
+        TypeError: ``name`` or ``namespace`` is not a str.
+    """
+    if not name:
+        raise ValueError(f"Please supply a non-empty value to get_actor; got {name!r}.")
+    given: dict[str, Any] = {"name": name, "namespace": namespace or ""}
+    for argument, value in given.items():
+        if not isinstance(value, str):
+            raise TypeError(
+                f"get_actor({argument}={_short(value)}) is of type {type(value).__name__}; "
+                "expected a str."
+            )
+    if namespace == "":
+        raise ValueError('"" is not a valid namespace. Pass None to not specify a namespace.')
+    found = find_actor(name, namespace)
+    if found is None:
+        raise ValueError(
+            f"Failed to look up actor with name '{name}'. Either no actor was made with this "
+            "name, or it has ended, or it was named in another namespace than "
+            f"{namespace or _engine().info('context')['namespace']!r}."
+        )
+    return found
 
 
 def nodes() -> list[dict[str, Any]]:

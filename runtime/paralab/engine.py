@@ -65,6 +65,9 @@ class Engine(Protocol):
     ) -> ObjectRef:
         """Starts an actor; the ref stands for the actor: it lives while the ref or a copy does.
 
+        If it is detached, it lives until it is killed.  Raises ActorAlreadyExistsError when
+        another living actor has its name.
+
         ``ref.binary()`` begins with the actor's id (see :func:`paralab.actor.actor_id_of`).
         """
 
@@ -99,7 +102,18 @@ class Engine(Protocol):
         """Asks that the task behind ``ref`` does not run on."""
 
     def kill(self, actor: ObjectRef, no_restart: bool) -> None:
-        """Ends an actor's process at once; its pending calls fail with ActorDiedError."""
+        """Ends an actor's process at once; its pending calls fail with ActorDiedError.
+
+        Unless ``no_restart``: then an actor that has restarts left is started again.
+        """
+
+    def find_actor(self, name: str, namespace: str | None) -> tuple[ObjectRef, Any] | None:
+        """The living actor of that name, in the session's own namespace if that is None.
+
+        Returns:
+            A ref that does not keep it alive, and its spec's ``handle_state``; None if there is
+            no such actor.
+        """
 
     def restore_ref(self, owner: Address, key: int) -> ObjectRef:
         """A further ref to an object this process knows, or a borrowed one to another's."""
@@ -110,8 +124,9 @@ class Engine(Protocol):
     def info(self, what: str) -> Any:
         """Facts.
 
-        ``what`` is "nodes", "cluster_resources", "available_resources", "address",
-        or "context" (a dict about the process, task and actor that asks).
+        ``what`` is "nodes", "cluster_resources", "available_resources", "address", "named_actors"
+        (pairs of namespace and name), or "context" (a dict about the process, task and actor that
+        asks).
         """
 
     def survey(self, what: str, limit: int, timeout: float) -> Survey:

@@ -20,8 +20,7 @@ FETCH      key                                                           borrowe
 OBJECT     key, outcome, payload, inner refs                             owner → borrower
 HOLD       key, address of the new holder                                any → owner
 RELEASE    key, number of holds                                          borrower → owner
-CANCEL     key, force, recursive                                         caller → worker
-CANCEL_REF request number, key, force, recursive; ANSWER back        borrower → owner
+CANCEL     key, force                                                    caller → worker
 TERMINATE  nothing                                                       owner of an actor → it
 PRINTED    task name, pid, stream, text                                  worker → driver
 ASSIGNED   resources, accelerator ids, depth; once a lease               caller → worker
@@ -48,7 +47,6 @@ CANCEL = 11
 TERMINATE = 12
 PRINTED = 13
 ASSIGNED = 14
-CANCEL_REF = 16
 
 # what DEFINE defines
 FUNCTION = 0
@@ -73,8 +71,8 @@ UNBLOCKED = 35  # nothing
 CONNECT = 36  # address
 CREATE_ACTOR = 37  # key, name, placing resources, resources held
 FIND_ACTOR = 38  # ref
-KILL_ACTOR = 39  # request number, ref
-DROP_ACTOR = 40  # key: its last handle went before it had a place
+KILL_ACTOR = 39  # request number, ref, whether it stays dead
+DROP_ACTOR = 40  # ref, packed failure or None, gently: it has been told to end after its calls
 ACTOR_EXIT = 41  # packed failure or None: this actor ends, and why
 ALLOCATE = 42  # request number, owner, key, size
 SEAL = 43  # owner, key
@@ -86,6 +84,9 @@ READY = 48  # nothing: this worker can take work
 LOOKING = 49  # owner, keys that this process still looks at
 RELAY_PRINT = 50  # task name, pid, stream, text
 RETIRING = 51  # bool: an idle worker's answer to RETIRE
+KEEP_ACTOR = 52  # request number or 0, key, facts: before CREATE_ACTOR; True, or False: name taken
+CONSTRUCTOR = 54  # ref, definition, call: what makes the instance of a kept actor
+NAMED_ACTOR = 55  # request number, namespace, name: who is that?
 SURVEY = 61  # request number, what, limit: every other process is to tell the asker
 TOLD = 62  # asker's address, request number, rows
 
@@ -96,10 +97,12 @@ REFUSED = 66  # class number, packed failure
 REVOKE = 67  # worker's address, depth of the request that waits (-1: it is outdated)
 PEER = 68  # address, with the descriptor of a socket to it
 DIED = 69  # address, text that says how
-ACTOR_AT = 70  # ref, address, accelerator ids
+ACTOR_AT = 70  # ref, address, resources held, accelerator ids, its max_task_retries
 ACTOR_DEAD = 71  # ref, packed failure or None, text
 ANSWER = 72  # request number, answer
 OWNER_DIED = 73  # owner
 RETIRE = 74  # nothing
 UNMET = 75  # class number, text: no node here can ever meet this request
+CONSTRUCT = 76  # owner, definition, call, resources held, accelerator ids, depth, facts
+ACTOR_RESTARTS = 77  # ref, text, whether a call had begun: there will be another process
 TELL = 82  # asker's address, request number, what, limit

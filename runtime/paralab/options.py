@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paralab.task_spec import RESOURCE_UNIT, ActorOptions, TaskOptions, fixed_resources
+from paralab.task_spec import AS_ACTOR, RESOURCE_UNIT, ActorOptions, TaskOptions, fixed_resources
 
 STREAMING = -1
 """``TaskOptions.num_returns`` of a generator whose items would be sent one by one."""
@@ -179,9 +179,6 @@ NOT_YET: dict[str, tuple[Callable[[Any], bool], str]] = {
     "label_selector": (_is_given, "nodes with labels"),
     "fallback_strategy": (_is_given, "nodes with labels"),
     "placement_group": (lambda value: value not in (None, "default"), "placement groups"),
-    "lifetime": (lambda value: value == "detached", "actors that outlive their handles"),
-    "get_if_exists": (_is_given, "actors that are found by name"),
-    "max_restarts": (_is_given, "actors that are restarted"),
     "max_concurrency": (lambda value: (value or 0) > 1, "actors that run several calls at once"),
     "concurrency_groups": (_is_given, "actors that run several calls at once"),
     "concurrency_group": (_is_given, "actors that run several calls at once"),
@@ -344,7 +341,9 @@ def build_actor_options(options: Mapping[str, Any]) -> ActorOptions:
         NotImplementedError: an option is right but not available yet.
     """
     if options.get("name") == "":
-        raise ValueError("The option name='' is not valid; expected a str with text, or None.")
+        raise ValueError("Actor name cannot be an empty string: name='' names nothing.")
+    if options.get("namespace") == "":
+        raise ValueError('"" is not a valid namespace. Pass None to not specify a namespace.')
     if options.get("get_if_exists") and not options.get("name"):
         raise ValueError("The actor name must be specified to use `get_if_exists`.")
     _check(options, ACTOR, "actors")
@@ -377,7 +376,7 @@ def build_method_options(options: Mapping[str, Any], *, is_generator: bool = Fal
     return TaskOptions(
         name=options.get("name") or "",
         num_returns=_num_returns(options.get("num_returns"), is_generator),
-        max_retries=options.get("max_task_retries") or 0,
+        max_retries=_or(options.get("max_task_retries"), AS_ACTOR),
         retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
         extra=_extra(options),
     )

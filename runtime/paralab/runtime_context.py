@@ -59,17 +59,6 @@ class RuntimeContext:
         name: str | None = self._fact("actor_name")
         return name
 
-    def is_canceled(self) -> bool:
-        """Whether ``cancel`` has been called on the running task, or the call of an actor.
-
-        Raises:
-            RuntimeError: the driver asks.
-        """
-        found = self._fact("is_canceled")
-        if found is None:
-            raise RuntimeError("is_canceled() is only available in a task or actor.")
-        return bool(found)
-
     def get_assigned_resources(self) -> dict[str, float]:
         """What the running task or actor holds, such as ``{"CPU": 1.0}``; empty in the driver."""
         return dict(self._fact("assigned_resources") or {})
@@ -89,8 +78,8 @@ class RuntimeContext:
 
     @property
     def was_current_actor_reconstructed(self) -> bool:
-        """Whether the actor was restarted; actors are not restarted yet."""
-        return False
+        """Whether the actor that asks was restarted: its constructor has run before."""
+        return bool(self._fact("restarts"))
 
     @property
     def gcs_address(self) -> str:

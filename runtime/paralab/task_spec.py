@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+AS_ACTOR = -2
+"""``max_retries`` of an actor's method that leaves it to the actor's ``max_task_retries``."""
 RESOURCE_UNIT = 10_000
 """Resources are counted in ints of 1/10,000, so that sums are exact."""
 
@@ -50,6 +52,8 @@ class ActorSpec:
     """Qualified name of the class as it is shown."""
     methods: Mapping[str, TaskOptions]
     """For each public method the options of its calls."""
+    handle_state: Any = None
+    """What a handle is made from besides its ref, for who finds an actor by its name."""
     is_async: bool = False
     id: bytes = field(default_factory=_new_id)
     """16 bytes; the same in every process that knows this class."""

@@ -214,6 +214,20 @@ def test_exit_actor_outside_of_an_actor() -> None:
         paralab.actor.exit_actor()
 
 
-def test_named_actors_are_not_available_yet() -> None:
-    with pytest.raises(NotImplementedError, match="someone"):
-        paralab.get_actor("someone")
+def test_names_that_name_nothing() -> None:
+    wrong: Any
+    for wrong in ("", None):
+        with pytest.raises(ValueError, match="non-empty value to get_actor"):
+            paralab.get_actor(wrong)
+    with pytest.raises(TypeError, match=r"get_actor\(name=3\) is of type int"):
+        paralab.get_actor(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"get_actor\(namespace=3\) is of type int"):
+        paralab.get_actor("someone", namespace=3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="not a valid namespace"):
+        paralab.get_actor("someone", namespace="")
+    with pytest.raises(ValueError, match=r"actor with name 'nobody'.*namespace than 'mine'"):
+        paralab.get_actor("nobody", namespace="mine")
+    with pytest.raises(ValueError, match="namespace"):
+        Counter.options(name="x", namespace="")
+    with pytest.raises(ValueError, match="Actor name cannot be an empty string"):
+        Counter.options(name="")

@@ -16,6 +16,7 @@ from paralab.options import (
     build_method_options,
     build_task_options,
 )
+from paralab.task_spec import AS_ACTOR
 
 BAD_RESOURCES: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"num_cpus": -1}, ValueError),
@@ -71,14 +72,11 @@ BAD_FOR_ACTORS: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"name": ""}, ValueError),
     ({"namespace": 1}, TypeError),
     ({"lifetime": "long"}, ValueError),
-    ({"lifetime": "detached"}, NotImplementedError),
     ({"max_restarts": -2}, ValueError),
-    ({"max_restarts": 1}, NotImplementedError),
     ({"max_concurrency": -1}, ValueError),
     ({"max_concurrency": 2}, NotImplementedError),
     ({"max_pending_calls": -2}, ValueError),
     ({"get_if_exists": True}, ValueError),
-    ({"get_if_exists": True, "name": "x"}, NotImplementedError),
     ({"num_returns": 2}, ValueError),
     ({"max_retries": 2}, ValueError),
 ]
@@ -192,6 +190,7 @@ def test_what_nobody_reads_yet_is_kept() -> None:
 
 
 def test_methods_retry_as_often_as_max_task_retries_says() -> None:
-    assert build_method_options({}).max_retries == 0
+    assert build_method_options({}).max_retries == AS_ACTOR
+    assert build_method_options({"max_task_retries": 0}).max_retries == 0
     options = build_method_options({"max_task_retries": 2, "retry_exceptions": [KeyError]})
     assert (options.max_retries, options.retry_exceptions) == (2, (KeyError,))

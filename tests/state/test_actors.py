@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from paralab.object_ref import Mailbox
 from paralab.state.actors import WINDOW, Actor, ActorState
 from paralab.state.tasks import Task, Template
-from paralab.task_spec import TaskOptions
+from paralab.task_spec import AS_ACTOR, TaskOptions
 
 REF = (b"creator", 7)
 
@@ -30,7 +30,7 @@ class NoMailbox:
 
 
 MAILBOX: Mailbox = NoMailbox()
-TEMPLATE = Template(1, 1, None, TaskOptions(), "method", MAILBOX)
+TEMPLATE = Template(1, 1, None, TaskOptions(max_retries=AS_ACTOR), "method", MAILBOX)
 
 
 def call(key: int, missing: int = 0) -> Task:
@@ -97,6 +97,44 @@ def test_an_actor_ends_once_with_one_cause(actor: Actor) -> None:
     assert actor.peer is None
 
 
+def test_calls_that_were_on_their_way_fail_or_go_again_in_order(actor: Actor) -> None:
+    actor.placed(b"worker", None)
+    actor.max_task_retries = 1
+    tired = call(1)
+    tired.attempt = 1
+    actor.queue.extend([tired, call(2), call(3), call(4, missing=1)])
+    actor.sendable()
+    assert keys(actor.lost()) == [1]
+    assert actor.lost() == []
+    assert actor.state is ActorState.RESTARTING
+    assert not actor.inflight
+    assert [(task.key, task.attempt) for task in actor.queue] == [(2, 1), (3, 1), (4, 0)]
+    assert actor.sendable() == []
+    actor.placed(b"another", None)
+    assert keys(actor.sendable()) == [2, 3]
+    assert keys(actor.lost()) == [2, 3]
+    assert keys(actor.died(b"why")) == [4]
+
+
+def test_what_waited_for_a_constructor_goes_again_for_nothing(actor: Actor) -> None:
+    actor.placed(b"worker", None)
+    actor.queue.extend([call(1), call(2)])
+    actor.sendable()
+    assert actor.lost(has_begun=False) == []
+    assert [(task.key, task.attempt) for task in actor.queue] == [(1, 0), (2, 0)]
+
+
+def test_a_method_may_say_itself_how_often_it_is_retried(actor: Actor) -> None:
+    actor.max_task_retries = 5
+    never = Task(
+        1, Template(1, 1, None, TaskOptions(max_retries=0), "m", MAILBOX), [], b"", (), (), 0, 0, 0
+    )
+    assert not actor.may_retry(never)
+    cancelled = call(2)
+    cancelled.cancelled = True
+    assert not actor.may_retry(cancelled)
+
+
 class ActorMachine(RuleBasedStateMachine):
     """Each call is sent in the order of the calls, or fails; none twice."""
 
@@ -131,6 +169,19 @@ class ActorMachine(RuleBasedStateMachine):
             self.cancelled.add(task.key)
             self.send()
 
+    @precondition(lambda self: self.actor.state is ActorState.ALIVE)
+    @rule(retries=st.integers(-1, 1))
+    def lose(self, retries: int) -> None:
+        """Its process dies; what goes again is sent a second time, in the old order."""
+        self.actor.max_task_retries = retries
+        under_way = list(self.actor.inflight)
+        failed = keys(self.actor.lost())
+        self.failed = sorted(self.failed + failed)
+        again = [key for key in under_way if key not in failed]
+        assert keys(list(self.actor.queue))[: len(again)] == again
+        self.sent = [key for key in self.sent if key not in again]
+        self.send()
+
     @rule()
     def place(self) -> None:
         self.actor.placed(b"worker", None)
@@ -148,8 +199,10 @@ class ActorMachine(RuleBasedStateMachine):
         self.failed += keys(self.actor.died(b"why"))
 
     def send(self) -> None:
-        self.sent += keys(self.actor.sendable())
-        assert self.sent == sorted(set(self.sent)), "out of order, or twice"
+        sent = keys(self.actor.sendable())
+        assert sent == sorted(sent), "out of order"
+        assert not set(sent) & set(self.sent), "twice"
+        self.sent += sent
         queue = self.actor.queue
         if queue and self.actor.state is ActorState.ALIVE:
             assert queue[0].missing
@@ -157,7 +210,7 @@ class ActorMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.failed += keys(self.actor.died(b"why"))
-        assert self.failed == sorted(set(self.failed))
+        assert len(self.failed) == len(set(self.failed))
         ended = self.answered | set(self.failed) | self.cancelled
         assert ended == set(range(1, self.made + 1)), "each call ends"
         assert not self.answered & set(self.failed)

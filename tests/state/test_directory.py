@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from paralab.state.directory import ActorDirectory
 
 CREATOR, OTHER, WORKER = b"creator", b"other", b"worker"
@@ -37,7 +39,7 @@ def test_an_actor_ends_once_and_is_remembered() -> None:
     assert directory.by_worker == {}
     later = directory.find(REF, OTHER)
     assert later.dead
-    assert later.text == "it was killed"
+    assert later.text.endswith("it was killed")
 
 
 def test_actors_go_with_their_creator() -> None:
@@ -73,3 +75,64 @@ def test_the_dead_are_told_nothing() -> None:
     assert directory.process_died(OTHER) == []
     assert record.askers == {CREATOR}
     assert not record.dead
+
+
+def facts(name: str | None = None, *, detached: bool = False, max_restarts: int = 0) -> Any:
+    return {
+        "given_name": name,
+        "namespace": "ours",
+        "handle_state": b"state",
+        "detached": detached,
+        "max_restarts": max_restarts,
+        "max_task_retries": 0,
+    }
+
+
+def test_a_name_is_taken_until_its_actor_ends() -> None:
+    directory = ActorDirectory()
+    assert directory.keep(REF, facts("Ann"))
+    assert not directory.keep((OTHER, 1), facts("Ann"))
+    assert (OTHER, 1) not in directory.records
+    record = directory.create(REF, "Counter")
+    assert directory.names == {("ours", "Ann"): record}
+    directory.ended(REF, "it was killed")
+    assert directory.names == {}
+    assert "\tname: Ann\n\tnamespace: ours\nit was killed" in record.text
+    assert directory.keep((OTHER, 1), facts("Ann"))
+
+
+def test_a_lost_process_is_replaced_while_restarts_are_left() -> None:
+    directory = ActorDirectory()
+    directory.keep(REF, facts(max_restarts=1))
+    record = directory.create(REF, "Counter")
+    directory.placed(REF, WORKER)
+    assert directory.lost(record)
+    assert record.worker is None
+    assert directory.by_worker == {}
+    directory.placed(REF, b"another")
+    assert directory.by_worker == {b"another": record}
+    assert not directory.lost(record)
+    directory.ended(REF, "it is gone")
+    assert record.text.endswith("it is gone It was restarted once (max_restarts=1).")
+
+
+def test_an_actor_that_gave_a_reason_is_not_started_again() -> None:
+    directory = ActorDirectory()
+    directory.keep(REF, facts(max_restarts=-1))
+    record = directory.create(REF, "Counter")
+    directory.placed(REF, WORKER)
+    record.cause = b"exit_actor"
+    assert not directory.lost(record)
+
+
+def test_a_detached_actor_outlives_its_creator() -> None:
+    directory = ActorDirectory()
+    directory.keep(REF, facts("Ann", detached=True))
+    record = directory.create(REF, "Counter")
+    directory.placed(REF, WORKER)
+    assert directory.process_died(CREATOR) == []
+    assert directory.find(REF, OTHER) is record
+    assert directory.names == {("ours", "Ann"): record}
+    directory.ended(REF, "it was killed")
+    assert directory.records == {}
+    assert directory.names == {}

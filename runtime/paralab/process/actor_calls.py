@@ -8,13 +8,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paralab.exceptions import ActorDiedError
-from paralab.ids import FIRST_RETURN, Address
+from paralab.exceptions import ActorDiedError, ActorUnavailableError
+from paralab.ids import FIRST_RETURN, Address, actor_id, object_id
 from paralab.messages import ASSIGNED, CREATE_ACTOR, DROP_ACTOR, FIND_ACTOR, TERMINATE
 from paralab.object_ref import ObjectRef
+from paralab.process.kept_actors import KeptActors
 from paralab.process.links import Link
 from paralab.process.objects import ACTOR, INLINE_LIMIT
-from paralab.serialization import pack_args
+from paralab.remote_errors import unpack_failure
+from paralab.serialization import join_blob, pack_args
 from paralab.state.actors import Actor, ActorState
 from paralab.state.ownership import Entry, Ref
 from paralab.state.tasks import Task
@@ -32,6 +34,8 @@ class _Creation(NamedTuple):
 
     ref: Ref
     message: tuple[Any, ...]
+    facts: dict[str, Any] | None
+    """For an actor that the node keeps."""
 
 
 class ActorCalls:
@@ -41,7 +45,9 @@ class ActorCalls:
         self._core = core
         self._mailbox = core.mailbox
         self.known: dict[Ref, Actor] = {}
-        """An actor appears with its creation or its first call; leaves with its last ref here."""
+        """An actor appears with its creation or its first call; leaves with its last ref here, or
+        with its end if that comes later."""
+        self._kept = KeptActors(core)
 
     def create(
         self,
@@ -57,7 +63,10 @@ class ActorCalls:
         data, buffers, nested, top = pack_args(args, kwargs, f"{spec.name}.__init__")
         core.objects.check_refs((*(ref for _place, ref in top), *nested))
         argument, payload = None, data
-        if buffers or len(data) >= INLINE_LIMIT:
+        facts = self._kept.facts(spec, options)
+        if facts is not None:  # whatever their size, they stay with the node
+            payload = join_blob(data, buffers)
+        elif buffers or len(data) >= INLINE_LIMIT:
             argument, payload = core.calls.keep_arguments(data, buffers)
         key = core.next_key()
         entry = core.ownership.own(key)
@@ -70,16 +79,27 @@ class ActorCalls:
         task.argument = argument
         placing, held = dict(options.creation_resources), dict(options.resources)
         message = (CREATE_ACTOR, key, spec.name, placing, held, core.depth + 1)
-        task.actor = _Creation((core.address, key), message)
-        self._mailbox.submissions.append(task)
+        task.actor = _Creation((core.address, key), message, facts)
+        if facts is not None and facts["given_name"] is not None:
+            self._kept.take_name(task, facts)
+        else:
+            self._mailbox.submissions.append(task)
         if self._mailbox.asleep:
             self._mailbox.wake()
         return ObjectRef(entry)
+
+    def find(self, name: str, namespace: str | None) -> tuple[ObjectRef, Any] | None:
+        """See :class:`paralab.engine.Engine`."""
+        return self._kept.find(name, namespace)
 
     def enter(self, task: Task) -> None:
         """Takes a submitted call into the actor's queue."""
         actor = task.actor
         if type(actor) is _Creation:  # the constructor is the first call in the queue
+            facts = actor.facts
+            if facts is not None:
+                self.known[actor.ref] = self._kept.enter(task, actor.ref, facts, actor.message)
+                return
             self._core.node.post(actor.message)
             actor = self.known[actor.ref] = task.actor = Actor(actor.ref)
         elif type(actor) is ObjectRef:
@@ -98,18 +118,54 @@ class ActorCalls:
         if not task.missing:
             self._core.calls.sendable.append(actor)
 
+    def input_failed(self, task: Task, payload: bytes) -> None:
+        """A constructor cannot run, because one of its arguments stands for an error."""
+        error = ActorDiedError(
+            "The actor died because an argument of its creation task, "
+            f"{task.template.name}.__init__(), could not be had: {unpack_failure(payload)}",
+            actor_init_failed=True,
+        )
+        failure = self._core.objects.failure(error)
+        self._core.node.post((DROP_ACTOR, task.actor.ref, failure, False))
+
     def on_actor_at(
-        self, _link: Link, _kind: int, ref: Any, address: Address, held: Any, devices: list[int]
+        self,
+        _link: Link,
+        _kind: int,
+        ref: Any,
+        address: Address,
+        held: Any,
+        devices: list[int],
+        max_task_retries: int,
     ) -> None:
         """The node says which process an actor is in."""
         actor = self.known.get(tuple(ref))
         peer = self._core.links.peer(address)
         if actor is None or peer is None:
             return
-        if actor.ref[0] == self._core.address:
+        if actor.ref[0] == self._core.address and not actor.kept:
             peer.post((ASSIGNED, held, devices, self._core.depth + 1))
+        actor.max_task_retries = max_task_retries
         actor.placed(address, peer)
         self._core.calls.sendable.append(actor)
+
+    def on_actor_restarts(
+        self, _link: Link, _kind: int, ref: Any, how: str, has_begun: bool
+    ) -> None:
+        """The node says that an actor's process is gone, and that there will be another one."""
+        actor = self.known.get(tuple(ref))
+        if actor is None:
+            return
+        if actor.peer is not None:
+            self._core.drain(actor.peer)
+        failed = actor.lost(has_begun)
+        if failed:
+            name = actor_id(object_id(*actor.ref))
+            why = how.strip().removesuffix(".")
+            error = ActorUnavailableError(f"it is being restarted. {why}", name)
+            failure = self._core.objects.failure(error)
+            for task in failed:
+                self._core.calls.fail(task, failure)
 
     def on_actor_dead(
         self, _link: Link, _kind: int, ref: Any, cause: bytes | None, text: str
@@ -121,9 +177,15 @@ class ActorCalls:
         if actor.peer is not None:
             self._core.drain(actor.peer)
         if cause is None:
-            cause = self._core.objects.failure(ActorDiedError(text))
+            name = actor_id(object_id(*actor.ref)).hex()
+            cause = self._core.objects.failure(ActorDiedError(text, actor_id=name))
         for task in actor.died(cause):
             self._core.calls.fail(task, cause)
+        if actor.creation is not None:
+            self._core.calls.fail(actor.creation, cause)
+            actor.creation = None
+        if self._core.ownership.find(*actor.ref) is None:
+            del self.known[actor.ref]
 
     def end(self, entry: Entry) -> None:
         """The last handle of an actor of ours is gone."""
@@ -132,8 +194,10 @@ class ActorCalls:
         if actor is None or actor.state is ActorState.DEAD:
             self.known.pop(ref, None)
             return
-        if actor.peer is not None:
-            actor.peer.post((TERMINATE,))
-        else:
-            self._core.node.post((DROP_ACTOR, ref))
-        del self.known[ref]
+        if not actor.detached:
+            if actor.peer is not None:
+                actor.peer.post((TERMINATE,))
+            if actor.peer is None or actor.kept:
+                self._core.node.post((DROP_ACTOR, ref, None, actor.peer is not None))
+        if not (actor.inflight or actor.queue or actor.creation):  # calls by refs that do not count
+            del self.known[ref]

@@ -26,7 +26,7 @@ from paralab.process.links import Link
 from paralab.process.objects import INLINE_LIMIT
 from paralab.remote_errors import unpack_failure
 from paralab.serialization import pack_args
-from paralab.state.actors import Actor
+from paralab.state.actors import Actor, ActorState
 from paralab.state.ownership import Entry, Ref
 from paralab.state.tasks import (
     LeasedWorker,
@@ -110,8 +110,11 @@ class Calls:
         key = core.next_key()
         entry = core.ownership.own(key)
         ref = ObjectRef(entry)
-        outcome, payload = core.objects.keep(core.address, key, data, buffers, entry)
-        return None if outcome == INLINE else ref, payload
+        entry.outcome, payload = core.objects.keep(core.address, key, data, buffers)
+        entry.payload = payload
+        if entry.outcome == INLINE:
+            return None, payload
+        return ref, payload
 
     # -- submission, under the baton ---------------------------------------------------------
 
@@ -145,7 +148,7 @@ class Calls:
 
     def input_settled(self, task: Task) -> None:
         """One of the task's inputs is there."""
-        if not self.table.input_settled(task) or task.cancelled:
+        if not self.table.input_settled(task):
             return
         task.ready = _now()
         if task.actor is not None:
@@ -158,6 +161,8 @@ class Calls:
         for _place, ref in task.top:
             entry = ref._entry
             if entry.outcome == FAILED:
+                if task.template.what == ACTOR_CLASS:
+                    self._core.actor_calls.input_failed(task, entry.payload)
                 self.fail(task, entry.payload)
                 return True
         return False
@@ -253,16 +258,13 @@ class Calls:
         worker = task.worker
         if worker is not None:
             self._worker_answered(worker, task, stamps, now)
-            if outcome == FAILED and self._retries(task, payload):
-                return
         else:
             actor = task.actor
             actor.inflight.pop(key, None)
             if actor.queue:
                 self.sendable.append(actor)
-            if task.cancelled and outcome != FAILED:
-                core.cancelling.came_too_late(task, outcome, payload, inner)
-                return
+        if outcome == FAILED and self._retries(task, payload):
+            return
         if core.events.on:
             core.events.append((link.address, task.record(), stamps, now, outcome, _size(payload)))
         self._settle(task.entries, outcome, payload, inner)
@@ -300,22 +302,32 @@ class Calls:
         if worker.revoked and not inflight and not worker.taking:
             if worker.until <= now or not worker.cls.queue:
                 self._core.leasing.give_back(worker)
-        if not task.cancelled:
-            task.template.measured(stamps[3] - stamps[2])
+        task.template.measured(stamps[3] - stamps[2])
 
     def _retries(self, task: Task, payload: bytes) -> bool:
         """Whether a task that raised runs again, as its options ask."""
         options = task.template.options
         wanted = options.retry_exceptions
-        if not wanted or task.cancelled or (0 <= options.max_retries <= task.attempt):
+        if not wanted or (0 <= options.max_retries <= task.attempt):
             return False
-        if isinstance(wanted, tuple):
+        if isinstance(wanted, tuple) or task.actor is not None:
             error = unpack_failure(payload)
             cause = error.cause if isinstance(error, TaskError) else error
-            if not isinstance(cause, wanted):
+            if isinstance(wanted, tuple) and not isinstance(cause, wanted):
                 return False
+            if task.actor is not None:
+                return isinstance(error, TaskError) and self._actor_retries(task)
         task.attempt += 1
         self._requeue(task)
+        return True
+
+    def _actor_retries(self, task: Task) -> bool:
+        actor = task.actor
+        if actor.state is ActorState.DEAD or not actor.may_retry(task):
+            return False
+        self.table.pending[task.key] = task
+        actor.queue.appendleft(task)
+        self.sendable.append(actor)
         return True
 
     def _requeue(self, task: Task) -> None:
@@ -337,8 +349,6 @@ class Calls:
             if next_attempt(task, begun is None or begun == task.key):
                 cls.queue.appendleft(task)
                 self.ready.add(cls)
-            elif task.cancelled:
-                self._core.cancelling.end(task)
             else:
                 limit = task.template.options.max_retries
                 error = WorkerCrashedError(

@@ -20,7 +20,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from paralab.engine import Survey, Told, tells
-from paralab.exceptions import ActorExit, ObjectLostError, WorkerCrashedError
+from paralab.exceptions import ActorExit, ObjectLostError
 from paralab.ids import (
     FIRST_RETURN,
     INDEX_BITS,
@@ -37,9 +37,12 @@ from paralab.process.local_parts import (
     Actor,
     Entry,
     Mailbox,
+    Names,
     changed_environment,
+    described,
     died,
     fresh,
+    left,
     retries,
     users_part,
 )
@@ -84,6 +87,7 @@ class LocalEngine:
         self.events = EventRing()
         self._pickled = pickled
         self._namespace = namespace
+        self._names = Names(namespace)
         node = os.urandom(NODE_ID_SIZE)
         self._node = node.hex()
         self._address = make_address(node, 1, 0)
@@ -201,7 +205,12 @@ class LocalEngine:
         name = f"{spec.name}.__init__"
         call = self._copied(name, args, kwargs)
         task, (ref,) = self._new_refs(1, 0)
-        ref._entry.actor = actor = Actor(spec, options, ref)
+        actor = Actor(spec, options, ref)
+        if options.name is not None:
+            self._names.take(options.name, options.namespace, ref._entry)
+        ref._entry.actor = actor
+        if options.lifetime == "detached":
+            self.pin_forever(ref)
 
         def construct(*args: Any, **kwargs: Any) -> list[Any]:
             actor.instance = spec.cls(*args, **kwargs)
@@ -211,7 +220,8 @@ class LocalEngine:
         with changed_environment(options.runtime_env):
             error = self._run(call, [], task, name, submitted, context, TaskOptions(), construct)
         if error is not None:
-            actor.dead = died(actor, f"Its constructor raised.\n{error}", init_failed=True)
+            why = f"The actor died because of an error raised in its creation task, {name}()"
+            actor.dead = died(actor, f"{why}: {error}", init_failed=True)
             actor.dead.__cause__ = error
         return ref
 
@@ -302,13 +312,13 @@ class LocalEngine:
             except KeyboardInterrupt:
                 raise  # the user's own, at the keyboard: there is no other process
             except (ActorExit, SystemExit) as ending:
-                error = self._ended(ending, context)
+                error = left(ending, context)
             except BaseException as failure:
                 failure.__traceback__ = users_part(failure.__traceback__)
                 error = failure
             finally:
                 running.pop()
-            if error is None or not retries(error, options, attempt):
+            if error is None or not retries(error, options, attempt, context["actor"]):
                 break
             attempt += 1
         stored = monotonic_ns()
@@ -334,15 +344,6 @@ class LocalEngine:
         worked = (begun, begun, loaded, ended, stored)
         self.events.append((self._address, caller, worked, stored, outcome, 0))
         return error
-
-    def _ended(self, ending: BaseException, context: dict[str, Any]) -> BaseException:
-        actor: Actor | None = context["actor"]
-        if actor is None:
-            return WorkerCrashedError(f"The task {context['task_name']} left with {ending!r}.")
-        how = "exit_actor() was called" if isinstance(ending, ActorExit) else f"{ending!r}"
-        actor.dead = died(actor, f"It ended itself: {how}.")
-        actor.instance = None
-        return actor.dead
 
     def _context_of(
         self,
@@ -371,6 +372,14 @@ class LocalEngine:
         if known.dead is None:
             known.dead = died(known, "It was killed by paralab.kill().")
             known.instance = None
+        self._pinned.pop(actor._entry.key, None)
+
+    def find_actor(self, name: str, namespace: str | None) -> tuple[ObjectRef, Any] | None:
+        """See :class:`paralab.engine.Engine`; here the ref keeps the actor alive."""
+        entry = self._names.find(name, namespace)
+        if entry is None or entry.actor is None:
+            return None
+        return ObjectRef(entry), entry.actor.handle_state
 
     def restart_workers(self) -> None:
         """Does nothing: there are no workers."""
@@ -390,6 +399,8 @@ class LocalEngine:
         """See :meth:`paralab.engine.Engine.info`."""
         if what == "context":
             return self._context()
+        if what == "named_actors":
+            return self._names.all()
         if what == "address":
             return {"node_id": self._node, "address": "local", "node_ip_address": "127.0.0.1"}
         if what == "cluster_resources":
@@ -397,17 +408,7 @@ class LocalEngine:
         if what == "available_resources":
             return {name: amount for name, amount in self._available().items() if amount > 0}
         if what == "nodes":
-            return [
-                {
-                    "NodeID": self._node,
-                    "Alive": True,
-                    "alive": True,
-                    "NodeManagerAddress": "127.0.0.1",
-                    "NodeName": "local",
-                    "Resources": dict(self._capacity),
-                    "Labels": {},
-                }
-            ]
+            return [described(self._node, self._capacity)]
         raise ValueError(f"info({what!r}) is not known.")
 
     def _available(self) -> dict[str, float]:

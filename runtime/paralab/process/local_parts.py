@@ -10,13 +10,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
+from weakref import WeakValueDictionary
 
-from paralab.exceptions import ActorDiedError, ParalabError, TaskError
+from paralab.exceptions import (
+    ActorAlreadyExistsError,
+    ActorDiedError,
+    ActorExit,
+    ParalabError,
+    TaskError,
+    WorkerCrashedError,
+)
 from paralab.ids import Address, actor_id
 from paralab.object_ref import ObjectRef
 from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
-from paralab.task_spec import ActorOptions, ActorSpec, TaskOptions
+from paralab.task_spec import AS_ACTOR, ActorOptions, ActorSpec, TaskOptions
 
 
 class Mailbox:
@@ -75,6 +83,8 @@ class Actor:
         self.key: int = ref._entry.key
         self.name = spec.name
         self.given_name = options.name
+        self.max_task_retries = options.max_task_retries
+        self.handle_state = spec.handle_state
         self.id = actor_id(ref.binary()).hex()
         self.resources = options.resources
         self.runtime_env = options.runtime_env
@@ -83,9 +93,41 @@ class Actor:
         self.lock = threading.RLock()
 
 
-def retries(error: BaseException, options: TaskOptions, attempt: int) -> bool:
+class Names:
+    """The living actors that have a name; one ends with its last ref, detached ones are pinned."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._entries: WeakValueDictionary[tuple[str, str], Entry] = WeakValueDictionary()
+
+    def take(self, name: str, namespace: str | None, entry: Entry) -> None:
+        """Gives an actor its name, or raises ActorAlreadyExistsError."""
+        key = (namespace or self._namespace, name)
+        if self.find(name, namespace) is not None:
+            raise ActorAlreadyExistsError(
+                f"The name {name} (namespace={key[0]}) is already taken. Please use a different "
+                f"name or get the existing actor using get_actor({name!r}, namespace={key[0]!r})"
+            )
+        self._entries[key] = entry
+
+    def find(self, name: str, namespace: str | None) -> Entry | None:
+        """The living actor of that name."""
+        entry = self._entries.get((namespace or self._namespace, name))
+        return None if entry is None or entry.actor is None or entry.actor.dead else entry
+
+    def all(self) -> list[tuple[str, str]]:
+        """The namespace and name of each."""
+        return [(space, name) for space, name in list(self._entries) if self.find(name, space)]
+
+
+def retries(
+    error: BaseException, options: TaskOptions, attempt: int, actor: Actor | None = None
+) -> bool:
     wanted = options.retry_exceptions
-    if wanted is False or 0 <= options.max_retries <= attempt or isinstance(error, ParalabError):
+    limit = options.max_retries
+    if limit == AS_ACTOR:
+        limit = 0 if actor is None else actor.max_task_retries
+    if wanted is False or 0 <= limit <= attempt or isinstance(error, ParalabError):
         return False
     return isinstance(error, Exception) if wanted is True else isinstance(error, wanted)
 
@@ -93,6 +135,16 @@ def retries(error: BaseException, options: TaskOptions, attempt: int) -> bool:
 def died(actor: Actor, why: str, init_failed: bool = False) -> ActorDiedError:
     message = f"The actor Actor({actor.name}, {actor.id}) is dead. {why}"
     return ActorDiedError(message, actor_id=actor.id, actor_init_failed=init_failed)
+
+
+def left(ending: BaseException, context: dict[str, Any]) -> BaseException:
+    actor: Actor | None = context["actor"]
+    if actor is None:
+        return WorkerCrashedError(f"The task {context['task_name']} left with {ending!r}.")
+    how = "exit_actor() was called" if isinstance(ending, ActorExit) else f"{ending!r}"
+    actor.dead = died(actor, f"It ended itself: {how}.")
+    actor.instance = None
+    return actor.dead
 
 
 def fresh(error: BaseException | bytes, origin: BaseException | None) -> BaseException:
@@ -111,6 +163,18 @@ def users_part(tb: TracebackType | None) -> TracebackType | None:
     while tb is not None and is_own_file(tb.tb_frame.f_code.co_filename):
         tb = tb.tb_next
     return tb
+
+
+def described(node: str, capacity: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "NodeID": node,
+        "Alive": True,
+        "alive": True,
+        "NodeManagerAddress": "127.0.0.1",
+        "NodeName": "local",
+        "Resources": dict(capacity),
+        "Labels": {},
+    }
 
 
 _UNCHANGED = nullcontext()

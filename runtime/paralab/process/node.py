@@ -25,8 +25,6 @@ from typing import Any
 from paralab import limits, platform
 from paralab.ids import Address, make_address
 from paralab.messages import (
-    ACTOR_AT,
-    ACTOR_DEAD,
     DIED,
     LEASED,
     OWNER_DIED,
@@ -38,11 +36,11 @@ from paralab.messages import (
     UNMET,
     WELCOME,
 )
+from paralab.process.node_actors import NodeActors
 from paralab.process.node_messages import NodeMessages
 from paralab.process.node_workers import Process, WorkerPool
 from paralab.process.pulse import SIZE as PULSE_SIZE
 from paralab.process.pulse import PulseBoard
-from paralab.state.directory import ActorDirectory, ActorRecord
 from paralab.state.lease_instructions import (
     EndWorker,
     Grant,
@@ -56,7 +54,6 @@ from paralab.state.lease_instructions import (
 )
 from paralab.state.leases import LeaseTable
 from paralab.state.object_table import ObjectTable
-from paralab.state.ownership import Ref
 from paralab.state.resources import Resources
 from paralab.store.arena import Arena
 from paralab.transport.connection import Connection
@@ -113,7 +110,8 @@ class Node:
         )
         self.leases = LeaseTable(Resources(config["resources"]), min(soft, hard), hard)
         self.undecided = True
-        self.directory = ActorDirectory()
+        self.actors = NodeActors(self)
+        self.directory = self.actors.directory
         self.objects = ObjectTable(config["capacity"])
         self.arena = Arena(config["capacity"])
         self._pulse = platform.nameless_memory(PULSE_SIZE, "paralab-pulse")
@@ -217,44 +215,10 @@ class Node:
             self.dirty.append(client)
         for instruction in self.leases.client_died(address):
             self.carry_out(instruction)
-        record = self.directory.by_worker.get(address)
-        if record is not None:
-            self.actor_ended(record.ref, f"The actor {record.name} is dead: {how}")
-        for orphan in self.directory.process_died(address):
-            self.end_actor(orphan, "The actor's owner has ended.")
+        self.actors.process_died(address, how)
         self.objects.process_died(address, list(self.clients))
         for looker in self.objects.awaited_lookers().get(address, ()):
             self.post(looker, (OWNER_DIED, address))
-
-    # -- actors ------------------------------------------------------------------------------
-
-    def end_actor(self, record: ActorRecord, text: str) -> None:
-        """Kills an actor's process, or takes its request back."""
-        if record.dead:
-            return
-        ref = record.ref
-        worker = record.worker
-        self.leases.drop_actor(ref)
-        self.actor_ended(ref, text)
-        if worker is not None:
-            self.pool.kill(worker)
-
-    def actor_ended(self, ref: Ref, text: str) -> None:
-        """Tells everyone who asked that an actor has ended."""
-        record = self.directory.ended(ref, text)
-        if record is not None:
-            for asker in record.askers:
-                self.post(asker, (ACTOR_DEAD, ref, record.cause, text))
-
-    def tell_place(self, record: ActorRecord, asker: Address, devices: tuple[int, ...]) -> None:
-        """Tells ``asker`` in which process the actor is."""
-        assert record.worker is not None
-        if record.dead:
-            self.post(asker, (ACTOR_DEAD, record.ref, record.cause, record.text))
-        elif self.introduce(asker, record.worker):
-            worker = self.leases.workers.get(record.worker)
-            held = worker.resources if worker is not None else {}
-            self.post(asker, (ACTOR_AT, record.ref, record.worker, held, list(devices)))
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -271,12 +235,11 @@ class Node:
             case Revoke(client, worker, depth):
                 self.post(client, (REVOKE, worker, depth))
             case PlaceActor(_client, ref, worker, devices):
-                record = self.directory.placed(ref, worker)
-                for asker in list(record.askers):
-                    self.tell_place(record, asker, devices)
+                self.actors.placed(ref, worker, devices)
             case Refuse(client, number, chain, processes):
                 self.post(client, (REFUSED, number, self._messages.refusal(chain, processes)))
             case Unmet(client, number, name, resources):
+                client = client or self.driver.address  # an actor that outlives its creator
                 self.post(client, (UNMET, number, self._messages.unmet(name, resources)))
             case Retire(worker):
                 self.post(worker, (RETIRE,))

@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any
 from paralab.exceptions import ProcessLimitError
 from paralab.ids import Address
 from paralab.messages import (
-    ACTOR_EXIT,
     ALLOCATE,
     ANSWER,
     ASK,
     BLOCKED,
     CONNECT,
-    CREATE_ACTOR,
     DIED,
-    DROP_ACTOR,
-    FIND_ACTOR,
     FREE,
-    KILL_ACTOR,
     LOOKING,
     PRINTED,
     READY,
@@ -57,11 +52,6 @@ class NodeMessages:
             BLOCKED: self._blocked,
             UNBLOCKED: self._unblocked,
             CONNECT: self._connect,
-            CREATE_ACTOR: self._create_actor,
-            FIND_ACTOR: self._find_actor,
-            KILL_ACTOR: self._kill_actor,
-            DROP_ACTOR: self._drop_actor,
-            ACTOR_EXIT: self._actor_exit,
             ALLOCATE: self._allocate,
             SEAL: self._seal,
             FREE: self._free,
@@ -74,6 +64,7 @@ class NodeMessages:
             RETIRING: self._retiring,
             SURVEY: self._survey,
             TOLD: self._told,
+            **node.actors.handlers,
         }
 
     # -- leases ------------------------------------------------------------------------------
@@ -147,48 +138,11 @@ class NodeMessages:
             "change its options, or give init() more."
         )
 
-    # -- introductions and actors ------------------------------------------------------------
+    # -- introductions -----------------------------------------------------------------------
 
     def _connect(self, process: Process, _kind: int, address: Address) -> None:
         if not self._node.introduce(process.address, address):
             self._node.post(process.address, (DIED, address, "It ended some time ago."))
-
-    def _create_actor(
-        self,
-        process: Process,
-        _kind: int,
-        key: int,
-        name: str,
-        placing: dict[str, int],
-        held: dict[str, int],
-        depth: int,
-    ) -> None:
-        ref = (process.address, key)
-        self._node.directory.create(ref, name)
-        self._leases.want_actor(process.address, ref, placing, held, depth, name)
-        self._node.undecided = True
-
-    def _find_actor(self, process: Process, _kind: int, ref: Any) -> None:
-        record = self._node.directory.find(tuple(ref), process.address)
-        if record.dead or record.worker is not None:
-            self._node.tell_place(record, process.address, ())
-
-    def _kill_actor(self, process: Process, _kind: int, number: int, ref: Any) -> None:
-        record = self._node.directory.records.get(tuple(ref))
-        if record is not None:
-            record.askers.add(process.address)
-            self._node.end_actor(record, "The actor is dead because it was killed by kill().")
-        self._node.post(process.address, (ANSWER, number, None))
-
-    def _drop_actor(self, _process: Process, _kind: int, ref: Any) -> None:
-        record = self._node.directory.records.get(tuple(ref))
-        if record is not None:
-            self._node.end_actor(record, "The actor ended because its last handle is gone.")
-
-    def _actor_exit(self, process: Process, _kind: int, cause: bytes | None) -> None:
-        record = self._node.directory.by_worker.get(process.address)
-        if record is not None:
-            record.cause = cause
 
     # -- the store ---------------------------------------------------------------------------
 
@@ -248,6 +202,8 @@ class NodeMessages:
                     }
                     for request in self._leases.requests
                 ]
+            case "named_actors":
+                answer = list(self._node.directory.names)
             case "store":
                 answer = self._node.objects.stats()._asdict()
                 answer["by_owner"] = dict(answer["by_owner"])

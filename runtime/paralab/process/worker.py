@@ -16,6 +16,7 @@ from paralab import engine, platform
 from paralab.ids import actor_id, object_id, task_id
 from paralab.messages import PRINTED, READY, RELAY_PRINT
 from paralab.process.client import CoreClient
+from paralab.process.construction import Construction
 from paralab.process.executor import Executor
 from paralab.process.prints import PrintStream
 from paralab.task_spec import RESOURCE_UNIT
@@ -33,6 +34,7 @@ class WorkerCore(CoreClient):
     """The engine inside a worker: what it tells about itself includes the task."""
 
     executor: Executor
+    construction: Construction
 
     def context(self) -> dict[str, Any]:
         """Facts about the process and the task that asks."""
@@ -42,9 +44,9 @@ class WorkerCore(CoreClient):
         if call is not None:
             facts["task_id"] = task_id(call.link.address, call.key).hex()
             facts["task_name"] = call.template.name
-            facts["is_canceled"] = call.cancelled
         if executor.actor_ref is not None:
             facts["actor_id"] = actor_id(object_id(*executor.actor_ref)).hex()
+        facts |= self.construction.facts
         assigned = executor.assigned.items()
         facts["assigned_resources"] = {name: amount / RESOURCE_UNIT for name, amount in assigned}
         facts["accelerator_ids"] = {"GPU": [str(device) for device in executor.devices]}
@@ -65,10 +67,13 @@ def main(sock: socket.socket, node_pid: int) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     executor = Executor()
     try:
-        core = WorkerCore(sock, "paralab-io", _ignore_print, executor.handlers)
+        construction = Construction(executor)
+        handlers = {**executor.handlers, **construction.handlers}
+        core = WorkerCore(sock, "paralab-io", _ignore_print, handlers)
     except Exception:
         os._exit(1)  # the session ended while this process started
     core.executor = executor
+    core.construction = construction
     executor.attach(core)
     engine.install(core)
     _adopt(core.welcome)

@@ -4,13 +4,20 @@ Calls of one caller reach an actor in the order in which they were made: the que
 back what follows until its inputs are there.  An actor ends once, with one cause; every call
 that it has not answered then fails with that cause, as does every later one.
 
-========= ================== ============================= =========================
-state     from               when                          calls are
-========= ================== ============================= =========================
-PENDING   created or found   it waits for a place          queued
-ALIVE     PENDING            the node says where it is     sent in order
-DEAD      PENDING, ALIVE     the node says that, and why   failed
-========= ================== ============================= =========================
+If its process ends before the actor does, it is started again (``state.restarts``).  Calls that
+were on their way may have run: they fail, or are sent again if ``max_task_retries`` allows it, in
+their order and before those that wait.  (Rejected: sending again, without spending a retry, what
+the dead process had not begun.  Several calls may run at once in an actor, and the pulse board
+knows the last one only; and the caller meant an instance that is gone.)
+
+========== ======================== ============================= =========================
+state      from                     when                          calls are
+========== ======================== ============================= =========================
+PENDING    created or found         it waits for a place          queued
+ALIVE      PENDING, RESTARTING      the node says where it is     sent in order
+RESTARTING ALIVE                    the node says that            queued
+DEAD       all others               the node says that, and why   failed
+========== ======================== ============================= =========================
 """
 
 from __future__ import annotations
@@ -22,6 +29,7 @@ from typing import Any
 from paralab.ids import Address
 from paralab.state.ownership import Ref
 from paralab.state.tasks import Task
+from paralab.task_spec import AS_ACTOR
 
 WINDOW = 4_000
 """Calls of one caller that may be under way to one actor."""
@@ -32,13 +40,26 @@ class ActorState(Enum):
 
     PENDING = "pending"
     ALIVE = "alive"
+    RESTARTING = "restarting"
     DEAD = "dead"
 
 
 class Actor:
     """One actor as one caller knows it."""
 
-    __slots__ = ("address", "cause", "creation", "inflight", "peer", "queue", "ref", "state")
+    __slots__ = (
+        "address",
+        "cause",
+        "creation",
+        "detached",
+        "inflight",
+        "kept",
+        "max_task_retries",
+        "peer",
+        "queue",
+        "ref",
+        "state",
+    )
 
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
@@ -49,12 +70,16 @@ class Actor:
         self.inflight: dict[int, Task] = {}
         self.cause: bytes = b""
         """A packed failure once it is dead."""
-        self.creation: Any = None
-        """What its creator sends it first."""
+        self.kept = self.detached = False
+        """What its creator knows: the node makes the instance; its handles do not count."""
+        self.creation: Task | None = None
+        """The constructor call of a kept actor: its refs live for as long as it may run again."""
+        self.max_task_retries = 0
+        """So often is a call sent again whose own options say nothing."""
 
     def placed(self, address: Address, peer: Any) -> None:
         """The node has given it a process."""
-        if self.state is ActorState.PENDING:
+        if self.state in (ActorState.PENDING, ActorState.RESTARTING):
             self.state = ActorState.ALIVE
             self.address = address
             self.peer = peer
@@ -78,6 +103,34 @@ class Actor:
             calls.append(task)
             room -= 1
         return calls
+
+    def may_retry(self, task: Task) -> bool:
+        """Whether a call may be sent once more; counts it if so."""
+        limit = task.template.options.max_retries
+        if limit == AS_ACTOR:
+            limit = self.max_task_retries
+        if task.cancelled or 0 <= limit <= task.attempt:
+            return False
+        task.attempt += 1
+        return True
+
+    def lost(self, has_begun: bool = True) -> list[Task]:
+        """Its process is gone and another one will come; returns the calls that fail.
+
+        None does if that process has not begun a single call but the constructor's.
+        """
+        if self.state is not ActorState.ALIVE:
+            return []
+        self.state = ActorState.RESTARTING
+        self.address = self.peer = None
+        again: list[Task] = []
+        failed: list[Task] = []
+        for task in self.inflight.values():
+            again_too = not has_begun or self.may_retry(task)
+            (again if again_too else failed).append(task)
+        self.inflight.clear()
+        self.queue.extendleft(reversed(again))
+        return failed
 
     def died(self, cause: bytes) -> list[Task]:
         """It has ended; returns the calls that now fail, in order."""

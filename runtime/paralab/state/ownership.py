@@ -68,6 +68,12 @@ class Entry:
         self.payload = payload
 
 
+class WeakEntry(Entry):
+    """Stands in no table: a ref to it keeps nothing alive."""
+
+    pending = True
+
+
 class Ownership:
     """The entries of one process."""
 

@@ -28,6 +28,7 @@ __all__ = [
     "enable_periodic_logging",
     "get_node_ip_address",
     "inspect_serializability",
+    "list_named_actors",
     "log_once",
     "register_serializer",
 ]
@@ -39,6 +40,24 @@ def get_node_ip_address() -> str:
 
     engine = installed()
     return "127.0.0.1" if engine is None else str(engine.info("address")["node_ip_address"])
+
+
+def list_named_actors(all_namespaces: bool = False) -> list[str] | list[dict[str, Any]]:
+    """The living actors that have a name.
+
+    Args:
+        all_namespaces: whether to look beyond the session's own namespace.
+
+    Returns:
+        The names, or of all namespaces dicts with "name" and "namespace".
+    """
+    from paralab.api import _engine
+
+    found: list[tuple[str, str]] = _engine().info("named_actors")
+    if all_namespaces:
+        return [{"name": name, "namespace": namespace} for namespace, name in found]
+    own = _engine().info("context")["namespace"]
+    return [name for namespace, name in found if namespace == own]
 
 
 def __getattr__(name: str) -> Any:
