@@ -15,6 +15,7 @@ from paralab import remote_traceback
 from paralab.actor import ActorClass, ActorHandle, find_actor
 from paralab.engine import Engine, _Slot
 from paralab.exceptions import ActorHandleNotFoundError, ParalabError
+from paralab.library_name import said
 from paralab.lifecycle import start_by_itself
 from paralab.object_ref import ObjectRef
 from paralab.remote_function import RemoteFunction
@@ -276,20 +277,27 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
 def cancel(ray_waitable: ObjectRef, *, force: bool = False, recursive: bool = True) -> None:
     """Asks that a task does not run on; does nothing if it has finished.
 
-    ``get`` of its ref then raises TaskCancelledError.
+    ``get`` of its ref then raises TaskCancelledError.  A task that has not begun never does.  One
+    that runs gets a KeyboardInterrupt, even while it sleeps or waits; what it makes of that is
+    what its ref stands for.  A call of an actor is not interrupted: it may ask
+    ``get_runtime_context().is_canceled()``, and its result is dropped.  No cancelled task is
+    tried again.
 
     Args:
         ray_waitable: a ref that the task returns.
-        force: whether to end the worker process if the task is running.
-        recursive: whether to cancel the tasks that it started too.
+        force: whether a running task's process is ended; the task has no say then.
+        recursive: whether to cancel the tasks that it has started too.
 
     Raises:
         TypeError: not a ref.
+        ValueError: ``force`` is given for a call of an actor.
     """
     if type(ray_waitable) is not ObjectRef:
         raise TypeError(
-            f"cancel() takes an ObjectRef; got {_short(ray_waitable)} of type "
-            f"{type(ray_waitable).__name__}. Actors are ended by kill(handle)."
+            said(
+                "paralab.cancel() only supported for object refs. For actors, try paralab.kill(). "
+            )
+            + f"Got: {_short(ray_waitable)} of type {type(ray_waitable).__name__}."
         )
     _engine_of((ray_waitable,), "cancel").cancel(ray_waitable, force, recursive)
 

@@ -20,7 +20,8 @@ FETCH      key                                                           borrowe
 OBJECT     key, outcome, payload, inner refs                             owner → borrower
 HOLD       key, address of the new holder                                any → owner
 RELEASE    key, number of holds                                          borrower → owner
-CANCEL     key, force                                                    caller → worker
+CANCEL     key, force, recursive                                         caller → worker
+CANCEL_REF request number, key, force, recursive; ANSWER back        borrower → owner
 TERMINATE  nothing                                                       owner of an actor → it
 PRINTED    task name, pid, stream, text                                  worker → driver
 ASSIGNED   resources, accelerator ids, depth; once a lease               caller → worker
@@ -47,6 +48,7 @@ CANCEL = 11
 TERMINATE = 12
 PRINTED = 13
 ASSIGNED = 14
+CANCEL_REF = 16
 
 # what DEFINE defines
 FUNCTION = 0

@@ -59,6 +59,17 @@ class RuntimeContext:
         name: str | None = self._fact("actor_name")
         return name
 
+    def is_canceled(self) -> bool:
+        """Whether ``cancel`` has been called on the running task, or the call of an actor.
+
+        Raises:
+            RuntimeError: the driver asks.
+        """
+        found = self._fact("is_canceled")
+        if found is None:
+            raise RuntimeError("is_canceled() is only available in a task or actor.")
+        return bool(found)
+
     def get_assigned_resources(self) -> dict[str, float]:
         """What the running task or actor holds, such as ``{"CPU": 1.0}``; empty in the driver."""
         return dict(self._fact("assigned_resources") or {})

@@ -163,6 +163,22 @@ def test_the_milliseconds_count_for_every_task_that_is_queued() -> None:
     assert sum(each.template.mean_ns for each in tasks) <= QUEUE_NS + SHORT_NS
 
 
+def test_cancel_takes_a_task_out_of_its_queue_or_names_who_has_it() -> None:
+    table, cls = table_with_workers(1)
+    (worker,) = cls.workers.values()
+    worker.peer = object()
+    inflight, queued, waiting = (task(n, LONG_ONE) for n in (1, 2, 3))
+    cls.queue += [inflight, queued]
+    assert shares(cls.assign(0)) == [[1]]
+    assert table.cancel(queued) is None
+    assert not cls.queue
+    assert table.cancel(inflight) is worker.peer
+    assert worker.inflight == {1: inflight}, "until it is answered"
+    assert table.cancel(waiting) is None
+    assert all(each.cancelled for each in (queued, inflight, waiting))
+    assert not next_attempt(inflight, begun=False)
+
+
 def test_a_cancelled_task_is_left_out() -> None:
     _table, cls = table_with_workers(1)
     cls.queue.extend(task(key) for key in range(1, 4))

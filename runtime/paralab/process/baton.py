@@ -106,6 +106,10 @@ def _nothing() -> None:
     pass
 
 
+def _ignore(_number: int, _frame: Any) -> None:
+    pass
+
+
 class _Follower:
     __slots__ = ("done", "lock")
 
@@ -133,6 +137,8 @@ class Baton:
         self._bell.acquire()
         self._closing = False
         self._interrupt: tuple[int, Any] | None = None
+        self.interrupted: Callable[[int, Any], None] = _ignore
+        """What is done about a note that is not SIGINT's, in a worker: it may raise."""
         self._main = threading.main_thread().ident
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
@@ -180,21 +186,34 @@ class Baton:
         if me != self._main:
             return self._wait(done, deadline, me)
         while callable(theirs := _get_handler(_SIGINT)):
-            noted = None
-            _set_handler(_SIGINT, self._note)
+            noted = False
+            _set_handler(_SIGINT, self.note)
             try:
                 finished = self._wait(done, deadline, me)
             finally:
                 _set_handler(_SIGINT, theirs)
                 if self._interrupt is not None:
-                    noted, self._interrupt = self._interrupt, None
-                    theirs(*noted)
-            if finished or noted is None:
+                    noted = True
+                    self._act(theirs)
+            if finished or not noted:
                 return finished
             # Their handler did not raise: the wait goes on.
-        return self._wait(done, deadline, me)
+        while True:
+            finished = self._wait(done, deadline, me)
+            if self._interrupt is None:
+                return finished
+            self._act(_ignore)
+            if finished:
+                return True
 
-    def _note(self, number: int, frame: Any) -> None:
+    def _act(self, theirs: Callable[[int, Any], None]) -> None:
+        # A function of its own, because a frame that keeps one above it is a cycle.
+        assert self._interrupt is not None
+        (number, frame), self._interrupt = self._interrupt, None
+        (theirs if number == _SIGINT else self.interrupted)(number, frame)
+
+    def note(self, number: int, frame: Any) -> None:
+        """The handler of a signal that strikes while the main thread is in ``wait``."""
         self._interrupt = (number, frame)
         self._mailbox.ring()
 

@@ -110,11 +110,8 @@ class Calls:
         key = core.next_key()
         entry = core.ownership.own(key)
         ref = ObjectRef(entry)
-        entry.outcome, payload = core.objects.keep(core.address, key, data, buffers)
-        entry.payload = payload
-        if entry.outcome == INLINE:
-            return None, payload
-        return ref, payload
+        outcome, payload = core.objects.keep(core.address, key, data, buffers, entry)
+        return None if outcome == INLINE else ref, payload
 
     # -- submission, under the baton ---------------------------------------------------------
 
@@ -148,7 +145,7 @@ class Calls:
 
     def input_settled(self, task: Task) -> None:
         """One of the task's inputs is there."""
-        if not self.table.input_settled(task):
+        if not self.table.input_settled(task) or task.cancelled:
             return
         task.ready = _now()
         if task.actor is not None:
@@ -263,6 +260,9 @@ class Calls:
             actor.inflight.pop(key, None)
             if actor.queue:
                 self.sendable.append(actor)
+            if task.cancelled and outcome != FAILED:
+                core.cancelling.came_too_late(task, outcome, payload, inner)
+                return
         if outcome == FAILED and self._retries(task, payload):
             return
         if core.events.on:
@@ -302,13 +302,14 @@ class Calls:
         if worker.revoked and not inflight and not worker.taking:
             if worker.until <= now or not worker.cls.queue:
                 self._core.leasing.give_back(worker)
-        task.template.measured(stamps[3] - stamps[2])
+        if not task.cancelled:
+            task.template.measured(stamps[3] - stamps[2])
 
     def _retries(self, task: Task, payload: bytes) -> bool:
         """Whether a task that raised runs again, as its options ask."""
         options = task.template.options
         wanted = options.retry_exceptions
-        if not wanted or (0 <= options.max_retries <= task.attempt):
+        if not wanted or task.cancelled or (0 <= options.max_retries <= task.attempt):
             return False
         if isinstance(wanted, tuple) or task.actor is not None:
             error = unpack_failure(payload)
@@ -349,6 +350,8 @@ class Calls:
             if next_attempt(task, begun is None or begun == task.key):
                 cls.queue.appendleft(task)
                 self.ready.add(cls)
+            elif task.cancelled:
+                self._core.cancelling.end(task)
             else:
                 limit = task.template.options.max_retries
                 error = WorkerCrashedError(

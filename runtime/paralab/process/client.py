@@ -24,6 +24,7 @@ from paralab.messages import (
     ACTOR_RESTARTS,
     ANSWER,
     ASK,
+    CANCEL_REF,
     DIED,
     FETCH,
     HOLD,
@@ -47,10 +48,12 @@ from paralab.object_ref import ObjectRef
 from paralab.process.actor_calls import ActorCalls
 from paralab.process.baton import Baton, Mailbox
 from paralab.process.calls import Calls
+from paralab.process.cancelling import Cancelling
 from paralab.process.leasing import Leasing
 from paralab.process.links import Link, Links
 from paralab.process.objects import Objects
 from paralab.process.pulse import PulseBoard
+from paralab.process.questions import Questions
 from paralab.process.survey import Surveys
 from paralab.process.templates import Templates
 from paralab.process.waits import Waits
@@ -109,12 +112,14 @@ class CoreClient:
         self.actor_calls = ActorCalls(self)
         self.surveys = Surveys(self)
         self.survey = self.surveys.ask
+        self.cancelling = Cancelling(self)
         self.events = EventRing()
         if os.environ.get("PARALAB_EVENTS") == "0":
             self.events = EventRing(0)
         self.next_key = itertools.count(1 << INDEX_BITS, 1 << INDEX_BITS).__next__
-        self.questions = itertools.count(1)
-        self.answers: dict[int, list[Any]] = {}
+        self.questions = Questions(self)
+        self.ask = self.questions.ask
+        self.do = self.questions.do
         self._checked = 0
         """When leases were looked at last, in ns."""
         self.baton = Baton(self, self.mailbox, name)
@@ -138,12 +143,13 @@ class CoreClient:
                 HOLD: objects.on_hold,
                 RELEASE: objects.on_release,
                 OWNER_DIED: objects.on_owner_died,
-                ANSWER: self._on_answer,
+                ANSWER: self.questions.on_answer,
                 PEER: self._on_peer,
                 DIED: self._on_died,
                 PRINTED: self._on_printed,
                 UNMET: self._on_unmet,
                 TELL: self.surveys.on_tell,
+                CANCEL_REF: self.cancelling.on_cancel_ref,
                 **handlers,
             }
         )
@@ -184,7 +190,7 @@ class CoreClient:
             if mailbox.submissions or mailbox.changes or mailbox.requests or mailbox.forgets:
                 mailbox.asleep = False
                 return True
-            eager = eager and timeout is None and not (calls.ready or self.answers)
+            eager = eager and timeout is None and not (calls.ready or self.questions.open)
             links.listen(timeout, eager)
             mailbox.asleep = False
             # Since the last check, not since this wait began: traffic must not put it off.
@@ -266,9 +272,9 @@ class CoreClient:
 
     def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
         """See :class:`paralab.engine.Engine`."""
-        raise NotImplementedError("paralab.cancel is not there yet.")
+        self.cancelling.cancel(ref, force, recursive)
 
-    def _request(self, action: Callable[[], None]) -> None:
+    def request(self, action: Callable[[], None]) -> None:
         """Leaves something to be done under the baton, after what was submitted before it."""
         self.mailbox.requests.append(action)
         if self.mailbox.asleep:
@@ -333,7 +339,7 @@ class CoreClient:
         if what == "context":
             return self.context()
         if what == "available_resources":
-            self._request(lambda: self.leasing.return_idle(0))
+            self.request(lambda: self.leasing.return_idle(0))
         return self.ask(ASK, what)
 
     def context(self) -> dict[str, Any]:
@@ -378,21 +384,6 @@ class CoreClient:
             return FREE_SLOTS
         return min(self._total.get(name, 0) // amount for name, amount in resources.items())
 
-    def ask(self, kind: int, *question: Any) -> Any:
-        """Asks the node and waits for its answer.
-
-        Raises:
-            LocalNodeDied: there is no node any more.
-        """
-        number = next(self.questions)
-        box = self.answers[number] = []
-        self._request(lambda: self.node.post((kind, number, *question)))
-        self.baton.wait(lambda: box or self.broken, None)
-        self.answers.pop(number, None)
-        if not box:
-            raise self.broken or LocalNodeDied("The node did not answer.")
-        return box[0]
-
     def post_node(self, message: tuple[Any, ...]) -> None:
         """Leaves a message for the node.  Any thread."""
         self.node.post(message)
@@ -407,11 +398,6 @@ class CoreClient:
         self.mapping = Mapping(self.links.descriptor(), welcome["capacity"])
         self.pulse = PulseBoard(self.links.descriptor())
         self.welcome = welcome
-
-    def _on_answer(self, _link: Link, _kind: int, number: int, answer: Any) -> None:
-        box = self.answers.get(number)
-        if box is not None:
-            box.append(answer)
 
     def _on_peer(self, _link: Link, _kind: int, address: Address) -> None:
         descriptor = self.links.descriptor()

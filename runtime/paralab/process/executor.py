@@ -45,6 +45,7 @@ from paralab.object_ref import ObjectRef
 from paralab.platform import NumericThreads
 from paralab.process.client import CoreClient
 from paralab.process.imports import Imports
+from paralab.process.interrupts import Interrupts, packed_cancellation, runs_users_code
 from paralab.process.links import Link
 from paralab.process.objects import INLINE_LIMIT
 from paralab.process.received import (
@@ -78,9 +79,10 @@ class Executor:
         self.devices: list[int] = []
         self.flush_prints: Callable[[], None] = _nothing
         self.imports = Imports(self._say_changed)
+        self.interrupts = Interrupts(self)
         self._templates: dict[tuple[Address, int], WorkerTemplate] = {}
         self._has_constructor = False
-        self._early: list[Call] = []
+        self.early: list[Call] = []
         """Calls of others that came before the creator's constructor call."""
         self._threads = self._threads_wanted = 1
         """How many threads the numeric libraries use here, and should use."""
@@ -105,6 +107,7 @@ class Executor:
         self.core = core
         core.waits.before = self._before_wait
         core.waits.after = self._after_wait
+        self.interrupts.install()
 
     # -- the main thread ---------------------------------------------------------------------
 
@@ -170,6 +173,7 @@ class Executor:
     def _has_work(self) -> Any:
         return self.queue or self._ending or self.core.broken
 
+    @runs_users_code
     def _run(self, call: Call) -> None:
         taken = loaded = _now()
         core = self.core
@@ -179,9 +183,10 @@ class Executor:
         self.current = call
         core.parent_key = key
         core.pulse.begin(core.address, link.address, key)
-        if self._threads != self._threads_wanted:
-            self._set_threads()
         try:
+            if self._threads != self._threads_wanted:
+                self._set_threads()
+                self.interrupts.check(call)
             function = template.function
             if function is None:
                 function = self._load_function(template)
@@ -240,6 +245,8 @@ class Executor:
     def _failed(self, call: Call, error: BaseException) -> bytes:
         template = call.template
         node = self.core.node_hex
+        if call.cancelled and isinstance(error, KeyboardInterrupt):
+            return packed_cancellation(call, error, node)
         failure = pack_failure(error, function=template.name, pid=os.getpid(), node=node)
         if template.what == ACTOR:
             text = str(unpack_failure(failure))
@@ -298,6 +305,10 @@ class Executor:
     def _say_unblocked(self) -> None:
         self.core.node.post((UNBLOCKED,))
 
+    def look_again(self) -> None:
+        """Has the next call that begins ask ``interrupts.check``.  Under the baton."""
+        self._threads = 0
+
     def disown(self) -> None:
         """In a child that a task has forked: should its function return, the child just ends."""
         self.queue.clear()
@@ -337,13 +348,13 @@ class Executor:
                 call.argument = ObjectRef(entry)
                 held.append(call.argument)
         if template.what == METHOD and not self._has_constructor:
-            self._early.append(call)
+            self.early.append(call)
             return
         self.queue.append(call)
         if template.what == ACTOR:
             self._has_constructor = True
-            self.queue.extend(self._early)
-            self._early.clear()
+            self.queue.extend(self.early)
+            self.early.clear()
 
     def _on_define(
         self,

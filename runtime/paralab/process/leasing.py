@@ -143,6 +143,8 @@ class Leasing:
                 task = worker.inflight.get(key)
                 if task is not None:
                     task.template.mean_ns = max(task.template.mean_ns, 2_000_000)
+                    if task.cancelled:
+                        self._core.cancelling.end(task)
             cls.take_back(keys, worker)
             self._ready.add(cls)
         if worker.revoked and not worker.inflight and worker.until <= worker.answered:

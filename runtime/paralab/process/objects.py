@@ -69,8 +69,7 @@ class Objects:
         if not buffers and len(data) < INLINE_LIMIT:
             entry.payload = data
         else:
-            entry.outcome, payload = self.keep(core.address, key, data, buffers)
-            entry.payload = payload
+            self.keep(core.address, key, data, buffers, entry)
         return ref
 
     def check_refs(self, refs: Sequence[ObjectRef]) -> None:
@@ -85,31 +84,47 @@ class Objects:
                 raise ValueError(f"{ref!r} is from a session that was shut down.")
 
     def keep(
-        self, owner: Address, key: int, data: bytes, buffers: Sequence[memoryview]
+        self,
+        owner: Address,
+        key: int,
+        data: bytes,
+        buffers: Sequence[memoryview],
+        entry: Entry | None = None,
     ) -> tuple[int, Any]:
         """Puts packed bytes where values of their size go; returns outcome and payload.
+
+        Whatever interrupts this, the room is given back: from ALLOCATE on it is ours, and only
+        once ``entry``, if there is one, knows of it, does it go with the entry's last ref.
 
         Raises:
             ObjectStoreFullError: it belongs into the arena and there is no room.
         """
         size = blob_size(data, buffers)
         if size < INLINE_LIMIT:
-            return INLINE, join_blob(data, buffers)
+            payload = join_blob(data, buffers)
+            if entry is not None:
+                entry.payload = payload
+            return INLINE, payload
         core = self._core
-        answer = core.ask(ALLOCATE, owner, key, size)
-        if type(answer) is str:
-            raise ObjectStoreFullError(answer)
-        offset = answer
         try:
+            answer = core.ask(ALLOCATE, owner, key, size)
+            if type(answer) is str:
+                raise ObjectStoreFullError(answer)
             for start, part in blob_parts(data, buffers):
-                core.mapping.write(offset + start, part)
-        except OSError as error:
-            core.post_node((FREE, owner, key))
-            raise ObjectStoreFullError(
-                f"The system has no memory for {size:,} bytes: {error}"
-            ) from error
-        core.post_node((SEAL, owner, key))
-        return STORED, (offset, size)
+                core.mapping.write(answer + start, part)
+            core.post_node((SEAL, owner, key))
+            place = (answer, size)
+            if entry is not None:
+                entry.outcome, entry.payload = STORED, place
+        except BaseException as error:
+            if entry is None or entry.payload is None:
+                # In order behind ALLOCATE, which may not have been sent yet.
+                core.request(lambda: core.node.post((FREE, owner, key)))
+            if isinstance(error, OSError):
+                text = f"The system has no memory for {size:,} bytes: {error}"
+                raise ObjectStoreFullError(text) from error
+            raise
+        return STORED, place
 
     def value(self, ref: ObjectRef) -> Any:
         """The value of a settled entry; a new copy, or a view of the arena.

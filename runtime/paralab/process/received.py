@@ -55,6 +55,7 @@ class Call:
     argument: ObjectRef | None = None
     inner: Sequence[ObjectRef] = ()
     """Refs inside the results."""
+    cancelled = False
 
     def __init__(
         self, link: Link, key: int, template: WorkerTemplate, data: Any, received: int

@@ -47,13 +47,13 @@ class Surveys:
             core.node.post((SURVEY, number, what, limit))
             mine.append(self._rows(what, limit))
 
-        number = next(core.questions)
-        box = core.answers[number] = []
+        number = core.questions.next_number()
+        box = core.questions.open[number] = []
         try:
             core.mailbox.requests.append(begin)
             core.baton.wait(done, time.monotonic() + timeout)
         finally:
-            core.answers.pop(number, None)
+            core.questions.open.pop(number, None)
         driver = core.welcome["driver"]
         asked = dict(box[0]) if box else {}
         told = [Told(core.address, os.getpid(), core.address == driver, *mine or [None])]

@@ -44,6 +44,7 @@ class WorkerCore(CoreClient):
         if call is not None:
             facts["task_id"] = task_id(call.link.address, call.key).hex()
             facts["task_name"] = call.template.name
+            facts["is_canceled"] = call.cancelled
         if executor.actor_ref is not None:
             facts["actor_id"] = actor_id(object_id(*executor.actor_ref)).hex()
         facts |= self.construction.facts

@@ -117,6 +117,7 @@ class Task:
     handle: Any = None
     """The ref of the actor, so that it lives until the call is answered."""
     cancelled = False
+    """It is not tried again: somebody has cancelled it, or it has failed already."""
 
     def __init__(
         self,
@@ -349,6 +350,24 @@ class TaskTable:
         if worker is not None:
             worker.cls.workers.pop(address, None)
         return worker
+
+    def cancel(self, task: Task) -> Any:
+        """No attempt of ``task`` begins any more.
+
+        Returns:
+            the peer of the worker that has it, which is to be told; None if none has.
+        """
+        task.cancelled = True
+        if task.worker is not None:
+            return task.worker.peer
+        if task.actor is not None:  # its queue leaves out what is cancelled
+            return task.actor.peer if task.key in task.actor.inflight else None
+        for cls in self.by_number.values():
+            try:
+                cls.queue.remove(task)
+            except ValueError:
+                continue
+        return None
 
     def answered(self, key: int) -> Task | None:
         """The task is answered: takes it out, None if it was answered before."""

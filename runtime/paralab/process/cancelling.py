@@ -1,0 +1,100 @@
+"""Cancelling, on the side of the process that owns the task.
+
+    cancel(ref) ──▶ owner: is the task finished?            nothing happens
+                           not sent yet?                    its refs fail now
+                           with a worker?  ──CANCEL──▶      taken from its queue, or interrupted
+    a borrower of the ref ──CANCEL_REF──▶ owner           the same; ANSWER says what is wrong
+
+Only the owner knows whether a task is to be tried again, so only the owner cancels.  A cancelled
+task has no further attempt, whatever happens to the worker.  ``process.interrupts`` is the
+worker's side.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paralab.exceptions import TaskCancelledError
+from paralab.id_types import TaskID
+from paralab.ids import FIRST_RETURN, INDEX_MASK, task_id
+from paralab.messages import ACTOR, ANSWER, CANCEL, CANCEL_REF, FREE, SEVERAL, STORED
+from paralab.object_ref import ObjectRef
+from paralab.process.links import Link
+from paralab.state.tasks import Task
+
+if TYPE_CHECKING:
+    from paralab.process.client import CoreClient
+
+
+class Cancelling:
+    """The cancelling part of one client."""
+
+    def __init__(self, core: CoreClient) -> None:
+        self._core = core
+
+    def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
+        """Asks that the task behind ``ref`` does not run on.  Any thread.
+
+        Raises:
+            ValueError: ``force`` is given for a call of an actor.
+        """
+        core = self._core
+        entry = ref._entry
+        if entry.owner == core.address:
+            refused = core.do(lambda: self._cancel(entry.key, force, recursive))
+        else:
+            refused = core.ask(CANCEL_REF, entry.key, force, recursive, of=entry.owner)
+        if refused:
+            raise ValueError(refused)
+
+    # -- under the baton ---------------------------------------------------------------------
+
+    def _cancel(self, key: int, force: bool, recursive: bool) -> str | None:
+        """Cancels the task that makes the object ``key`` of ours; returns what speaks against."""
+        core = self._core
+        task = core.calls.table.pending.get(key & ~INDEX_MASK | FIRST_RETURN)
+        if task is None or task.template.what == ACTOR:
+            return None  # finished, or no task's
+        if force and task.actor is not None:
+            return "force=True is not supported for actor tasks."
+        peer = core.calls.table.cancel(task)
+        if peer is not None:
+            peer.post((CANCEL, task.key, force, recursive))
+            return None
+        cls = task.template.cls
+        if task.actor is not None:
+            core.calls.sendable.append(task.actor)
+        elif cls is not None:
+            core.calls.ready.add(cls)  # it may want fewer workers now
+        self.end(task)
+        return None
+
+    def end(self, task: Task) -> None:
+        """The refs of a cancelled task stand for that from now on."""
+        name = TaskID(task_id(self._core.address, task.key))
+        self._core.calls.fail(task, self._core.objects.failure(TaskCancelledError(name)))
+
+    def came_too_late(self, task: Task, outcome: int, payload: Any, inner: Any) -> None:
+        """An actor has finished a call that was cancelled while it ran: its result is dropped."""
+        results = payload if outcome == SEVERAL else [(outcome, payload, inner)]
+        for at, (each, _value, refs) in enumerate(results):
+            for ref in refs or ():
+                self._core.objects.drop_received(tuple(ref))
+            if each == STORED:
+                self._core.node.post((FREE, self._core.address, task.key + at))
+        self.end(task)
+
+    def cancel_children(self, parent: int, force: bool) -> None:
+        """Cancels what a task running here has submitted.
+
+        Keys are numbers of each caller's own; the very int that came with the call is meant.
+        """
+        for task in list(self._core.calls.table.pending.values()):
+            if task.parent is parent:
+                self._cancel(task.key, force and task.actor is None, True)
+
+    def on_cancel_ref(
+        self, link: Link, _kind: int, number: int, key: int, force: bool, recursive: bool
+    ) -> None:
+        """A borrower asks to cancel a task of ours."""
+        link.post((ANSWER, number, self._cancel(key, force, recursive)))

@@ -1,0 +1,196 @@
+"""Cancelling, on the side of the worker: how a running task is stopped, and only the task.
+
+    CANCEL ──▶ in the queue    taken out, answered
+               it runs         KeyboardInterrupt in the main thread, in code of the user
+               force           this process ends
+
+A signal interrupts the main thread, as Ctrl-C does in a driver, so a task that sleeps or waits
+for a lock goes on at once.  Its handler looks at the stack before it raises anything:
+
+========================= =====================================================================
+innermost is              then
+========================= =====================================================================
+the user's code           KeyboardInterrupt
+a wait of the engine      the wait ends, and raises KeyboardInterrupt once the tables are whole
+other code of the runtime nothing; the signal comes again
+========================= =====================================================================
+
+As long as the call runs and nothing was raised, a thread sends the signal again, at growing
+distances: most code of the runtime is over within microseconds.
+
+Rejected: ``PyThreadState_SetAsyncExc``, which interrupts no system call and strikes anywhere;
+marking each entry into the runtime, which would cost every call for the sake of a few.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from paralab.exceptions import TaskCancelledError
+from paralab.id_types import TaskID
+from paralab.ids import task_id
+from paralab.messages import CANCEL, FAILED
+from paralab.process.baton import Baton
+from paralab.process.links import Link
+from paralab.process.received import Call, Reply
+from paralab.remote_errors import pack_failure
+
+if TYPE_CHECKING:
+    from paralab.process.executor import Executor
+
+SIGNAL = int(signal.SIGRTMIN) + 5
+"""Not SIGINT: terminals and Jupyter send that one, and a task may set a handler for it."""
+FIRST_PAUSE, LAST_PAUSE = 0.002, 1.0
+"""Seconds between two signals."""
+
+_ROOMS = tuple(
+    str(Path(__file__).parent.parent / room) + os.sep
+    for room in ("process", "state", "store", "transport")
+)
+_WAIT = Baton.wait.__code__
+_passing: set[CodeType] = set()
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def runs_users_code(function: _F) -> _F:
+    """Marks a function of the runtime that calls the user's, and copes if that is interrupted."""
+    _passing.add(function.__code__)
+    return function
+
+
+class Interrupts:
+    """Stops calls of one worker."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._target: Call | None = None
+        """The running call that is to be interrupted, until it has been."""
+        self._missed: tuple[Link, int] | None = None
+        """The last call that was to be cancelled and was not found waiting."""
+
+    def install(self) -> None:
+        """Sets the signal's handler; in the main thread."""
+        executor = self._executor
+        executor.core.handlers[CANCEL] = self._on_cancel
+        executor.core.baton.interrupted = self._raise
+        self._main = threading.get_ident()
+        signal.signal(SIGNAL, self._on_signal)
+
+    # -- messages, under the baton -----------------------------------------------------------
+
+    def _on_cancel(self, link: Link, _kind: int, key: int, force: bool, recursive: bool) -> None:
+        executor = self._executor
+        for queue in (executor.queue, executor.early):
+            for call in list(queue):
+                if call.key == key and call.link is link and _withdraw(call, queue):
+                    self._answer(call)
+                    return
+        # A call that the main thread has taken this moment is neither here nor there.
+        self._missed = (link, key)
+        executor.look_again()
+        running = executor.current
+        if running is not None and running.key == key and running.link is link:
+            self._cancel_running(running, force, recursive)
+
+    def _answer(self, call: Call) -> None:
+        """Answers a call that will not begin."""
+        core = self._executor.core
+        failure = core.objects.failure(cancelled(call))
+        now = core.links.now
+        Reply(core, call, FAILED, failure, (call.received, now, now, now, now))()
+
+    def _cancel_running(self, call: Call, force: bool, recursive: bool) -> None:
+        executor = self._executor
+        call.cancelled = True
+        if recursive:
+            executor.core.cancelling.cancel_children(call.key, force)
+        if force:
+            executor.core.turn()  # what was said until now is sent
+            os.kill(os.getpid(), signal.SIGKILL)
+        if call is executor.current and executor.actor_ref is None:
+            self._target = call
+            threading.Thread(target=self._insist, args=(call,), daemon=True).start()
+
+    def check(self, call: Call) -> None:
+        """Raises KeyboardInterrupt if a call that begins has been cancelled.  Main thread."""
+        missed, self._missed = self._missed, None
+        if missed == (call.link, call.key) and not call.cancelled:
+            call.cancelled = True
+            raise KeyboardInterrupt
+
+    # -- the signal --------------------------------------------------------------------------
+
+    def _insist(self, call: Call) -> None:
+        """Sends the signal until it has done its work, or the call has ended.  A thread's body."""
+        pause = FIRST_PAUSE
+        done = threading.Event()
+        while self._target is call and self._executor.current is call:
+            signal.pthread_kill(self._main, SIGNAL)
+            done.wait(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._target is not None and self._executor.current is self._target:
+            where = _where(frame)
+            if where is Where.WAITING:
+                self._executor.core.baton.note(number, frame)
+            elif where is Where.USERS_CODE:
+                self._raise()
+
+    def _raise(self, *_signal: Any) -> None:
+        """Raises in the call that is to be interrupted, if that is still the one that runs."""
+        call, self._target = self._target, None
+        if call is not None and self._executor.current is call:
+            raise KeyboardInterrupt
+
+
+def _withdraw(call: Call, queue: deque[Call] | list[Call]) -> bool:
+    """Takes a call out of its queue; False if it has begun meanwhile."""
+    try:
+        queue.remove(call)
+    except ValueError:
+        return False
+    return True
+
+
+class Where(Enum):
+    """Where the main thread is while a call runs."""
+
+    USERS_CODE = "code of the user"
+    WAITING = "a wait of the engine"
+    RUNTIME = "other code of the runtime, or a finaliser, in which nothing can be raised"
+
+
+def _where(frame: FrameType | None) -> Where:
+    """Looks at a stack, from its innermost frame down to what has called the user's code."""
+    is_ours = frame is not None and frame.f_code in _passing
+    while frame is not None:
+        code = frame.f_code
+        if code is _WAIT:
+            return Where.WAITING
+        if code in _passing:
+            return Where.RUNTIME if is_ours else Where.USERS_CODE
+        is_ours |= code.co_filename.startswith(_ROOMS)
+        is_ours |= code.co_name == "__del__"
+        frame = frame.f_back
+    return Where.RUNTIME
+
+
+def cancelled(call: Call) -> TaskCancelledError:
+    """What the ref of a cancelled call stands for."""
+    return TaskCancelledError(TaskID(task_id(call.link.address, call.key)))
+
+
+def packed_cancellation(call: Call, error: BaseException, node: str) -> bytes:
+    """The same once ``error`` has ended the call: it says where that was."""
+    reason = cancelled(call).with_traceback(error.__traceback__)
+    return pack_failure(reason, function=call.template.name, pid=os.getpid(), node=node)
