@@ -68,7 +68,8 @@ def when_back(rt: Any, call: Any) -> Any:
 
 @pytest.mark.usefixtures("own_process")
 def test_a_new_process_with_the_same_arguments(rt: Any, mortal_class: Any) -> None:
-    actor = mortal_class.options(max_restarts=1).remote(rt.put(10))
+    start = rt.put(10)  # Ray forgets it before the second life if nobody else holds it
+    actor = mortal_class.options(max_restarts=1).remote(start)
     assert rt.get(actor.add.remote()) == 11
     assert not rt.get(actor.is_second_life.remote())
     with pytest.raises(rt.exceptions.ActorUnavailableError, match="is unavailable"):
@@ -98,13 +99,16 @@ def test_calls_are_sent_again(rt: Any, mortal_class: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("own_process")
-def test_calls_are_sent_again_in_order(rt: Any, mortal_class: Any, tmp_path: Path) -> None:
+def test_several_calls_are_sent_again(rt: Any, mortal_class: Any, tmp_path: Path) -> None:
     actor = mortal_class.options(max_restarts=-1, max_task_retries=-1).remote()
     assert rt.get(actor.add.remote()) == 1
     first = actor.die_once.remote(str(tmp_path / "mark"))
     rest = [actor.add.remote() for _ in range(20)]
     assert rt.get(first) == "lived"
-    assert rt.get(rest) == list(range(1, 21))
+    answers = rt.get(rest)
+    assert sorted(answers) == list(range(1, 21))
+    if rt.engine == "processes":  # Ray sends them in any order
+        assert answers == list(range(1, 21))
 
 
 @pytest.mark.usefixtures("own_process")
@@ -118,7 +122,7 @@ def test_a_deadly_call_is_not_sent_for_ever(rt: Any, mortal_class: Any) -> None:
 @pytest.mark.usefixtures("own_process")
 def test_a_method_says_how_often(rt: Any, mortal_class: Any, tmp_path: Path) -> None:
     actor = mortal_class.options(max_restarts=3).remote()
-    call = actor.die_once.options(max_task_retries=1)
+    call = actor.die_once.options(max_task_retries=-1)  # Ray spends some until it is back
     assert rt.get(call.remote(str(tmp_path / "mark"))) == "lived"
 
 
