@@ -86,6 +86,7 @@ def test_the_name_is_free_when_the_actor_ends_by_itself(rt: Any, counter_class: 
     counter = counter_class.options(name="c3").remote()
     with pytest.raises(rt.exceptions.RayActorError):
         rt.get(counter.leave.remote())
+    del counter  # in Ray the name stays until the handles are gone
     eventually(lambda: is_unknown(rt, "c3"))
 
 

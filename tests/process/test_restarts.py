@@ -15,7 +15,12 @@ from process_helpers import LARGE, eventually, stored
 
 import paralab
 from paralab.engine import current
-from paralab.exceptions import ActorDiedError, ActorUnavailableError, OwnerDiedError
+from paralab.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    OwnerDiedError,
+    TaskCancelledError,
+)
 from paralab.util import list_named_actors
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -42,6 +47,12 @@ class Keeper:
 
     def pid(self) -> int:
         return os.getpid()
+
+    def say(self, path: str) -> None:
+        """Says that it runs, and goes on until it is killed."""
+        Path(path).write_text("here")
+        while True:
+            signal.pause()
 
     def die(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -248,6 +259,40 @@ def test_resources_move_with_the_actor() -> None:
         die(actor)
 
 
+def test_a_cancelled_call_is_not_sent_again(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    actor = Keeper.options(max_restarts=1, max_task_retries=-1).remote()
+    pid = paralab.get(actor.pid.remote())
+    running = actor.say.remote(str(fifo))
+    fifo.read_text()
+    paralab.cancel(running)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(TaskCancelledError):
+        paralab.get(running)
+    assert paralab.get(actor.add.remote()) == 1
+
+
+@pytest.mark.parametrize("waits", ["for a place", "for a call"])
+def test_an_actor_that_is_killed_while_it_waits(waits: str) -> None:
+    holder = Keeper.options(num_cpus=2).remote()
+    paralab.get(holder.add.remote())
+    actor = Keeper.options(num_cpus=1, max_restarts=1, name="waiting").remote()
+    call = actor.add.remote()
+    if waits == "for a call":
+        paralab.kill(holder)
+        assert paralab.get(call) == 1
+        call = actor.add.remote()
+    paralab.kill(actor, no_restart=False)
+    paralab.kill(actor)
+    paralab.kill(actor)
+    ready, _rest = paralab.wait([call], timeout=20)
+    assert ready
+    with pytest.raises(ActorDiedError, match="killed by kill"):
+        paralab.get(actor.add.remote())
+    assert not is_named("waiting")
+
+
 def test_an_interrupt_while_a_name_is_asked_for_frees_it(monkeypatch: pytest.MonkeyPatch) -> None:
     core: Any = current()
     ask = core.ask
@@ -276,3 +321,24 @@ def test_prints_of_a_kept_actor_reach_the_driver(capsys: pytest.CaptureFixture[s
     speaker = Speaker.remote()
     paralab.get(speaker.hello.remote())
     eventually(lambda: "I am born" in capsys.readouterr().out)
+
+
+class TestSessionsOfTheirOwn:
+    """What waits when the session ends."""
+
+    @pytest.fixture(autouse=True)
+    def at_rest(self) -> None:
+        """Nothing is asked of a session that is over."""
+
+    def test_shutdown_while_a_restart_waits(self, shutdown_after: None) -> None:
+        paralab.shutdown()
+        paralab.init(num_cpus=2)
+        actor = Keeper.options(max_restarts=-1, num_cpus=2).remote()
+        pid = paralab.get(actor.pid.remote())
+        other = Keeper.options(num_cpus=1).remote()
+        taken = other.pid.remote()
+        os.kill(pid, signal.SIGKILL)
+        assert paralab.get(taken) != pid, "it was asked for before the new start"
+        refs = [actor.add.remote() for _ in range(10)]
+        paralab.shutdown()
+        assert len(refs) == 10

@@ -165,7 +165,10 @@ class ActorCalls:
             error = ActorUnavailableError(f"it is being restarted. {why}", name)
             failure = self._core.objects.failure(error)
             for task in failed:
-                self._core.calls.fail(task, failure)
+                if task.cancelled:
+                    self._core.cancelling.end(task)
+                else:
+                    self._core.calls.fail(task, failure)
 
     def on_actor_dead(
         self, _link: Link, _kind: int, ref: Any, cause: bytes | None, text: str
