@@ -189,7 +189,7 @@ class ActorClass:
         self._spec = spec
         self._interface = interface
         self._given = given
-        self._options = build_actor_options(given)
+        self._options = build_actor_options(given, name=spec.name)
         self._signature = signature
 
     def _wrap(self, cls: type) -> None:

@@ -40,8 +40,29 @@ class Survey(NamedTuple):
         return [each.answer for each in self.told]
 
 
+class Groups(Protocol):
+    """An engine's placement groups, named by their ids in hexadecimal digits."""
+
+    def create(self, group_id: str, wish: dict[str, Any]) -> None:
+        """Asks for a group; raises SystemFailure if its name is taken.
+
+        ``wish`` has ``bundles`` (dicts of resources in units of 1e-4), ``strategy``, ``name``,
+        ``detached``, and ``selectors``, one for each bundle or none at all.
+        """
+
+    def remove(self, group_id: str) -> None:
+        """Ends a group and what runs in it."""
+
+    def ready(self, group_id: str, value: Any) -> ObjectRef:
+        """A ref that has ``value`` once the group is made, an error if it is removed."""
+
+
 class Engine(Protocol):
     """Runs tasks and actors and keeps objects.  All methods may be called by any thread."""
+
+    @property
+    def groups(self) -> Groups:
+        """Its placement groups."""
 
     def submit(
         self,
@@ -124,9 +145,9 @@ class Engine(Protocol):
     def info(self, what: str) -> Any:
         """Facts.
 
-        ``what`` is "nodes", "cluster_resources", "available_resources", "address", "named_actors"
-        (pairs of namespace and name), or "context" (a dict about the process, task and actor that
-        asks).
+        ``what`` is "nodes", "cluster_resources", "available_resources", "address", "groups",
+        "named_actors" (pairs of namespace and name), or "context" (a dict about the process, task
+        and actor that asks).
         """
 
     def survey(self, what: str, limit: int, timeout: float) -> Survey:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from paralab.labels import check_labels
 from paralab.options import check_env_vars, check_resources
 
 _HARMLESS = {
@@ -19,7 +20,6 @@ _HARMLESS = {
 """Names of Ray's parts that do not exist here: there is nothing that they could change."""
 
 NOT_YET: dict[str, str] = {
-    "labels": "labels of nodes",
     "job_config": "Ray's job configuration",
     "logging_config": "logging in workers by configuration; configure it in the tasks",
     "enable_resource_isolation": "limits by cgroup",
@@ -41,7 +41,7 @@ SMALLEST_STORE = 1 << 20
 _ACTED_ON = {
     "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
     "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
-    "runtime_env", "_full_tracebacks", "_idle_worker_seconds",
+    "runtime_env", "labels", "_full_tracebacks", "_idle_worker_seconds",
 }  # fmt: skip
 
 
@@ -52,6 +52,7 @@ class InitOptions:
     num_cpus: float | None = None
     num_gpus: float | None = None
     resources: dict[str, float] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     object_store_memory: int | None = None
     local_mode: bool | str = False
     log_to_driver: bool = True
@@ -88,6 +89,8 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
     resources = given.get("resources") or {}
     _check_type("resources", resources, dict, "a dict of amounts by name")
     check_resources(resources, "init(resources)")
+    labels = given.get("labels") or {}
+    _check_type("labels", labels, dict, "a dict of str by str")
     local_mode = given.get("local_mode", False)
     if local_mode not in (True, False, "pickled"):
         raise ValueError(f"init(local_mode={local_mode!r}): expected True, False or 'pickled'.")
@@ -99,6 +102,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         num_cpus=given.get("num_cpus"),
         num_gpus=given.get("num_gpus"),
         resources=dict(resources),
+        labels=check_labels(labels),
         object_store_memory=store,
         local_mode=local_mode,
         log_to_driver=True if log_to_driver is None else bool(log_to_driver),

@@ -78,6 +78,7 @@ def init(
         num_cpus: CPUs that tasks may use at once; by default those this process may use.
         num_gpus: GPUs that tasks may use at once.
         resources: amounts of custom resources, by name.
+        labels: of this node, by name, for ``label_selector``.
         object_store_memory: shared memory for objects, in bytes, 1 MiB at least.
         local_mode: True runs every task and actor in this process, in order, for debugging;
             "pickled" also copies every argument and result as sending it would.
@@ -88,7 +89,7 @@ def init(
         logging_level, configure_logging: level of the logger "paralab".
         include_dashboard, dashboard_host, dashboard_port, logging_format: accepted for Ray's
             users; there is nothing that they could change.
-        labels, job_config, logging_config, enable_resource_isolation, cgroup_path,
+        job_config, logging_config, enable_resource_isolation, cgroup_path,
             system_reserved_cpu, system_reserved_memory, proxy_server_url: Ray's, not
             available yet.
         **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks;
@@ -155,6 +156,7 @@ def _start(options: InitOptions, *, by_itself: bool) -> None:
             num_cpus=options.num_cpus,
             num_gpus=options.num_gpus,
             resources=options.resources,
+            labels=options.labels,
             namespace=options.namespace,
             runtime_env=options.runtime_env,
         )
@@ -165,6 +167,7 @@ def _start(options: InitOptions, *, by_itself: bool) -> None:
             num_cpus=options.num_cpus,
             num_gpus=options.num_gpus,
             resources=options.resources,
+            labels=options.labels,
             object_store_memory=options.object_store_memory,
             log_to_driver=options.log_to_driver,
             namespace=options.namespace,

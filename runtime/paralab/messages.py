@@ -24,7 +24,7 @@ CANCEL     key, force, recursive                                         caller 
 CANCEL_REF request number, key, force, recursive; ANSWER back        borrower → owner
 TERMINATE  nothing                                                       owner of an actor → it
 PRINTED    task name, pid, stream, text                                  worker → driver
-ASSIGNED   resources, accelerator ids, depth; once a lease               caller → worker
+ASSIGNED   resources, accelerator ids, depth, where; once a lease        caller → worker
 ========== ============================================================ =====================
 
 Between a client and its node, see the second half.  A request carries a number and its
@@ -66,12 +66,14 @@ SEVERAL = 3
 """payload: a list of (outcome, payload, inner refs), one a return value"""
 
 # client → node
-WANT_LEASE = 32  # class number, resources, how many more (0: none any more), depth, task name
+WANT_LEASE = (
+    32  # class number, resources, how many more (0: none any more), depth, task name, where
+)
 RETURN_LEASE = 33  # worker's address
 BLOCKED = 34  # nothing: the task here waits and lends its CPU
 UNBLOCKED = 35  # nothing
 CONNECT = 36  # address
-CREATE_ACTOR = 37  # key, name, placing resources, resources held
+CREATE_ACTOR = 37  # key, name, placing resources, resources held, depth, where
 FIND_ACTOR = 38  # ref
 KILL_ACTOR = 39  # request number, ref, whether it stays dead
 DROP_ACTOR = 40  # ref, packed failure or None, gently: it has been told to end after its calls
@@ -89,6 +91,9 @@ RETIRING = 51  # bool: an idle worker's answer to RETIRE
 KEEP_ACTOR = 52  # request number or 0, key, facts: before CREATE_ACTOR; True, or False: name taken
 CONSTRUCTOR = 54  # ref, definition, call: what makes the instance of a kept actor
 NAMED_ACTOR = 55  # request number, namespace, name: who is that?
+CREATE_GROUP = 56  # request number, id, dict of what the placement group shall be, depth
+GROUP = 57  # request number, id, "remove" or "watch" (is answered by GROUP_STATE)
+TIDIED = 58  # number of the TIDY: leases without work are returned
 SURVEY = 61  # request number, what, limit: every other process is to tell the asker
 TOLD = 62  # asker's address, request number, rows
 
@@ -107,4 +112,6 @@ RETIRE = 74  # nothing
 UNMET = 75  # class number, text: no node here can ever meet this request
 CONSTRUCT = 76  # owner, definition, call, resources held, accelerator ids, depth, facts
 ACTOR_RESTARTS = 77  # ref, text, whether a call had begun: there will be another process
+GROUP_STATE = 78  # id, bool: the placement group is made, or is removed
+TIDY = 79  # number: leases without work are to be returned
 TELL = 82  # asker's address, request number, what, limit

@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paralab.task_spec import AS_ACTOR, RESOURCE_UNIT, ActorOptions, TaskOptions, fixed_resources
+from paralab.task_spec import (
+    AS_ACTOR,
+    RESOURCE_UNIT,
+    ActorOptions,
+    TaskOptions,
+    Where,
+    fixed_resources,
+)
 
 STREAMING = -1
 """``TaskOptions.num_returns`` of a generator whose items would be sent one by one."""
@@ -168,17 +175,10 @@ NOT_YET: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, str),
         "generators whose items become refs one by one; give num_returns as an int",
     ),
-    "scheduling_strategy": (
-        lambda value: value not in (None, "DEFAULT", "SPREAD"),
-        "strategies other than 'DEFAULT' and 'SPREAD'",
-    ),
     "runtime_env": (
         lambda value: bool(set(value or ()) - {"env_vars"}),
         "environments of tasks and actors other than env_vars",
     ),
-    "label_selector": (_is_given, "nodes with labels"),
-    "fallback_strategy": (_is_given, "nodes with labels"),
-    "placement_group": (lambda value: value not in (None, "default"), "placement groups"),
     "max_concurrency": (lambda value: (value or 0) > 1, "actors that run several calls at once"),
     "concurrency_groups": (_is_given, "actors that run several calls at once"),
     "concurrency_group": (_is_given, "actors that run several calls at once"),
@@ -216,17 +216,6 @@ def _check_more(name: str, value: Any) -> None:
         check_resources(value, "resources")
     elif name == "runtime_env" and value is not None:
         check_env_vars(value)
-    elif name == "scheduling_strategy":
-        is_strategy = type(value).__name__.endswith("SchedulingStrategy")
-        if isinstance(value, str) and value not in ("DEFAULT", "SPREAD"):
-            raise ValueError(
-                f"Invalid scheduling_strategy={value!r}; expected None, 'DEFAULT' or 'SPREAD'."
-            )
-        if not (value is None or isinstance(value, str) or is_strategy):
-            raise TypeError(
-                f"The option scheduling_strategy={value!r} is of type {type(value).__name__}; "
-                "expected None, 'DEFAULT', 'SPREAD' or a strategy object."
-            )
 
 
 def check_resources(resources: Mapping[Any, Any], argument: str) -> None:
@@ -279,6 +268,23 @@ def _amounts(options: Mapping[str, Any]) -> dict[str, float]:
     return amounts
 
 
+_PLACING = {
+    "scheduling_strategy", "label_selector", "fallback_strategy", "placement_group",
+    "placement_group_bundle_index", "placement_group_capture_child_tasks",
+}  # fmt: skip
+
+
+def _place(
+    options: Mapping[str, Any], resources: Mapping[str, int], placing: Mapping[str, int], name: str
+) -> tuple[Where | None, bool]:
+    """Where it runs, and whether a task that captures takes it into its placement group."""
+    if _PLACING.isdisjoint(options):
+        return None, True
+    from paralab.placing import where_of  # it knows the API, which knows this module
+
+    return where_of(options, resources, placing, name)
+
+
 def _extra(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _READ_BY_ENGINES}
 
@@ -299,12 +305,15 @@ def refuse_in_task_options(options: Mapping[str, Any]) -> None:
         raise ValueError("Setting 'max_calls' is not supported in '.options()'.")
 
 
-def build_task_options(options: Mapping[str, Any], *, is_generator: bool = False) -> TaskOptions:
+def build_task_options(
+    options: Mapping[str, Any], *, is_generator: bool = False, name: str = "the task"
+) -> TaskOptions:
     """Checks the options of a task and fills in the defaults.
 
     Args:
         options: as given to ``@remote(...)`` and ``.options(...)``.
         is_generator: whether the function is a generator.
+        name: of the function, for errors.
 
     Raises:
         ValueError, TypeError: an option is unknown or wrong; the message names it.
@@ -312,10 +321,14 @@ def build_task_options(options: Mapping[str, Any], *, is_generator: bool = False
     """
     _check(options, TASK, "remote functions")
     retries = options.get("max_retries")
+    resources = fixed_resources({"CPU": 1, **_amounts(options)})
+    where, inherits = _place(options, resources, {}, name)
     return TaskOptions(
         name=options.get("name") or "",
         num_returns=_num_returns(options.get("num_returns"), is_generator),
-        resources=fixed_resources({"CPU": 1, **_amounts(options)}),
+        resources=resources,
+        where=where,
+        inherits=inherits,
         max_retries=DEFAULT_MAX_RETRIES if retries is None else retries,
         retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
         runtime_env=options.get("runtime_env") or {},
@@ -329,7 +342,7 @@ def refuse_in_actor_options(options: Mapping[str, Any]) -> None:
         raise ValueError("Setting 'concurrency_groups' is not supported in '.options()'.")
 
 
-def build_actor_options(options: Mapping[str, Any]) -> ActorOptions:
+def build_actor_options(options: Mapping[str, Any], *, name: str = "the actor") -> ActorOptions:
     """Checks the options of an actor and fills in the defaults.
 
     An actor for which no resource is named needs one CPU to start and none to live on; one
@@ -349,11 +362,16 @@ def build_actor_options(options: Mapping[str, Any]) -> ActorOptions:
     _check(options, ACTOR, "actors")
     amounts = _amounts(options)
     is_light = not amounts.keys() - {"memory"}
+    resources = fixed_resources(amounts if is_light else {"CPU": 1, **amounts})
+    placing = fixed_resources({"CPU": 1, **amounts})
+    where, inherits = _place(options, resources, placing, name)
     return ActorOptions(
         name=options.get("name"),
         namespace=options.get("namespace"),
-        resources=fixed_resources(amounts if is_light else {"CPU": 1, **amounts}),
-        creation_resources=fixed_resources({"CPU": 1, **amounts}),
+        resources=resources,
+        creation_resources=placing,
+        where=where,
+        inherits=inherits,
         max_concurrency=options.get("max_concurrency") or None,
         max_restarts=options.get("max_restarts") or 0,
         max_task_retries=options.get("max_task_retries") or 0,

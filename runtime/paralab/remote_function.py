@@ -82,7 +82,7 @@ class RemoteFunction:
     def _set(self, spec: FunctionSpec, given: dict[str, Any], signature: CallSignature) -> None:
         self._spec = spec
         self._given = given
-        self._options = build_task_options(given, is_generator=spec.is_generator)
+        self._options = build_task_options(given, is_generator=spec.is_generator, name=spec.name)
         self._signature = signature
         self._accepted = signature.accepted
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 AS_ACTOR = -2
@@ -23,6 +23,23 @@ def fixed_resources(amounts: Mapping[str, float]) -> dict[str, int]:
     """Amounts such as ``{"CPU": 0.5}`` in units of 1e-4, zeros left out."""
     fixed = {name: round(amount * RESOURCE_UNIT) for name, amount in amounts.items()}
     return {name: amount for name, amount in fixed.items() if amount}
+
+
+class Where(NamedTuple):
+    """Where a task or an actor may run.  On its way it is a plain tuple."""
+
+    group: str = ""
+    """A placement group's id in hexadecimal digits."""
+    bundle: int = -1
+    """Which of the group's bundles, -1 for any."""
+    captures: bool = False
+    """Whether what it starts goes into the same group."""
+    node: str = ""
+    """A node's id in hexadecimal digits."""
+    is_soft: bool = False
+    """Whether another node will do where that one does not exist."""
+    selectors: tuple[Any, ...] = ()
+    """Conditions on the labels of the node (``state.labels``), each the next one's fallback."""
 
 
 def _new_id() -> bytes:
@@ -75,6 +92,9 @@ class TaskOptions:
     max_retries: int = 3
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
     runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    where: Where | None = None
+    inherits: bool = True
+    """Whether it goes into the placement group of the task that starts it, if that captures."""
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     """Options that are accepted and checked but that only a later part of the runtime reads."""
     cache: Any = field(default=None, repr=False)
@@ -100,6 +120,8 @@ class ActorOptions:
     lifetime: str | None = None
     get_if_exists: bool = False
     runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    where: Where | None = None
+    inherits: bool = True
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
 
 

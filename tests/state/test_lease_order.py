@@ -20,7 +20,8 @@ from paralab.state.lease_instructions import (
     StartWorker,
     Unmet,
 )
-from paralab.state.leases import LeaseTable, WorkerState
+from paralab.state.lease_parts import WorkerState
+from paralab.state.leases import LeaseTable
 from paralab.state.resources import Resources
 from paralab.task_spec import RESOURCE_UNIT as ONE
 
@@ -270,7 +271,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def resources_add_up(self) -> None:
         leases = self.leases
         used: dict[str, int] = {}
-        devices = [0] * len(leases.devices.free)
+        devices = [0] * len(leases.node.devices.free)
         for worker in leases.workers.values():
             for name, amount in worker.resources.items():
                 if not (worker.blocked and name == "CPU"):
@@ -281,7 +282,7 @@ class LeaseMachine(RuleBasedStateMachine):
             available = leases.resources.available[name]
             assert available == total - used.get(name, 0), name
             assert available >= 0 or name == "CPU", "only a CPU is ever lent"
-        for free, taken in zip(leases.devices.free, devices, strict=True):
+        for free, taken in zip(leases.node.devices.free, devices, strict=True):
             assert free + taken == ONE
             assert 0 <= free <= ONE
 
@@ -320,7 +321,7 @@ class LeaseMachine(RuleBasedStateMachine):
         assert leases.client_died(DRIVER) == []
         assert leases.requests == []
         assert leases.resources.available == leases.resources.total
-        assert leases.devices.free == [ONE] * 2
+        assert leases.node.devices.free == [ONE] * 2
         for left_over in (leases._idle, leases._unrevoked, leases._said_unmet):
             assert not left_over
         assert leases._actors == 0

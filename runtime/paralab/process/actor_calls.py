@@ -78,7 +78,8 @@ class ActorCalls:
         )
         task.argument = argument
         placing, held = dict(options.creation_resources), dict(options.resources)
-        message = (CREATE_ACTOR, key, spec.name, placing, held, core.depth + 1)
+        where = tuple(options.where) if options.where else None
+        message = (CREATE_ACTOR, key, spec.name, placing, held, core.depth + 1, where)
         task.actor = _Creation((core.address, key), message, facts)
         if facts is not None and facts["given_name"] is not None:
             self._kept.take_name(task, facts)
@@ -144,7 +145,8 @@ class ActorCalls:
         if actor is None or peer is None:
             return
         if actor.ref[0] == self._core.address and not actor.kept:
-            peer.post((ASSIGNED, held, devices, self._core.depth + 1))
+            where = actor.queue[0].template.options.where if actor.queue else None
+            peer.post((ASSIGNED, held, devices, self._core.depth + 1, where and tuple(where)))
         actor.max_task_retries = max_task_retries
         actor.placed(address, peer)
         self._core.calls.sendable.append(actor)

@@ -29,17 +29,13 @@ from paralab.messages import (
     FETCH,
     HOLD,
     KILL_ACTOR,
-    LEASED,
     OBJECT,
     OWNER_DIED,
     PEER,
     PRINTED,
-    REFUSED,
     RELEASE,
     RESTART,
     RESULT,
-    RETURNED,
-    REVOKE,
     TELL,
     UNMET,
     WELCOME,
@@ -49,6 +45,7 @@ from paralab.process.actor_calls import ActorCalls
 from paralab.process.baton import Baton, Mailbox
 from paralab.process.calls import Calls
 from paralab.process.cancelling import Cancelling
+from paralab.process.groups import Groups
 from paralab.process.leasing import Leasing
 from paralab.process.links import Link, Links
 from paralab.process.objects import Objects
@@ -113,6 +110,7 @@ class CoreClient:
         self.surveys = Surveys(self)
         self.survey = self.surveys.ask
         self.cancelling = Cancelling(self)
+        self.groups = Groups(self)
         self.events = EventRing()
         if os.environ.get("PARALAB_EVENTS") == "0":
             self.events = EventRing(0)
@@ -127,14 +125,11 @@ class CoreClient:
         self._install(handlers or {})
 
     def _install(self, handlers: dict[int, Callable[..., None]]) -> None:
-        calls, objects, leasing = self.calls, self.objects, self.leasing
+        calls, objects = self.calls, self.objects
         self.handlers.update(
             {
                 RESULT: calls.on_result,
-                RETURNED: leasing.on_returned,
-                LEASED: leasing.on_leased,
-                REFUSED: leasing.on_refused,
-                REVOKE: leasing.on_revoke,
+                **self.leasing.handlers,
                 ACTOR_AT: self.actor_calls.on_actor_at,
                 ACTOR_DEAD: self.actor_calls.on_actor_dead,
                 ACTOR_RESTARTS: self.actor_calls.on_actor_restarts,
@@ -150,6 +145,7 @@ class CoreClient:
                 UNMET: self._on_unmet,
                 TELL: self.surveys.on_tell,
                 CANCEL_REF: self.cancelling.on_cancel_ref,
+                **self.groups.handlers,
                 **handlers,
             }
         )

@@ -70,6 +70,6 @@ class Construction:
         self.facts = facts
         creator.hold(definition[6])
         handlers = executor.handlers
-        handlers[ASSIGNED](link, ASSIGNED, held, devices, depth)
+        handlers[ASSIGNED](link, ASSIGNED, held, devices, depth, facts.get("where"))
         handlers[DEFINE](creator, DEFINE, *definition)
         handlers[CALL](creator, CALL, *call)

@@ -43,6 +43,7 @@ from paralab.messages import (
 )
 from paralab.object_ref import ObjectRef
 from paralab.platform import NumericThreads
+from paralab.process.assignment import Assignment
 from paralab.process.client import CoreClient
 from paralab.process.imports import Imports
 from paralab.process.interrupts import Interrupts, packed_cancellation, runs_users_code
@@ -75,8 +76,7 @@ class Executor:
         self.current: Call | None = None
         self.instance: Any = None
         self.actor_ref: tuple[Address, int] | None = None
-        self.assigned: dict[str, int] = {}
-        self.devices: list[int] = []
+        self.assigned = Assignment()
         self.flush_prints: Callable[[], None] = _nothing
         self.imports = Imports(self._say_changed)
         self.interrupts = Interrupts(self)
@@ -398,14 +398,17 @@ class Executor:
             to.post((RETURNED, keys))
 
     def _on_assigned(
-        self, _link: Link, _kind: int, resources: dict[str, int], devices: list[int], depth: int
+        self,
+        _link: Link,
+        _kind: int,
+        resources: dict[str, int],
+        devices: list[int],
+        depth: int,
+        where: Any = None,
     ) -> None:
-        self.assigned = resources
+        self.assigned.take(self.core, resources, devices, where)
         self._threads_wanted = max(1, resources.get("CPU", 0) // RESOURCE_UNIT)
         self.core.depth = depth
-        if devices or self.devices or "GPU" in resources:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, devices))
-        self.devices = list(devices)
 
     def _on_terminate(self, _link: Link, _kind: int) -> None:
         error = ActorDiedError("The actor ended because its last handle is gone.")

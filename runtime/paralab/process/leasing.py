@@ -10,10 +10,20 @@ See ``state.tasks`` for what is given to which worker, ``state.leases`` for the 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from paralab.ids import Address
-from paralab.messages import ASSIGNED, RETURN_LEASE, TAKE_BACK, WANT_LEASE
+from paralab.messages import (
+    ASSIGNED,
+    LEASED,
+    REFUSED,
+    RETURN_LEASE,
+    RETURNED,
+    REVOKE,
+    TAKE_BACK,
+    WANT_LEASE,
+)
 from paralab.process.links import Link
 from paralab.state.tasks import SLICE_NS, LeasedWorker, SchedulingClass
 
@@ -33,6 +43,12 @@ class Leasing:
         self._core = core
         self._table = core.calls.table
         self._ready = core.calls.ready
+        self.handlers: dict[int, Callable[..., None]] = {
+            LEASED: self._on_leased,
+            REFUSED: self._on_refused,
+            REVOKE: self._on_revoke,
+            RETURNED: self._on_returned,
+        }
 
     def want(self, cls: SchedulingClass) -> None:
         """Asks the node for the workers that the queue of ``cls`` lacks."""
@@ -41,7 +57,7 @@ class Leasing:
         if wanted > 0:
             name = cls.queue[0].template.name
             cls.requested += wanted
-            message = (WANT_LEASE, cls.number, cls.resources, wanted, cls.depth, name)
+            message = (WANT_LEASE, cls.number, cls.resources, wanted, cls.depth, name, cls.where)
             self._core.node.post(message)
             self.return_idle(0, cls)
 
@@ -51,7 +67,7 @@ class Leasing:
             cls.requested = 0
             self._core.node.post((WANT_LEASE, cls.number, {}, 0, 0, ""))
 
-    def on_leased(
+    def _on_leased(
         self, _link: Link, _kind: int, number: int, address: Address, devices: list[int]
     ) -> None:
         """The node grants a lease."""
@@ -65,16 +81,16 @@ class Leasing:
             self._core.node.post((RETURN_LEASE, address))
         else:
             cls = worker.cls
-            peer.post((ASSIGNED, cls.resources, devices, cls.depth))
+            peer.post((ASSIGNED, cls.resources, devices, cls.depth, cls.where))
 
-    def on_refused(self, _link: Link, _kind: int, number: int, failure: bytes) -> None:
+    def _on_refused(self, _link: Link, _kind: int, number: int, failure: bytes) -> None:
         """The node cannot run this class: everything queued in it fails."""
         cls = self._table.by_number[number]
         cls.requested = 0
         while cls.queue:
             self._core.calls.fail(cls.queue.popleft(), failure)
 
-    def on_revoke(self, _link: Link, _kind: int, address: Address, depth: int) -> None:
+    def _on_revoke(self, _link: Link, _kind: int, address: Address, depth: int) -> None:
         """The node wants a worker back: at once if it is idle, else after its time slice."""
         worker = self._table.leases.get(address)
         if worker is None:
@@ -130,7 +146,7 @@ class Leasing:
         worker.taking = True
         worker.peer.post((TAKE_BACK, list(worker.inflight)))
 
-    def on_returned(self, link: Link, _kind: int, keys: list[int]) -> None:
+    def _on_returned(self, link: Link, _kind: int, keys: list[int]) -> None:
         """A worker gives back calls that it has not started."""
         worker = self._table.leases.get(link.address)
         if worker is None:

@@ -28,11 +28,11 @@ from paralab.ids import (
     Address,
     make_address,
     object_id,
-    task_id,
 )
 from paralab.limits import cpu_count, memory_limit
 from paralab.messages import FAILED, INLINE
 from paralab.object_ref import ObjectRef
+from paralab.process.local_groups import LocalGroups
 from paralab.process.local_parts import (
     Actor,
     Entry,
@@ -44,6 +44,7 @@ from paralab.process.local_parts import (
     fresh,
     left,
     retries,
+    task_facts,
     users_part,
 )
 from paralab.remote_errors import as_failure, pack_failure
@@ -51,7 +52,6 @@ from paralab.serialization import join_blob, load, load_args, pack, pack_args
 from paralab.state.events import EventRing
 from paralab.state.told import task_rows
 from paralab.task_spec import (
-    RESOURCE_UNIT,
     ActorOptions,
     ActorSpec,
     FunctionSpec,
@@ -80,6 +80,7 @@ class LocalEngine:
         num_cpus: float | None = None,
         num_gpus: float | None = None,
         resources: Mapping[str, float] | None = None,
+        labels: Mapping[str, str] | None = None,
         namespace: str = "",
         runtime_env: Mapping[str, Any] | None = None,
     ) -> None:
@@ -102,6 +103,8 @@ class LocalEngine:
             "memory": float(memory_limit()),
             **{name: float(amount) for name, amount in (resources or {}).items()},
         }
+        self._labels = {"ray.io/node-id": self._node, **(labels or {})}
+        self.groups = LocalGroups(self._capacity, self._node, self._labels, self._settled)
         self._environment = changed_environment(runtime_env or {})
         self._environment.__enter__()
         self._recursion = sys.getrecursionlimit()
@@ -143,6 +146,12 @@ class LocalEngine:
         """Keeps ``value`` itself, or when pickled a copy."""
         _, (ref,) = self._new_refs(1, 0)
         self._store(ref._entry, value)
+        return ref
+
+    def _settled(self, value: Any, error: BaseException | None) -> ObjectRef:
+        ref = self.put(value)
+        if error is not None:
+            self._fail(ref._entry, error, "")
         return ref
 
     def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
@@ -188,7 +197,14 @@ class LocalEngine:
         name = options.name or function.name
         call = self._copied(name, args, kwargs)
         task, refs = self._new_refs(options.num_returns)
+        where = self.groups.place_of(options, self._running.stack)
+        error = self.groups.failure(where) if where else None
+        if error is not None:
+            for ref in refs:
+                self._fail(ref._entry, error, name)
+            return refs
         context = self._context_of(task, name, options.resources)
+        context["where"] = where
         with changed_environment(options.runtime_env):
             self._run(call, refs, task, name, submitted, context, options, function.function)
         return refs
@@ -216,6 +232,11 @@ class LocalEngine:
             actor.instance = spec.cls(*args, **kwargs)
             return []
 
+        actor.where = where = self.groups.place_of(options, self._running.stack)
+        nowhere = self.groups.failure(where, True) if where else None
+        if nowhere is not None:
+            actor.dead = nowhere
+            return ref
         context = self._context_of(task, name, options.resources, actor)
         with changed_environment(options.runtime_env):
             error = self._run(call, [], task, name, submitted, context, TaskOptions(), construct)
@@ -356,6 +377,7 @@ class LocalEngine:
             "key": task | FIRST_RETURN,
             "task_name": name,
             "resources": resources,
+            "where": None if actor is None else actor.where,
             "actor": actor,
             "actor_key": 0 if actor is None else actor.key,
         }
@@ -398,7 +420,8 @@ class LocalEngine:
     def info(self, what: str) -> Any:
         """See :meth:`paralab.engine.Engine.info`."""
         if what == "context":
-            return self._context()
+            running = self._running.stack[-1] if self._running.stack else None
+            return task_facts(self._node, self._address, self._namespace, running)
         if what == "named_actors":
             return self._names.all()
         if what == "address":
@@ -406,36 +429,12 @@ class LocalEngine:
         if what == "cluster_resources":
             return dict(self._capacity)
         if what == "available_resources":
-            return {name: amount for name, amount in self._available().items() if amount > 0}
+            return self.groups.available(self._running.stack)
+        if what == "groups":
+            return self.groups.table()
         if what == "nodes":
-            return [described(self._node, self._capacity)]
+            return [described(self._node, self._capacity, self._labels)]
         raise ValueError(f"info({what!r}) is not known.")
-
-    def _available(self) -> dict[str, float]:
-        """What is free is told as if only the innermost task were running: the others wait."""
-        free = dict(self._capacity)
-        for context in self._running.stack[-1:]:
-            for name, units in context["resources"].items():
-                free[name] = free.get(name, 0.0) - units / RESOURCE_UNIT
-        return free
-
-    def _context(self) -> dict[str, Any]:
-        running = self._running.stack[-1] if self._running.stack else None
-        actor: Actor | None = running["actor"] if running else None
-        resources = running["resources"] if running else {}
-        gpus = -(-resources.get("GPU", 0) // RESOURCE_UNIT)
-        return {
-            "node_id": self._node,
-            "job_id": "01000000",
-            "worker_id": self._address.hex() + "00" * 12,
-            "task_id": task_id(self._address, running["key"]).hex() if running else None,
-            "task_name": running["task_name"] if running else None,
-            "actor_id": actor.id if actor else None,
-            "actor_name": actor.given_name if actor else None,
-            "assigned_resources": {name: n / RESOURCE_UNIT for name, n in resources.items()},
-            "accelerator_ids": {"GPU": [str(number) for number in range(gpus)]},
-            "namespace": self._namespace,
-        }
 
     def shutdown(self) -> None:
         """Lets go of what was pinned; may be called twice."""

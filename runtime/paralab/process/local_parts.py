@@ -20,11 +20,11 @@ from paralab.exceptions import (
     TaskError,
     WorkerCrashedError,
 )
-from paralab.ids import Address, actor_id
+from paralab.ids import Address, actor_id, task_id
 from paralab.object_ref import ObjectRef
 from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
-from paralab.task_spec import AS_ACTOR, ActorOptions, ActorSpec, TaskOptions
+from paralab.task_spec import AS_ACTOR, RESOURCE_UNIT, ActorOptions, ActorSpec, TaskOptions
 
 
 class Mailbox:
@@ -87,6 +87,7 @@ class Actor:
         self.handle_state = spec.handle_state
         self.id = actor_id(ref.binary()).hex()
         self.resources = options.resources
+        self.where = options.where
         self.runtime_env = options.runtime_env
         self.instance: Any = None
         self.dead: BaseException | None = None
@@ -165,7 +166,9 @@ def users_part(tb: TracebackType | None) -> TracebackType | None:
     return tb
 
 
-def described(node: str, capacity: Mapping[str, float]) -> dict[str, Any]:
+def described(
+    node: str, capacity: Mapping[str, float], labels: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "NodeID": node,
         "Alive": True,
@@ -173,7 +176,30 @@ def described(node: str, capacity: Mapping[str, float]) -> dict[str, Any]:
         "NodeManagerAddress": "127.0.0.1",
         "NodeName": "local",
         "Resources": dict(capacity),
-        "Labels": {},
+        "Labels": dict(labels),
+    }
+
+
+def task_facts(
+    node: str, address: Address, namespace: str, running: dict[str, Any] | None
+) -> dict[str, Any]:
+    actor: Actor | None = running["actor"] if running else None
+    where = running["where"] if running else None
+    resources = running["resources"] if running else {}
+    gpus = -(-resources.get("GPU", 0) // RESOURCE_UNIT)
+    return {
+        "node_id": node,
+        "job_id": "01000000",
+        "worker_id": address.hex() + "00" * 12,
+        "task_id": task_id(address, running["key"]).hex() if running else None,
+        "task_name": running["task_name"] if running else None,
+        "actor_id": actor.id if actor else None,
+        "actor_name": actor.given_name if actor else None,
+        "placement_group_id": where.group or None if where else None,
+        "captures": bool(where and where.captures),
+        "assigned_resources": {name: n / RESOURCE_UNIT for name, n in resources.items()},
+        "accelerator_ids": {"GPU": [str(number) for number in range(gpus)]},
+        "namespace": namespace,
     }
 
 

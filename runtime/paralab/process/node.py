@@ -37,6 +37,7 @@ from paralab.messages import (
     WELCOME,
 )
 from paralab.process.node_actors import NodeActors
+from paralab.process.node_groups import NodeGroups
 from paralab.process.node_messages import NodeMessages
 from paralab.process.node_workers import Process, WorkerPool
 from paralab.process.pulse import SIZE as PULSE_SIZE
@@ -44,6 +45,8 @@ from paralab.process.pulse import PulseBoard
 from paralab.state.lease_instructions import (
     EndWorker,
     Grant,
+    GroupEnded,
+    GroupMade,
     Instruction,
     PlaceActor,
     Refuse,
@@ -51,6 +54,7 @@ from paralab.state.lease_instructions import (
     Revoke,
     StartWorker,
     Unmet,
+    Unplaceable,
 )
 from paralab.state.leases import LeaseTable
 from paralab.state.object_table import ObjectTable
@@ -108,7 +112,12 @@ class Node:
         hard = config["process_limit"] or min(
             PROCESS_LIMIT, max(soft, limits.memory_available() // PROCESS_MEMORY)
         )
-        self.leases = LeaseTable(Resources(config["resources"]), min(soft, hard), hard)
+        node_hex = self.node_id.hex()
+        self.labels = {"ray.io/node-id": node_hex, **config.get("labels", {})}
+        self.leases = LeaseTable(
+            Resources(config["resources"]), min(soft, hard), hard, node_hex, self.labels
+        )
+        self.groups = NodeGroups(self)
         self.undecided = True
         self.actors = NodeActors(self)
         self.directory = self.actors.directory
@@ -209,6 +218,7 @@ class Node:
         process.connection.close()
         self.undecided = True
         self.leases.worker_died(address)
+        self.groups.process_died(address)
         for client in self.clients.values():
             client.peers.discard(address)
             client.connection.outbox.append((DIED, address, how))
@@ -238,9 +248,13 @@ class Node:
                 self.actors.placed(ref, worker, devices)
             case Refuse(client, number, chain, processes):
                 self.post(client, (REFUSED, number, self._messages.refusal(chain, processes)))
-            case Unmet(client, number, name, resources):
+            case Unmet(client, number, name, resources, place):
                 client = client or self.driver.address  # an actor that outlives its creator
-                self.post(client, (UNMET, number, self._messages.unmet(name, resources)))
+                self.post(client, (UNMET, number, self._messages.unmet(name, resources, place)))
+            case GroupMade(group) | GroupEnded(group):
+                self.groups.tell(group)
+            case Unplaceable():
+                self.groups.refuse(instruction)
             case Retire(worker):
                 self.post(worker, (RETIRE,))
             case EndWorker(worker):

@@ -31,6 +31,7 @@ from paralab.messages import (
 from paralab.process.node_workers import Process
 from paralab.state.directory import ActorDirectory, ActorRecord
 from paralab.state.ownership import Ref
+from paralab.task_spec import Where
 
 if TYPE_CHECKING:
     from paralab.process.node import Node
@@ -78,7 +79,7 @@ class NodeActors:
                 died = f"The actor is dead because its worker process has died: {how}"
                 self._ended(record.ref, KILLED if record.waiting else died)
         for orphan in self.directory.process_died(address):
-            self._end(orphan, "The actor is dead because its owner has ended.")
+            self.end(orphan, "The actor is dead because its owner has ended.")
 
     def _restart(self, record: ActorRecord, how: str, has_begun: bool) -> None:
         self._want(record)
@@ -96,12 +97,14 @@ class NodeActors:
         assert record.worker is not None
         assert record.constructor is not None
         worker = self._leases.workers[record.worker]
-        facts = {"actor_name": record.given_name, "restarts": record.restarts.count}
+        facts: dict[str, Any] = {"actor_name": record.given_name, "restarts": record.restarts.count}
+        if worker.where is not None:
+            facts["where"] = tuple(worker.where)
         given = (worker.resources, list(worker.devices), worker.depth, facts)
         message = (CONSTRUCT, record.ref[0], *record.constructor, *given)
         self._node.post(record.worker, message)
 
-    def _end(self, record: ActorRecord, why: str) -> None:
+    def end(self, record: ActorRecord, why: str) -> None:
         """Kills an actor's process, or takes its request back."""
         if record.dead:
             return
@@ -148,8 +151,9 @@ class NodeActors:
         placing: dict[str, int],
         held: dict[str, int],
         depth: int,
+        where: Any = None,
     ) -> None:
-        request = (placing, held, depth, name)
+        request = (placing, held, depth, name, Where(*where) if where else None)
         self._want(self.directory.create((process.address, key), name, request))
 
     def _keep(
@@ -179,7 +183,7 @@ class NodeActors:
         if record is not None:
             record.askers.add(process.address)
             if no_restart:
-                self._end(record, KILLED)
+                self.end(record, KILLED)
             elif record.worker is not None:  # the answer comes once its process is gone
                 record.waiting.append((process.address, number))
                 self._node.pool.kill(record.worker)
@@ -195,7 +199,7 @@ class NodeActors:
         record.restarts.final = True
         record.cause = record.cause or cause
         if not gently or record.worker is None:
-            self._end(record, "The actor ended because its last handle is gone.")
+            self.end(record, "The actor ended because its last handle is gone.")
 
     def _exit(self, process: Process, _kind: int, cause: bytes | None) -> None:
         record = self.directory.by_worker.get(process.address)

@@ -16,8 +16,10 @@ from paralab.messages import (
     ASK,
     BLOCKED,
     CONNECT,
+    CREATE_GROUP,
     DIED,
     FREE,
+    GROUP,
     LOOKING,
     PRINTED,
     READY,
@@ -29,12 +31,14 @@ from paralab.messages import (
     STOP,
     SURVEY,
     TELL,
+    TIDIED,
     TOLD,
     UNBLOCKED,
     WANT_LEASE,
 )
 from paralab.process.node_workers import Process
 from paralab.state.object_table import AlreadyStored, StoreError
+from paralab.task_spec import Where
 
 if TYPE_CHECKING:
     from paralab.process.node import Node
@@ -65,6 +69,9 @@ class NodeMessages:
             SURVEY: self._survey,
             TOLD: self._told,
             **node.actors.handlers,
+            CREATE_GROUP: node.groups.create,
+            GROUP: node.groups.change,
+            TIDIED: node.groups.tidied,
         }
 
     # -- leases ------------------------------------------------------------------------------
@@ -78,8 +85,10 @@ class NodeMessages:
         count: int,
         depth: int,
         name: str,
+        where: Any = None,
     ) -> None:
-        self._leases.want(process.address, number, resources, count, depth, name)
+        place = Where(*where) if where else None
+        self._leases.want(process.address, number, resources, count, depth, name, place)
         self._node.undecided = True
 
     def _return_lease(self, process: Process, _kind: int, address: Address) -> None:
@@ -129,13 +138,13 @@ class NodeMessages:
         node = self._node.node_id.hex()
         return pack_failure(error, function=chain[-1], pid=os.getpid(), node=node)
 
-    def unmet(self, name: str, resources: dict[str, float]) -> str:
+    def unmet(self, name: str, resources: dict[str, float], place: str) -> str:
         """What to say of a request that nothing here can ever meet."""
         total = self._leases.resources
         return (
-            f"paralab: {name} asks for {resources}, which this cluster can never give: it has "
-            f"{total.shown(total.total)} in all. The task waits until such resources appear; "
-            "change its options, or give init() more."
+            f"paralab: {name} asks for {resources}{place}, which this cluster can never give: it "
+            f"has {total.shown(total.total)} in all. It waits until such resources appear; change "
+            "its options, or give init() more."
         )
 
     # -- introductions -----------------------------------------------------------------------
@@ -185,7 +194,10 @@ class NodeMessages:
             case "cluster_resources":
                 answer = resources.shown(resources.total)
             case "available_resources":
-                answer = resources.shown()
+                self._node.groups.ask_available(process, number)
+                return
+            case "groups":
+                answer = self._leases.groups.table(self._node.node_id.hex())
             case "nodes":
                 answer = [self._describe()]
             case "workers":
@@ -257,5 +269,5 @@ class NodeMessages:
             "DeathReasonMessage": "",
             "alive": True,
             "Resources": resources.shown(resources.total),
-            "Labels": {},
+            "Labels": self._node.labels,
         }

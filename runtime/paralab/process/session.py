@@ -44,6 +44,7 @@ def start_session(
     num_cpus: float | None = None,
     num_gpus: float | None = None,
     resources: Mapping[str, float] | None = None,
+    labels: Mapping[str, str] | None = None,
     memory: float | None = None,
     object_store_memory: int | None = None,
     log_to_driver: bool = True,
@@ -57,6 +58,7 @@ def start_session(
     Args:
         num_cpus, num_gpus: by default what the machine, its cgroup and its affinity allow, and 0.
         resources: further resources by name.
+        labels: of the node, by name.
         memory: bytes that tasks may ask for; by default what the cgroup allows less the store.
         object_store_memory: bytes of shared memory; by default a share of the machine's.
         log_to_driver: whether to show what tasks print.
@@ -81,6 +83,7 @@ def start_session(
     }
     config = {
         "resources": fixed_resources(amounts),
+        "labels": dict(labels or {}),
         "capacity": capacity,
         "namespace": namespace or os.urandom(16).hex(),
         "sys_path": list(sys.path),

@@ -48,7 +48,7 @@ class Templates:
     def of_class(self, spec: ActorSpec, options: ActorOptions) -> Template:
         """What the actors of a class share."""
         data, refs = self._pickled(spec, spec.cls)
-        calls = TaskOptions(name=spec.name, num_returns=0, max_retries=0)
+        calls = TaskOptions(name=spec.name, num_returns=0, max_retries=0, where=options.where)
         template = self._template(ACTOR_CLASS, spec, calls, spec.name, data, refs)
         template.method = "__init__"
         return template

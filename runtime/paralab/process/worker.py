@@ -19,7 +19,6 @@ from paralab.process.client import CoreClient
 from paralab.process.construction import Construction
 from paralab.process.executor import Executor
 from paralab.process.prints import PrintStream
-from paralab.task_spec import RESOURCE_UNIT
 
 SWITCH_INTERVAL = 0.0005
 """Seconds; an I/O thread beside a Python loop then answers within a millisecond."""
@@ -48,9 +47,7 @@ class WorkerCore(CoreClient):
         if executor.actor_ref is not None:
             facts["actor_id"] = actor_id(object_id(*executor.actor_ref)).hex()
         facts |= self.construction.facts
-        assigned = executor.assigned.items()
-        facts["assigned_resources"] = {name: amount / RESOURCE_UNIT for name, amount in assigned}
-        facts["accelerator_ids"] = {"GPU": [str(device) for device in executor.devices]}
+        facts.update(executor.assigned.facts())
         return facts
 
 

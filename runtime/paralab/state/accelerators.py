@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from paralab.task_spec import RESOURCE_UNIT
 
 
 class Accelerators:
     """The free part of each device, in units of 1e-4."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, shares: Mapping[int, int] | None = None) -> None:
+        """All of ``count`` devices, or only ``shares`` of them."""
         self.free = [RESOURCE_UNIT] * count
+        if shares is not None:
+            self.free = [shares.get(device, 0) for device in range(count)]
 
     def fit(self, amount: int) -> bool:
         """Whether :meth:`take` would find devices for ``amount``."""

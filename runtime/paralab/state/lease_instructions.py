@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from paralab.ids import Address
 from paralab.state.ownership import Ref
+from paralab.state.placement import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,34 @@ class Unmet:
     class_number: int
     name: str
     resources: dict[str, float]
+    place: str = ""
+    """What more it asks for than resources, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaceable:
+    """Tell ``client`` that the place which the request names does not exist (any more)."""
+
+    client: Address
+    class_number: int
+    actor: Ref | None
+    name: str
+    in_group: bool
+    """The place is a placement group; else it is a node."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMade:
+    """Tell all who watch that a placement group has its resources."""
+
+    group: Group
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEnded:
+    """Tell all who watch that a placement group is removed."""
+
+    group: Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +106,16 @@ class EndWorker:
     worker: Address
 
 
-Instruction = StartWorker | Grant | PlaceActor | Revoke | Refuse | Unmet | Retire | EndWorker
+Instruction = (
+    StartWorker
+    | Grant
+    | PlaceActor
+    | Revoke
+    | Refuse
+    | Unmet
+    | Unplaceable
+    | GroupMade
+    | GroupEnded
+    | Retire
+    | EndWorker
+)

@@ -12,7 +12,11 @@ table answers events with instructions and does nothing itself.  Its rules:
 4. When a request waits for what leases hold, those leases are revoked, once.  Their holders
    return idle ones at once, and busy ones of the same or a lesser depth at the first task
    boundary after ``state.tasks.SLICE_NS``.
-5. At the soft limit of processes only a blocked process's requests start a new one, or any
+5. What a request takes it takes from a *pool*: the node's, or a bundle's if it is in a placement
+   group.  A group is a request too, for all its bundles at once and for no worker.
+6. A request that has lacked resources for long gets a *reservation* (``state.reservation``):
+   what is free is kept for it, so that a wide request is not overtaken for ever.
+7. At the soft limit of processes only a blocked process's requests start a new one, or any
    request when no process is left running.  At the hard limit a request waits while any process
    runs; when all of them wait it is refused, with the chain of tasks that wait for each other.
 
@@ -29,11 +33,9 @@ RETIRING IDLE, LEASED         IDLE if it must stay and is not outdated, else it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Mapping
 
 from paralab.ids import Address
-from paralab.state.accelerators import Accelerators
 from paralab.state.lease_instructions import (
     EndWorker,
     Grant,
@@ -45,64 +47,34 @@ from paralab.state.lease_instructions import (
     StartWorker,
     Unmet,
 )
+from paralab.state.lease_parts import Request, Worker, WorkerState
 from paralab.state.ownership import Ref
+from paralab.state.placement import Group
+from paralab.state.places import Places
+from paralab.state.pool import Pool
+from paralab.state.reservation import is_due, pool_for
 from paralab.state.resources import Resources
+from paralab.task_spec import Where
 
 MAX_STARTING = 8
 """Forks under way at once."""
 
 
-class WorkerState(Enum):
-    """Where a worker process is in its life."""
-
-    STARTING = "starting"
-    IDLE = "idle"
-    LEASED = "leased"
-    ACTOR = "actor"
-    RETIRING = "retiring"
-
-
-@dataclass(slots=True)
-class Request:
-    """Somebody waits for a worker."""
-
-    client: Address
-    resources: dict[str, int]
-    depth: int
-    name: str
-    order: int
-    count: int = 1
-    class_number: int = 0
-    actor: Ref | None = None
-    held: dict[str, int] = field(default_factory=dict)
-    """For an actor: what it keeps for its life."""
-
-
-@dataclass(slots=True)
-class Worker:
-    """One worker process."""
-
-    address: Address
-    state: WorkerState = WorkerState.STARTING
-    holder: Address | None = None
-    resources: dict[str, int] = field(default_factory=dict)
-    devices: dict[int, int] = field(default_factory=dict)
-    class_number: int = 0
-    depth: int = 0
-    name: str = ""
-    actor: Ref | None = None
-    blocked: bool = False
-    since: int = 0
-    outdated: bool = False
-    """It has imported modules that have changed; it ends instead of becoming idle."""
-
-
 class LeaseTable:
     """Workers, requests and resources of one node."""
 
-    def __init__(self, resources: Resources, soft_limit: int, hard_limit: int) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        soft_limit: int,
+        hard_limit: int,
+        node_id: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self.resources = resources
-        self.devices = Accelerators(resources.total.get("GPU", 0) // 10_000)
+        self.places = Places(resources, node_id, labels or {})
+        self.node = self.places.node
+        self.groups = self.places.groups
         self.soft_limit = soft_limit
         self.hard_limit = hard_limit
         self.workers: dict[Address, Worker] = {}
@@ -113,9 +85,13 @@ class LeaseTable:
         """Workers without work; the one that was used last, which is warm, stands last."""
         self._unrevoked: dict[Address, Worker] = {}
         """Leased workers that nobody has asked back."""
+        self._lacking = 0
+        """Workers that requests of this round of decisions still wait for."""
+        self._planned: list[Pool] = []
+        """Pools in which this round has promised something."""
         self._actors = 0
         self._order = 0
-        self._said_unmet: set[tuple[Address, int, Ref | None]] = set()
+        self._said_unmet: set[tuple[Address, int, Ref | None, Group | None]] = set()
 
     # -- requests ----------------------------------------------------------------------------
 
@@ -127,6 +103,7 @@ class LeaseTable:
         count: int,
         depth: int,
         name: str,
+        where: Where | None = None,
     ) -> None:
         """``client`` wants ``count`` more workers for a class; 0 withdraws what it asked for."""
         for request in self.requests:
@@ -139,7 +116,9 @@ class LeaseTable:
                     return
         if count:
             self._order += 1
-            self._insert(Request(client, resources, depth, name, self._order, count, class_number))
+            request = Request(client, resources, depth, name, self._order, count, class_number)
+            request.where = where
+            self._insert(request)
 
     def want_actor(
         self,
@@ -149,10 +128,13 @@ class LeaseTable:
         held: dict[str, int],
         depth: int,
         name: str,
+        where: Where | None = None,
     ) -> None:
         """``client`` wants a process for an actor."""
         self._order += 1
-        self._insert(Request(client, placing, depth, name, self._order, actor=actor, held=held))
+        request = Request(client, placing, depth, name, self._order, actor=actor, held=held)
+        request.where = where
+        self._insert(request)
 
     def _insert(self, request: Request) -> None:
         at = len(self.requests)
@@ -208,12 +190,15 @@ class LeaseTable:
         return []
 
     def _free(self, worker: Worker) -> None:
+        pool = worker.pool
+        if pool is None:
+            return
         if worker.blocked:
-            self.resources.take(_cpu(worker.resources))
+            pool.resources.take(_cpu(worker.resources))
             worker.blocked = False
-        self.resources.give(worker.resources)
-        self.devices.give(worker.devices)
+        pool.give(worker.resources, worker.devices)
         self._unrevoked.pop(worker.address, None)
+        worker.pool = worker.where = None
         worker.resources = {}
         worker.devices = {}
         worker.holder = None
@@ -224,16 +209,16 @@ class LeaseTable:
         worker = self.workers.get(address)
         if worker is None or worker.state not in (WorkerState.LEASED, WorkerState.ACTOR):
             return  # the lease ended before this came
-        if not worker.blocked:
+        if not worker.blocked and worker.pool is not None:
             worker.blocked = True
-            self.resources.give(_cpu(worker.resources))
+            worker.pool.resources.give(_cpu(worker.resources))
 
     def unblocked(self, address: Address) -> None:
         """The worker's task goes on."""
         worker = self.workers.get(address)
-        if worker is not None and worker.blocked:
+        if worker is not None and worker.blocked and worker.pool is not None:
             worker.blocked = False
-            self.resources.take(_cpu(worker.resources))
+            worker.pool.resources.take(_cpu(worker.resources))
 
     def worker_died(self, address: Address) -> Worker | None:
         """A worker process is gone; returns what it was."""
@@ -246,7 +231,7 @@ class LeaseTable:
 
     def client_died(self, address: Address) -> list[Instruction]:
         """A caller is gone: nobody can use what its leased workers do."""
-        self.requests = [r for r in self.requests if r.client != address]
+        self.requests = [r for r in self.requests if r.client != address or r.makes]
         self._said_unmet = {mark for mark in self._said_unmet if mark[0] != address}
         return [
             EndWorker(worker.address)
@@ -294,53 +279,78 @@ class LeaseTable:
         instructions: list[Instruction] = []
         if not self.requests:
             return instructions
-        idle = self._idle
-        lacking = 0
-        planned: dict[str, int] = {}
+        self._lacking = 0
+        reserved = False
         for request in list(self.requests):
-            if not (
-                self.resources.feasible(request.resources) and self.resources.feasible(request.held)
-            ):
-                instructions += self._unmet(request)
-                continue
-            needed = request.count
-            while needed:
-                if not self._fits_beside(request, planned):
-                    instructions += self._revoke_for(request)
-                    break
-                if idle:
-                    address = next(reversed(idle))
-                    instructions.append(self._grant(request, idle.pop(address), now))
-                    needed -= 1
-                    continue
-                if lacking == self.starting:
-                    if not self._may_start(request):
-                        if self._processes() >= self.hard_limit and not self._something_runs():
-                            instructions.append(self._refuse(request))
-                            request.count = 0
-                        break
-                    self.starting += 1
-                    instructions.append(StartWorker())
-                lacking += 1
-                needed -= 1
-                for name, amount in (request.held if request.actor else request.resources).items():
-                    planned[name] = planned.get(name, 0) + amount
-            if not request.count:
+            pools = self.places.pools(request)
+            if pools is None:
+                instructions.append(self.places.unplaceable(request))
                 self.requests.remove(request)
+            elif pools and not self.places.feasible(request, pools):
+                instructions += self._unmet(request)
+            elif pools:  # else the group that it is for waits itself
+                if not self._meet(request, pools, now, instructions):
+                    instructions += self._revoke_for(request, pools)
+                    request.since = request.since or now
+                    if not reserved and is_due(now - request.since):
+                        reserved = self._reserve(request, pools)
+                if not request.count:
+                    self.requests.remove(request)
+        for pool in self._planned:
+            pool.planned.clear()
+        self._planned.clear()
         return instructions
 
-    def _fits_beside(self, request: Request, planned: dict[str, int]) -> bool:
-        available = self.resources.available
-        return self.devices.fit(request.resources.get("GPU", 0)) and all(
-            available.get(name, 0) - planned.get(name, 0) >= amount
-            for name, amount in request.resources.items()
-        )
+    def _meet(
+        self, request: Request, pools: list[Pool], now: int, instructions: list[Instruction]
+    ) -> bool:
+        """Gives a request what there is; False if resources are lacking."""
+        if request.makes is not None:
+            made = self.places.make(request.makes, now)
+            if made is None:
+                return False
+            instructions.append(made)
+            request.count = 0
+            return True
+        idle = self._idle
+        needed = request.count
+        while needed:
+            pool = next((pool for pool in pools if pool.fits(request.resources)), None)
+            if pool is None:
+                return False
+            if idle:
+                address = next(reversed(idle))
+                instructions.append(self._grant(request, idle.pop(address), pool, now))
+                needed -= 1
+                continue
+            if self._lacking == self.starting:
+                if not self._may_start(request):
+                    if self._processes() >= self.hard_limit and not self._something_runs():
+                        instructions.append(self._refuse(request))
+                        request.count = 0
+                    break
+                self.starting += 1
+                instructions.append(StartWorker())
+            self._lacking += 1
+            needed -= 1
+            pool.plan(request.held if request.actor else request.resources)
+            self._planned.append(pool)
+        return True
 
-    def _grant(self, request: Request, worker: Worker, now: int) -> Grant | PlaceActor:
+    def _reserve(self, request: Request, pools: list[Pool]) -> bool:
+        pool = pool_for(request, pools, self.workers.values())
+        if pool is not None:
+            pool.plan(request.resources)
+            self._planned.append(pool)
+        return pool is not None
+
+    def _grant(self, request: Request, worker: Worker, pool: Pool, now: int) -> Grant | PlaceActor:
         held = request.held if request.actor else request.resources
-        devices = self.devices.take(held.get("GPU", 0))
-        self.resources.take(held)
+        devices = pool.take(held)
         request.count -= 1
+        request.since = 0
+        worker.pool = pool
+        worker.where = request.where
         worker.resources = dict(held)
         worker.devices = devices
         worker.name = request.name
@@ -381,28 +391,31 @@ class LeaseTable:
             for w in self.workers.values()
         )
 
-    def _revoke_for(self, request: Request) -> list[Instruction]:
-        available = self.resources.available
-        short = {name for name, n in request.resources.items() if available.get(name, 0) < n}
-        if not self.devices.fit(request.resources.get("GPU", 0)):
-            short.add("GPU")  # enough of them in all, but in pieces
+    def _revoke_for(self, request: Request, pools: list[Pool]) -> list[Instruction]:
+        short = set()
+        for pool in pools:
+            available = pool.resources.available
+            short |= {name for name, n in request.resources.items() if available.get(name, 0) < n}
+            if request.makes or not pool.devices.fit(request.resources.get("GPU", 0)):
+                short.add("GPU")  # enough of them in all, but in pieces
         same = (request.client, request.class_number)
         return [
             self._revoke(worker, request.depth)
             for worker in list(self._unrevoked.values())
             if not worker.blocked
+            and worker.pool in pools
             and short & worker.resources.keys()
             and (request.actor is not None or (worker.holder, worker.class_number) != same)
         ]
 
     def _unmet(self, request: Request) -> list[Instruction]:
-        mark = (request.client, request.class_number, request.actor)
+        mark = (request.client, request.class_number, request.actor, request.makes)
         if mark in self._said_unmet:
             return []
         self._said_unmet.add(mark)
-        wanted = {**request.resources, **request.held}
-        shown = self.resources.shown(wanted)
-        return [Unmet(request.client, request.class_number, request.name, shown)]
+        shown = self.resources.shown({**request.resources, **request.held})
+        place = self.places.in_words(request)
+        return [Unmet(request.client, request.class_number, request.name, shown, place)]
 
     def _refuse(self, request: Request) -> Refuse:
         chain = [request.name]
@@ -415,6 +428,21 @@ class LeaseTable:
         return Refuse(
             request.client, request.class_number, tuple(reversed(chain)), self._processes()
         )
+
+    # -- placement groups --------------------------------------------------------------------
+
+    def want_group(self, group: Group, client: Address, depth: int, name: str) -> bool:
+        """A group waits for its resources; False if its name is taken."""
+        self._order += 1
+        request = self.places.group_request(group, client, depth, name, self._order)
+        if request is not None:
+            self._insert(request)
+        return request is not None
+
+    def remove_group(self, group: Group) -> list[Instruction]:
+        """Ends a group and all that runs in it."""
+        self.requests = [request for request in self.requests if request.makes is not group]
+        return self.places.end_group(group, self.workers.values())
 
 
 def _cpu(resources: dict[str, int]) -> dict[str, int]:

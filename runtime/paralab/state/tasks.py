@@ -41,7 +41,7 @@ SLICE_NS = 20_000_000
 """For so long a revoked lease goes on getting work."""
 NEVER = 1 << 63
 
-ClassKey = tuple[tuple[tuple[str, int], ...], int]
+ClassKey = tuple[tuple[tuple[str, int], ...], int, tuple[Any, ...] | None]
 
 
 class Template:
@@ -195,14 +195,25 @@ class LeasedWorker:
 
 
 class SchedulingClass:
-    """Tasks that any of the same workers may run."""
+    """Tasks that any of the same workers may run: same resources, depth and place."""
 
-    __slots__ = ("depth", "key", "number", "queue", "requested", "resources", "unmet", "workers")
+    __slots__ = (
+        "depth",
+        "key",
+        "number",
+        "queue",
+        "requested",
+        "resources",
+        "unmet",
+        "where",
+        "workers",
+    )
 
     def __init__(self, number: int, key: ClassKey, depth: int) -> None:
         self.number = number
         self.key = key
         self.resources = dict(key[0])
+        self.where = key[2]
         self.depth = depth
         self.queue: deque[Task] = deque()
         self.workers: dict[Address, LeasedWorker] = {}
@@ -312,7 +323,8 @@ class TaskTable:
 
     def scheduling_class(self, options: TaskOptions, depth: int) -> SchedulingClass:
         """The class of tasks with these options at this depth of nesting."""
-        key = (tuple(sorted(options.resources.items())), depth)
+        where = tuple(options.where) if options.where else None
+        key = (tuple(sorted(options.resources.items())), depth, where)
         cls = self.classes.get(key)
         if cls is None:
             number = len(self.classes) + 1

@@ -1,11 +1,20 @@
 """What stands beside tasks, actors and objects: pools, queues, metrics, and looking inside.
 
-Everything is loaded when it is first used, so that ``import paralab`` stays light.
+Nearly everything is loaded when it is first used, so that ``import paralab`` stays light.
 """
 
 # No "from __future__ import annotations" here: that name is the module of marks below.
 import importlib
 from typing import Any
+
+# Loaded at once: the name of this module is that of a function too, and the function shall win.
+from paralab.util.placement_group import (
+    get_current_placement_group,
+    get_placement_group,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
 
 _FROM = {
     "ActorPool": "actor_pool",
@@ -18,7 +27,8 @@ _FROM = {
 }
 """Public name → the module below this one that has it."""
 _MODULES = {
-    "actor_pool", "annotations", "check_serialize", "debug", "metrics", "serialization",
+    "actor_pool", "annotations", "check_serialize", "debug", "metrics", "scheduling_strategies",
+    "serialization",
 }  # fmt: skip
 
 __all__ = [
@@ -26,11 +36,16 @@ __all__ = [
     "deregister_serializer",
     "disable_log_once_globally",
     "enable_periodic_logging",
+    "get_current_placement_group",
     "get_node_ip_address",
+    "get_placement_group",
     "inspect_serializability",
     "list_named_actors",
     "log_once",
+    "placement_group",
+    "placement_group_table",
     "register_serializer",
+    "remove_placement_group",
 ]
 
 
