@@ -30,6 +30,7 @@ from paralab.exceptions import (
 )
 from paralab.id_types import ActorID
 from paralab.ids import actor_id
+from paralab.library_name import said
 from paralab.object_ref import ObjectRef
 from paralab.options import (
     STREAMING,
@@ -263,8 +264,11 @@ class ActorClass:
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
         raise ActorClassInheritanceException(
-            f"{self._spec.name} is an actor class, and classes cannot be derived from one. "
-            "Derive from the plain class and put @paralab.remote on the derived one."
+            said(
+                f"Attempted to define a subclass of the actor class '{self._spec.name}'. "
+                "Inheriting from actor classes is not supported. Derive from the plain class and "
+                "put @paralab.remote on the derived one."
+            )
         )
 
     def __repr__(self) -> str:
@@ -361,8 +365,8 @@ def _no_such_method(interface: _Interface, name: str) -> NoReturn:
     else:
         advice = f"Its methods are: {', '.join(public) or 'none'}."
     raise AttributeError(
-        f"The actor class {interface.name} has no method {name!r}. {advice} "
-        "Attributes of an actor can only be read by its methods."
+        f"'ActorHandle' object has no attribute {name!r}: the actor class {interface.name} has no "
+        f"method {name!r}. {advice} Attributes of an actor can only be read by its methods."
     )
 
 

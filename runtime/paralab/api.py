@@ -48,9 +48,12 @@ def remote(*args: Any, **options: Any) -> Any:
         return _make_remote(args[0], {})
     if args or not options:
         raise TypeError(
-            "paralab.remote is used without parentheses, as @paralab.remote on a function or "
-            "class, or with keyword options, as @paralab.remote(num_returns=2); it got "
-            f"{len(args)} positional arguments and {len(options)} options."
+            said(
+                "The @paralab.remote decorator must be applied either with no arguments and "
+                "without parentheses, as '@paralab.remote', or with keyword options, as "
+                f"'@paralab.remote(num_returns=2)'; it got {len(args)} positional arguments and "
+                f"{len(options)} options."
+            )
         )
 
     def decorate(definition: Any) -> RemoteFunction | ActorClass:
@@ -67,8 +70,11 @@ def _make_remote(definition: Any, options: dict[str, Any]) -> RemoteFunction | A
     if isinstance(definition, (RemoteFunction, ActorClass)):
         raise TypeError(f"{definition!r} is remote already; use .options(...) to change how.")
     raise TypeError(
-        f"paralab.remote must be applied to a function or a class; got {definition!r} of type "
-        f"{type(definition).__name__}. Wrap other callables in a function."
+        said(
+            "The @paralab.remote decorator must be applied to either a function or a class; got "
+            f"{definition!r} of type {type(definition).__name__}. Wrap other callables in a "
+            "function."
+        )
     )
 
 
@@ -90,8 +96,9 @@ def _engine_of(refs: Sequence[Any], caller: str) -> Any:
     for position, ref in enumerate(refs):
         if type(ref) is not ObjectRef:
             raise TypeError(
-                f"{caller}() takes ObjectRefs; element {position} of the list is {_short(ref)} "
-                f"of type {type(ref).__name__}."
+                f"Attempting to call `{caller}` on the value {_short(ref)}, which is not an "
+                f"ObjectRef: element {position} of the list is {_short(ref)} of type "
+                f"{type(ref).__name__}."
             )
     raise ValueError(
         f"{wrong[0]!r} is from a session that was shut down; its value is gone. Refs are not "
@@ -126,8 +133,8 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     if not (is_single and engine is not None and object_refs._entry.mailbox is engine.mailbox):
         if not (is_single or isinstance(object_refs, list)):
             raise ValueError(  # Ray's choice, on which programs rely
-                f"get() takes an ObjectRef or a list of ObjectRefs; got {_short(object_refs)} "
-                f"of type {type(object_refs).__name__}."
+                f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must "
+                f"either be an ObjectRef or a list of ObjectRefs; got {_short(object_refs)}."
             )
         engine = _engine_of(refs, "get")
     try:
@@ -171,7 +178,7 @@ def put(value: Any, *, _owner: Any = None, _tensor_transport: str | None = None)
     """
     if type(value) is ObjectRef:
         raise TypeError(
-            f"Calling put() on an ObjectRef is not allowed: {value!r} is one already. To store "
+            f"Calling 'put' on an ObjectRef is not allowed: {value!r} is one already. To store "
             "the ref itself, put it into a list."
         )
     if _owner is not None or _tensor_transport is not None:
@@ -224,7 +231,7 @@ def wait(
         engine = _engine_of(refs, "wait")
     if len(entries) != len(refs):
         twice = next(ref for i, ref in enumerate(refs) if ref in refs[:i])
-        raise ValueError(f"wait() requires a list of unique refs; {twice!r} occurs twice.")
+        raise ValueError(f"Wait requires a list of unique refs; {twice!r} occurs twice.")
     _check_num_returns(num_returns, len(refs))
     try:
         ready, others = engine.wait(refs, num_returns, timeout, fetch_local)
@@ -263,8 +270,8 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     """
     if not isinstance(actor, ActorHandle):
         raise ValueError(  # noqa: TRY004 - Ray's choice, on which programs rely
-            f"kill() only supported for actors. For tasks, try cancel(ref). Got {_short(actor)} "
-            f"of type {type(actor).__name__}."
+            said("paralab.kill() only supported for actors. For tasks, try paralab.cancel(). ")
+            + f"Got: {_short(actor)} of type {type(actor).__name__}."
         )
     engine: Any = _Slot.engine
     if engine is None or actor._ref._entry.mailbox is not engine.mailbox:

@@ -33,6 +33,7 @@ class Context(Mapping[str, Any]):
         python_version: such as "3.11.7".
         paralab_version, ray_version: this package's version; the latter is the name that
             programs written for Ray look for.
+        ray_commit: under the alias paralab's own version, else empty.
     """
 
     dashboard_url = ""
@@ -43,6 +44,7 @@ class Context(Mapping[str, Any]):
         version: str,
         disconnect: Callable[[], None],
         resources: Mapping[str, float] | None = None,
+        commit: str = "",
     ) -> None:
         resources = resources or {}
         self._cpus = resources.get("CPU", 0.0)
@@ -50,6 +52,7 @@ class Context(Mapping[str, Any]):
         self.address_info: dict[str, Any] = {**dict.fromkeys(ADDRESS_KEYS), **address_info}
         self.python_version = ".".join(map(str, sys.version_info[:3]))
         self.paralab_version = self.ray_version = version
+        self.ray_commit = commit
         self._disconnect = disconnect
 
     def __getitem__(self, key: str) -> Any:
@@ -75,7 +78,8 @@ class Context(Mapping[str, Any]):
         if is_called_ray():
             return (
                 f"RayContext(dashboard_url={self.dashboard_url!r}, "
-                f"python_version={self.python_version!r}, ray_version={self.ray_version!r})"
+                f"python_version={self.python_version!r}, ray_version={self.ray_version!r}, "
+                f"ray_commit={self.ray_commit!r})"
             )
         return (
             f"Context(paralab_version={self.paralab_version!r}, "

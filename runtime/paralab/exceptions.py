@@ -187,10 +187,12 @@ class WorkerCrashedError(ParalabError):
     """The worker process died while it ran the task."""
 
     ADVICE = (
-        "The worker died unexpectedly while executing this task. Likely causes: the process "
-        "used too much memory and was killed, a crash in compiled code, os._exit or sys.exit in "
-        "the task. Raise max_retries if running it again may help."
+        "Likely causes: the process used too much memory and was killed, a crash in compiled "
+        "code, os._exit or sys.exit in the task. Raise max_retries if running it again may help."
     )
+
+    def _message(self) -> str:
+        return f"The worker died unexpectedly while executing this task. {super()._message()}"
 
 
 class TaskUnschedulableError(ParalabError):

@@ -21,7 +21,7 @@ from paralab import remote_traceback
 from paralab.context import Context
 from paralab.engine import Engine, _Slot, install, installed
 from paralab.init_options import InitOptions, check_init_options
-from paralab.library_name import said
+from paralab.library_name import is_called_ray, said
 
 
 class _Session:
@@ -140,10 +140,11 @@ def _twice() -> str:
 
 
 def _context(engine: Engine) -> Context:
-    from paralab import __version__
+    import paralab
 
     resources = engine.info("cluster_resources")
-    return Context(engine.info("address"), __version__, shutdown, resources)
+    commit = paralab.__commit__ if is_called_ray() else ""
+    return Context(engine.info("address"), paralab.__version__, shutdown, resources, commit)
 
 
 def _start(options: InitOptions, *, by_itself: bool) -> None:

@@ -24,6 +24,8 @@ from itertools import groupby
 from types import TracebackType
 from typing import NamedTuple
 
+from paralab.library_name import is_called_ray
+
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _FIRST_FRAMES, _LAST_FRAMES = 40, 60
 """Of a long traceback (a recursion without end), so many frames travel."""
@@ -214,6 +216,8 @@ def render(raised: Raised, origin: Origin) -> str:
 
 
 def _title(origin: Origin) -> str:
+    if is_called_ray():  # programs look for this
+        return f"ray::{origin.function}() (pid={origin.pid}, ip=127.0.0.1)"
     node = f", node {origin.node[:12]}" if origin.node else ""
     return f"Traceback of task {origin.function} (pid {origin.pid}{node}), most recent call last:"
 
