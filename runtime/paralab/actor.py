@@ -8,18 +8,29 @@
 
 The actor lives while a ref to it does.  A handle keeps the methods it was asked for, and they
 hold the ref and never the handle, so there is no circle and the last handle's end is the
-actor's end, at once.  What a handle must know of its class (``_Interface``) travels with it by
+actor's end, at once.  What a handle must know of its class (``Interface``) travels with it by
 id; the class itself does not, so a process can call an actor whose class it cannot import.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
+from paralab.actor_interface import (
+    METHOD_OPTIONS,
+    Interface,
+    MethodTable,
+    Traits,
+    is_generator,
+    known,
+    methods_of,
+    no_such_method,
+    table_of,
+)
+from paralab.actor_interface import is_async as is_async_method
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.engine import _Slot, current
 from paralab.exceptions import (
@@ -27,6 +38,7 @@ from paralab.exceptions import (
     ActorClassInheritanceException,
     ActorExit,
     ActorHandleNotFoundError,
+    PendingCallsLimitExceeded,
 )
 from paralab.id_types import ActorID
 from paralab.ids import actor_id
@@ -50,11 +62,6 @@ __all__ = [
     "method",
 ]
 
-_METHOD_OPTIONS = "__paralab_method_options__"
-
-MethodTable = dict[str, tuple[Shape, dict[str, Any], bool]]
-"""For each method its parameters, the options given to ``@method``, and if it is a generator."""
-
 
 def actor_id_of(ref: ObjectRef) -> bytes:
     """The 16 bytes that name the actor behind ``ref``: 12 of its ref's digest, 4 of the job."""
@@ -75,15 +82,11 @@ def method(*args: Any, **options: Any) -> Any:
         raise TypeError("@method takes keyword options only, as in @method(num_returns=2).")
 
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
-        build_method_options(options, is_generator=_is_generator(function))
-        setattr(function, _METHOD_OPTIONS, options)
+        build_method_options(options, is_generator=is_generator(function))
+        setattr(function, METHOD_OPTIONS, options)
         return function
 
     return mark(args[0]) if args else mark
-
-
-def _is_generator(function: Any) -> bool:
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def exit_actor() -> NoReturn:
@@ -105,48 +108,8 @@ def find_actor(name: str, namespace: str | None) -> ActorHandle | None:
     return None if found is None else _rebuild_handle(found[0], *found[1])
 
 
-class _Interface:
-    """What handles know of a class: its name and, for each method, options and signature."""
-
-    def __init__(self, id_: bytes, name: str, table: MethodTable) -> None:
-        self.id = id_
-        self.name = name
-        self.table = table
-        self.options: dict[str, TaskOptions] = {}
-        self.signatures: dict[str, CallSignature] = {}
-        for method_name, (shape, given, is_generator) in table.items():
-            self.options[method_name] = build_method_options(given, is_generator=is_generator)
-            self.signatures[method_name] = CallSignature(f"{name}.{method_name}", shape)
-
-    def handle_state(self) -> tuple[Any, ...]:
-        """What ``_rebuild_handle`` needs besides the ref."""
-        return self.id, self.name, self.table
-
-
-_interfaces: WeakValueDictionary[bytes, _Interface] = WeakValueDictionary()
-"""Interfaces known here by class id; an entry goes with the last class object or handle."""
 _specs: WeakValueDictionary[bytes, ActorSpec] = WeakValueDictionary()
 """Classes known here by id; an entry goes with the last ActorClass that uses it."""
-
-
-def _methods_of(cls: type) -> Iterator[tuple[str, Callable[..., Any], bool]]:
-    """Name, function, and whether the first parameter is bound at the call."""
-    for name in dir(cls):
-        if name in ("__new__", "__init__", "__init_subclass__", "__subclasshook__"):
-            continue
-        raw = inspect.getattr_static(cls, name, None)
-        if isinstance(raw, (staticmethod, classmethod)):
-            yield name, raw.__func__, isinstance(raw, classmethod)
-        elif inspect.isfunction(raw) or isinstance(raw, functools.partialmethod):
-            yield name, getattr(cls, name), True
-
-
-def _interface_of(cls: type, spec_id: bytes) -> _Interface:
-    table: MethodTable = {}
-    for name, function, is_bound in _methods_of(cls):
-        given = getattr(function, _METHOD_OPTIONS, {})
-        table[name] = shape_of(function, skip_first=is_bound), given, _is_generator(function)
-    return _Interface(spec_id, cls.__name__, table)
 
 
 class ActorClass:
@@ -156,23 +119,20 @@ class ActorClass:
     """
 
     _spec: ActorSpec
-    _interface: _Interface
+    _interface: Interface
     _signature: CallSignature
     _options: ActorOptions
     _given: dict[str, Any]
     __wrapped__: type
 
     def __init__(self, cls: type, options: dict[str, Any]) -> None:
-        for name, function, _ in _methods_of(cls):
-            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-                raise NotImplementedError(
-                    f"{cls.__name__}.{name} is an 'async def': async actors are not available yet."
-                )
-        spec = ActorSpec(cls, cls.__name__, {})
+        is_async = any(is_async_method(function) for _, function, _ in methods_of(cls))
+        is_async = is_async or is_async_method(cls.__init__)  # type: ignore[misc]
+        spec = ActorSpec(cls, cls.__name__, {}, is_async=is_async)
         _specs[spec.id] = spec
-        _interfaces[spec.id] = interface = _interface_of(cls, spec.id)
+        groups = tuple(build_actor_options(options).extra.get("concurrency_groups") or ())
+        interface = known(spec.id, spec.name, table_of(cls), Traits(is_async, groups=groups))
         spec.methods = interface.options
-        spec.handle_state = interface.handle_state()
         is_plain = not {"__init__", "__new__"} & {
             name for c in cls.__mro__[:-1] for name in vars(c)
         }
@@ -183,15 +143,24 @@ class ActorClass:
     def _set(
         self,
         spec: ActorSpec,
-        interface: _Interface,
+        interface: Interface,
         given: dict[str, Any],
         signature: CallSignature,
     ) -> None:
         self._spec = spec
-        self._interface = interface
         self._given = given
-        self._options = build_actor_options(given, name=spec.name)
+        options = build_actor_options(given, name=spec.name)
         self._signature = signature
+        out_of_order = options.extra.get("allow_out_of_order_execution")
+        at_once = spec.is_async or (options.max_concurrency or 1) > 1
+        in_order = not (at_once if out_of_order is None else out_of_order)
+        self._has_impossible_order = at_once and in_order
+        self._interface = interface.with_traits(
+            interface.traits._replace(
+                in_order=in_order, max_pending_calls=options.max_pending_calls
+            )
+        )
+        self._options = replace(options, handle_state=self._interface.handle_state())
 
     def _wrap(self, cls: type) -> None:
         self.__module__, self.__doc__ = cls.__module__, cls.__doc__
@@ -212,7 +181,14 @@ class ActorClass:
             TypeError: the arguments do not fit the constructor, or one cannot be pickled.
             ActorAlreadyExistsError: another actor has the name, and ``get_if_exists`` is not
                 given.
+            ValueError: an actor that runs several calls at once is asked to keep their order.
         """
+        if self._has_impossible_order:
+            kind = "an async" if self._spec.is_async else "a multi-threaded"
+            raise ValueError(
+                f"{self._spec.name} is {kind} actor, which can't execute its tasks in order: "
+                "leave out allow_out_of_order_execution=False."
+            )
         engine = _Slot.engine
         if engine is None:
             engine = start_engine()
@@ -275,8 +251,9 @@ class ActorClass:
         return f"<actor class {self._spec.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        spec, table, shape = self._spec, self._interface.table, self._signature.shape
-        return _rebuild_class, (spec.id, spec.name, table, self._given, shape), spec.cls
+        spec, interface, shape = self._spec, self._interface, self._signature.shape
+        how = spec.id, spec.name, interface.table, interface.traits, self._given, shape
+        return _rebuild_class, how, spec.cls
 
     def __setstate__(self, cls: type) -> None:
         # Only ever called while unpickling, on what _rebuild_class made.  If this is a global
@@ -288,14 +265,18 @@ class ActorClass:
 
 
 def _rebuild_class(
-    spec_id: bytes, name: str, table: MethodTable, given: dict[str, Any], shape: Shape
+    spec_id: bytes,
+    name: str,
+    table: MethodTable,
+    traits: Traits,
+    given: dict[str, Any],
+    shape: Shape,
 ) -> ActorClass:
-    interface = _known_interface(spec_id, name, table)
+    interface = known(spec_id, name, table, traits)
     spec = _specs.get(spec_id)
     if spec is None:
         nothing_yet: Any = None  # the class follows, see __setstate__
-        made = ActorSpec(nothing_yet, name, interface.options, id=spec_id)
-        made.handle_state = interface.handle_state()
+        made = ActorSpec(nothing_yet, name, interface.options, is_async=traits.is_async, id=spec_id)
         spec = _specs.setdefault(spec_id, made)
     rebuilt: ActorClass = ActorClass.__new__(ActorClass)
     rebuilt._set(spec, interface, given, CallSignature(name, shape))
@@ -309,18 +290,18 @@ class ActorHandle:
     actor.
     """
 
-    def __init__(self, ref: ObjectRef, interface: _Interface) -> None:
+    def __init__(self, ref: ObjectRef, interface: Interface) -> None:
         self._ref = ref
         self._interface = interface
 
     def __getattr__(self, name: str) -> ActorMethod:
-        interface: _Interface | None = self.__dict__.get("_interface")
+        interface: Interface | None = self.__dict__.get("_interface")
         if interface is None:
             raise AttributeError(name)
         options = interface.options.get(name)
         if options is None:
-            _no_such_method(interface, name)
-        made = ActorMethod(self._ref, name, options, interface)
+            no_such_method(interface, name)
+        made = _method_class(interface)(self._ref, name, options, interface)
         self.__dict__[name] = made
         return made
 
@@ -346,28 +327,10 @@ class ActorHandle:
         return _rebuild_handle, (self._ref, *self._interface.handle_state())
 
 
-def _rebuild_handle(ref: ObjectRef, id_: bytes, name: str, table: MethodTable) -> ActorHandle:
-    return ActorHandle(ref, _known_interface(id_, name, table))
-
-
-def _known_interface(id_: bytes, name: str, table: MethodTable) -> _Interface:
-    known = _interfaces.get(id_)
-    return known or _interfaces.setdefault(id_, _Interface(id_, name, table))
-
-
-def _no_such_method(interface: _Interface, name: str) -> NoReturn:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, interface.options, 3)
-    public = sorted(known for known in interface.options if not known.startswith("_"))
-    if close:
-        advice = f"Did you mean {' or '.join(close)}?"
-    else:
-        advice = f"Its methods are: {', '.join(public) or 'none'}."
-    raise AttributeError(
-        f"'ActorHandle' object has no attribute {name!r}: the actor class {interface.name} has no "
-        f"method {name!r}. {advice} Attributes of an actor can only be read by its methods."
-    )
+def _rebuild_handle(
+    ref: ObjectRef, id_: bytes, name: str, table: MethodTable, traits: Traits
+) -> ActorHandle:
+    return ActorHandle(ref, known(id_, name, table, traits))
 
 
 class ActorMethod:
@@ -376,7 +339,7 @@ class ActorMethod:
     __slots__ = ("_accepted", "_interface", "_name", "_options", "_ref")
 
     def __init__(
-        self, ref: ObjectRef, name: str, options: TaskOptions, interface: _Interface
+        self, ref: ObjectRef, name: str, options: TaskOptions, interface: Interface
     ) -> None:
         self._ref = ref
         self._name = name
@@ -424,9 +387,8 @@ class ActorMethod:
         Raises:
             ValueError, TypeError: an option is unknown or wrong; the message names it.
         """
-        _, given, is_generator = self._interface.table[self._name]
-        checked = build_method_options({**given, **options}, is_generator=is_generator)
-        return ActorMethod(self._ref, self._name, checked, self._interface)
+        checked = self._interface.method_options(self._name, options)
+        return type(self)(self._ref, self._name, checked, self._interface)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
@@ -436,6 +398,35 @@ class ActorMethod:
 
     def __repr__(self) -> str:
         return f"<method {self._name} of {ActorHandle(self._ref, self._interface)!r}>"
+
+
+class _LimitedMethod(ActorMethod):
+    """A method of an actor with ``max_pending_calls``."""
+
+    __slots__ = ()
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Queues one call unless too many wait; see :meth:`ActorMethod.remote`.
+
+        Raises:
+            PendingCallsLimitExceeded: so many of this process's calls are not answered yet.
+        """
+        engine = _Slot.engine
+        ref = self._ref
+        limit = self._interface.traits.max_pending_calls
+        if engine is not None and ref._entry.mailbox is engine.mailbox:  # type: ignore[attr-defined]
+            if engine.pending_calls(ref) >= limit:
+                raise PendingCallsLimitExceeded(
+                    f"The task {self._name} could not be submitted to "
+                    f"{ActorHandle(ref, self._interface)!r} because more than {limit} tasks are "
+                    "queued on the actor. This limit can be adjusted with the "
+                    "`max_pending_calls` actor option."
+                )
+        return super().remote(*args, **kwargs)
+
+
+def _method_class(interface: Interface) -> type[ActorMethod]:
+    return ActorMethod if interface.traits.max_pending_calls <= 0 else _LimitedMethod
 
 
 def _stale(name: str, ref: ObjectRef) -> ActorHandleNotFoundError:

@@ -102,6 +102,9 @@ class Engine(Protocol):
     ) -> list[ObjectRef]:
         """Queues one method call; calls of one caller run in the order in which it made them."""
 
+    def pending_calls(self, actor: ObjectRef) -> int:
+        """How many calls of this process the actor has not answered."""
+
     def put(self, value: Any) -> ObjectRef:
         """Stores a copy of ``value`` and returns its ref."""
 
@@ -132,7 +135,7 @@ class Engine(Protocol):
         """The living actor of that name, in the session's own namespace if that is None.
 
         Returns:
-            A ref that does not keep it alive, and its spec's ``handle_state``; None if there is
+            A ref that does not keep it alive, and its options' ``handle_state``; None if there is
             no such actor.
         """
 

@@ -179,9 +179,6 @@ NOT_YET: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: bool(set(value or ()) - {"env_vars"}),
         "environments of tasks and actors other than env_vars",
     ),
-    "max_concurrency": (lambda value: (value or 0) > 1, "actors that run several calls at once"),
-    "concurrency_groups": (_is_given, "actors that run several calls at once"),
-    "concurrency_group": (_is_given, "actors that run several calls at once"),
     "tensor_transport": (_is_given, "tensors that bypass the object store"),
     "enable_tensor_transport": (_is_given, "tensors that bypass the object store"),
 }
@@ -216,6 +213,8 @@ def _check_more(name: str, value: Any) -> None:
         check_resources(value, "resources")
     elif name == "runtime_env" and value is not None:
         check_env_vars(value)
+    elif name == "concurrency_groups" and value:
+        _check_groups(value)
 
 
 def check_resources(resources: Mapping[Any, Any], argument: str) -> None:
@@ -243,6 +242,22 @@ def check_resources(resources: Mapping[Any, Any], argument: str) -> None:
             )
         if not _is_amount(amount):
             raise ValueError(f"{argument}[{name!r}]={amount!r}: expected {_AMOUNT.expected}.")
+
+
+def _check_groups(groups: Any) -> None:
+    expected = "a dict such as {'io': 2}: for each group how many of its calls may run at once"
+    if not isinstance(groups, dict):
+        raise TypeError(f"The option concurrency_groups={groups!r} is a list; expected {expected}.")
+    for name, limit in groups.items():
+        if not isinstance(name, str) or not isinstance(limit, int) or isinstance(limit, bool):
+            raise TypeError(
+                f"The option concurrency_groups={groups!r} is wrong: expected {expected}."
+            )
+        if not name or limit < 1:
+            raise ValueError(
+                f"The option concurrency_groups={groups!r} is not valid: a group needs a name "
+                f"and a limit of at least 1, not {name!r}: {limit!r}."
+            )
 
 
 def check_env_vars(runtime_env: Mapping[str, Any]) -> None:
@@ -383,7 +398,9 @@ def build_actor_options(options: Mapping[str, Any], *, name: str = "the actor") 
     )
 
 
-def build_method_options(options: Mapping[str, Any], *, is_generator: bool = False) -> TaskOptions:
+def build_method_options(
+    options: Mapping[str, Any], *, is_generator: bool = False, in_order: bool = True
+) -> TaskOptions:
     """Checks the options of an actor's method, from ``@method`` or ``.options``.
 
     Raises:
@@ -394,6 +411,7 @@ def build_method_options(options: Mapping[str, Any], *, is_generator: bool = Fal
     return TaskOptions(
         name=options.get("name") or "",
         num_returns=_num_returns(options.get("num_returns"), is_generator),
+        in_order=in_order,
         max_retries=_or(options.get("max_task_retries"), AS_ACTOR),
         retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
         extra=_extra(options),

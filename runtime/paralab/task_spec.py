@@ -6,11 +6,15 @@ One options object serves all calls of one remote function, so engines may key t
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+from paralab.exceptions import ActorExit
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 AS_ACTOR = -2
@@ -69,8 +73,6 @@ class ActorSpec:
     """Qualified name of the class as it is shown."""
     methods: Mapping[str, TaskOptions]
     """For each public method the options of its calls."""
-    handle_state: Any = None
-    """What a handle is made from besides its ref, for who finds an actor by its name."""
     is_async: bool = False
     id: bytes = field(default_factory=_new_id)
     """16 bytes; the same in every process that knows this class."""
@@ -89,6 +91,8 @@ class TaskOptions:
     name: str = ""
     num_returns: int = 1
     resources: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    in_order: bool = True
+    """Of an actor's call: whether those behind it wait while its inputs are missing."""
     max_retries: int = 3
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
     runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
@@ -119,10 +123,63 @@ class ActorOptions:
     max_pending_calls: int = -1
     lifetime: str | None = None
     get_if_exists: bool = False
+    handle_state: Any = None
+    """What a handle is made from besides its ref, for who finds an actor by its name."""
     runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     where: Where | None = None
     inherits: bool = True
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+
+
+DEFAULT_CONCURRENCY = 1_000
+"""Calls that an async actor runs at once, where its options do not say."""
+
+
+def concurrency_of(spec: ActorSpec, options: ActorOptions) -> tuple[bool, dict[str, int]] | None:
+    """Whether an actor is async, and how many calls each of its groups runs at once.
+
+    The group "" is that of calls that name none.  None: one call after the other.
+    """
+    groups = options.extra.get("concurrency_groups") or {}
+    limit = options.max_concurrency or (DEFAULT_CONCURRENCY if spec.is_async else 1)
+    if limit == 1 and not spec.is_async and not groups:
+        return None
+    return spec.is_async, {"": limit, **groups}
+
+
+def _ready(_instance: Any) -> bool:
+    return True
+
+
+def _call(instance: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return function(instance, *args, **kwargs)
+
+
+def _terminate(_instance: Any) -> NoReturn:
+    raise ActorExit
+
+
+ACTOR_METHODS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {"__ray_ready__": _ready, "__ray_call__": _call, "__ray_terminate__": _terminate}
+)
+"""Methods that every actor has."""
+
+
+def bound_method(instance: Any, name: str) -> Callable[..., Any]:
+    """A method of an actor's instance, or one that every actor has."""
+    everyones = ACTOR_METHODS.get(name)
+    if everyones is not None:
+        return partial(everyones, instance)
+    return getattr(instance, name)  # type: ignore[no-any-return]
+
+
+async def constructed(cls: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """An instance made in an event loop, where ``__init__`` may be a coroutine function."""
+    if not inspect.iscoroutinefunction(cls.__init__):
+        return cls(*args, **kwargs)
+    instance = cls.__new__(cls, *args, **kwargs)
+    await instance.__init__(*args, **kwargs)
+    return instance
 
 
 def split_returns(value: Any, num_returns: int, name: str) -> list[Any]:

@@ -135,12 +135,6 @@ def test_async_functions_are_refused() -> None:
     with pytest.raises(ValueError, match=r"asyncio\.run"):
         paralab.remote(f)
 
-    class C:
-        async def m(self) -> None: ...
-
-    with pytest.raises(NotImplementedError, match=r"C\.m"):
-        paralab.remote(C)
-
 
 @pytest.mark.parametrize(
     ("call", "said"),

@@ -79,7 +79,7 @@ BAD_FOR_ACTORS: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"lifetime": "long"}, ValueError),
     ({"max_restarts": -2}, ValueError),
     ({"max_concurrency": -1}, ValueError),
-    ({"max_concurrency": 2}, NotImplementedError),
+    ({"max_concurrency": 1.5}, TypeError),
     ({"max_pending_calls": -2}, ValueError),
     ({"get_if_exists": True}, ValueError),
     ({"num_returns": 2}, ValueError),
@@ -120,7 +120,7 @@ def test_bad_options_of_actors(options: dict[str, Any], error: type[Exception]) 
         ({"num_returns": -1}, ValueError),
         ({"num_returns": "a"}, ValueError),
         ({"num_cpus": 1}, ValueError),
-        ({"concurrency_group": "io"}, NotImplementedError),
+        ({"concurrency_group": 3}, TypeError),
     ],
     ids=str,
 )
@@ -199,3 +199,28 @@ def test_methods_retry_as_often_as_max_task_retries_says() -> None:
     assert build_method_options({"max_task_retries": 0}).max_retries == 0
     options = build_method_options({"max_task_retries": 2, "retry_exceptions": [KeyError]})
     assert (options.max_retries, options.retry_exceptions) == (2, (KeyError,))
+
+
+@pytest.mark.parametrize(
+    ("groups", "error"),
+    [
+        (["io"], TypeError),
+        ({"io": 0}, ValueError),
+        ({"": 1}, ValueError),
+        ({"io": "2"}, TypeError),
+        ({1: 1}, TypeError),
+    ],
+    ids=str,
+)
+def test_bad_concurrency_groups(groups: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="concurrency_groups"):
+        paralab.remote(concurrency_groups=groups)(Class)
+
+
+def test_unknown_concurrency_groups() -> None:
+    class Grouped:
+        @paralab.method(concurrency_group="oi")
+        def m(self) -> None: ...
+
+    with pytest.raises(ValueError, match=r"'oi' of Grouped\.m .* Its groups are: io"):
+        paralab.remote(concurrency_groups={"io": 2})(Grouped)

@@ -12,7 +12,7 @@ import cloudpickle
 import pytest
 
 import paralab
-from paralab import actor, remote_function
+from paralab import actor, actor_interface, remote_function
 from paralab.call_signature import CallSignature, shape_of
 
 
@@ -81,8 +81,9 @@ def test_what_arrives_twice_is_one_thing(make: Any) -> None:
 def test_in_another_process_it_is_one_thing_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """As far as that can be had here: with the tables of known functions empty."""
     originals = recursive(), actor_class()
-    for module, name in ((remote_function, "_specs"), (actor, "_specs"), (actor, "_interfaces")):
-        monkeypatch.setattr(module, name, weakref.WeakValueDictionary())
+    monkeypatch.setattr(remote_function, "_specs", weakref.WeakValueDictionary())
+    monkeypatch.setattr(actor, "_specs", weakref.WeakValueDictionary())
+    monkeypatch.setattr(actor_interface, "_interfaces", weakref.WeakValueDictionary())
     for original in originals:
         arrived = sent(original)
         assert arrived._spec is not original._spec

@@ -115,7 +115,7 @@ class ActorCalls:
         if actor.state is ActorState.DEAD:
             self._core.calls.fail(task, actor.cause)
             return
-        actor.queue.append(task)
+        actor.enter(task)
         if not task.missing:
             self._core.calls.sendable.append(actor)
 
@@ -192,6 +192,21 @@ class ActorCalls:
         if self._core.ownership.find(*actor.ref) is None:
             del self.known[actor.ref]
 
+    def pending(self, ref: ObjectRef) -> int:
+        """How many calls an actor has not answered.  Any thread."""
+        core = self._core
+        of = ref._entry.owner, ref._entry.key
+        found: list[int] = []
+
+        def look() -> None:
+            actor = self.known.get(of)
+            found.append(0 if actor is None else actor.pending())
+
+        core.mailbox.requests.append(look)
+        core.mailbox.wake()
+        core.baton.wait(lambda: found or core.broken, None)
+        return found[0] if found else 0
+
     def end(self, entry: Entry) -> None:
         """The last handle of an actor of ours is gone."""
         ref = (entry.owner, entry.key)
@@ -204,5 +219,8 @@ class ActorCalls:
                 actor.peer.post((TERMINATE,))
             if actor.peer is None or actor.kept:
                 self._core.node.post((DROP_ACTOR, ref, None, actor.peer is not None))
-        if not (actor.inflight or actor.queue or actor.creation):  # calls by refs that do not count
+        if not (
+            actor.inflight or actor.queue or actor.waiting or actor.creation
+            # Calls may have been made by refs that do not count.
+        ):
             del self.known[ref]

@@ -145,11 +145,16 @@ class Calls:
 
     def input_settled(self, task: Task) -> None:
         """One of the task's inputs is there."""
-        if not self.table.input_settled(task) or task.cancelled:
+        if not self.table.input_settled(task):
+            return
+        actor = task.actor
+        if actor is not None:
+            actor.input_settled(task)
+        if task.cancelled:
             return
         task.ready = _now()
-        if task.actor is not None:
-            self.sendable.append(task.actor)
+        if actor is not None:
+            self.sendable.append(actor)
         else:
             self._enqueue(task)
 

@@ -257,6 +257,10 @@ class CoreClient:
             template = self.templates.of_method(method, options, options.name or method)
         return calls.submit(template, actor, args, kwargs)
 
+    def pending_calls(self, actor: ObjectRef) -> int:
+        """See :class:`paralab.engine.Engine`."""
+        return self.actor_calls.pending(actor)
+
     def kill(self, actor: ObjectRef, no_restart: bool) -> None:
         """See :class:`paralab.engine.Engine`."""
         entry = actor._entry

@@ -69,7 +69,7 @@ class Construction:
         creator: Any = _Creator(executor.core, owner)
         self.facts = facts
         creator.hold(definition[6])
-        handlers = executor.handlers
+        handlers = executor.incoming.handlers
         handlers[ASSIGNED](link, ASSIGNED, held, devices, depth, facts.get("where"))
         handlers[DEFINE](creator, DEFINE, *definition)
         handlers[CALL](creator, CALL, *call)

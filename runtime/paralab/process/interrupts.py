@@ -89,11 +89,14 @@ class Interrupts:
 
     def _on_cancel(self, link: Link, _kind: int, key: int, force: bool, recursive: bool) -> None:
         executor = self._executor
-        for queue in (executor.queue, executor.early):
+        for queue in (executor.queue, executor.incoming.early):
             for call in list(queue):
                 if call.key == key and call.link is link and _withdraw(call, queue):
-                    self._answer(call)
+                    self.answer(call)
                     return
+        if executor.lanes is not None:
+            executor.lanes.cancel(link.address, key, recursive)
+            return
         # A call that the main thread has taken this moment is neither here nor there.
         self._missed = (link, key)
         executor.look_again()
@@ -101,7 +104,7 @@ class Interrupts:
         if running is not None and running.key == key and running.link is link:
             self._cancel_running(running, force, recursive)
 
-    def _answer(self, call: Call) -> None:
+    def answer(self, call: Call) -> None:
         """Answers a call that will not begin."""
         core = self._executor.core
         failure = core.objects.failure(cancelled(call))

@@ -37,6 +37,9 @@ class _Waiting:
         self._task = task
         self._actor = actor
 
+    def input_settled(self, task: Task) -> None:
+        """See ``sendable``."""
+
     def sendable(self) -> Sequence[Task]:
         """The inputs are there: the constructor goes to the node, and nothing to the actor."""
         if not self._task.cancelled:
@@ -58,7 +61,7 @@ class KeptActors:
         restarts, retries = options.max_restarts, options.max_task_retries
         if options.name is None and not (detached or restarts or retries):
             return None
-        data, buffers, _refs = pack(spec.handle_state)
+        data, buffers, _refs = pack(options.handle_state)
         return {
             "given_name": options.name,
             "namespace": options.namespace or self._core.welcome["namespace"],

@@ -76,6 +76,7 @@ class Links:
         """Somebody has left something in the mailbox."""
         self.now = time.monotonic_ns()
         """When what is being handled was read."""
+        self._watched: dict[int, Callable[[], None]] = {}
         self.peers: dict[Address, Link] = {}
         self.node = Link(b"", self.dirty)
         self._attach(self.node, Connection(node_socket, b"", descriptors=True))
@@ -181,6 +182,8 @@ class Links:
                         os.eventfd_read(self._bell)
                     except BlockingIOError:
                         pass
+                elif fd in self._watched:
+                    self._watched[fd]()
                 continue
             connection = link.connection
             assert connection is not None
@@ -195,6 +198,16 @@ class Links:
                 if connection.closed:
                     self._closed(link)
         return count
+
+    def watch(self, fd: int, on_ready: Callable[[], None]) -> None:
+        """Calls ``on_ready`` each time that ``fd`` becomes readable; any thread."""
+        self._watched[fd] = on_ready
+        self._poll.register(fd, READ | select.EPOLLET)
+
+    def unwatch(self, fd: int) -> None:
+        """Ends ``watch``."""
+        if self._watched.pop(fd, None) is not None and not self._poll.closed:
+            self._poll.unregister(fd)
 
     def descriptor(self) -> int:
         """The oldest descriptor that came from the node and has not been taken."""

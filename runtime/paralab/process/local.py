@@ -38,9 +38,11 @@ from paralab.process.local_parts import (
     Entry,
     Mailbox,
     Names,
+    Running,
     changed_environment,
     described,
     died,
+    finished,
     fresh,
     left,
     retries,
@@ -56,18 +58,13 @@ from paralab.task_spec import (
     ActorSpec,
     FunctionSpec,
     TaskOptions,
+    bound_method,
+    constructed,
     split_returns,
 )
 
 _RECURSION = 6_000
 """Python frames: a nested task takes six of the same stack, and 500 deep must work."""
-
-
-class _Running(threading.local):
-    """What runs in this thread, innermost last."""
-
-    def __init__(self) -> None:
-        self.stack: list[dict[str, Any]] = []
 
 
 class LocalEngine:
@@ -96,7 +93,7 @@ class LocalEngine:
         self._count_lock = threading.Lock()
         self._entries: WeakValueDictionary[int, Entry] = WeakValueDictionary()
         self._pinned: dict[int, ObjectRef] = {}
-        self._running = _Running()
+        self._running = Running()
         self._capacity = {
             "CPU": float(cpu_count() if num_cpus is None else num_cpus),
             **({"GPU": float(num_gpus)} if num_gpus else {}),
@@ -229,7 +226,10 @@ class LocalEngine:
             self.pin_forever(ref)
 
         def construct(*args: Any, **kwargs: Any) -> list[Any]:
-            actor.instance = spec.cls(*args, **kwargs)
+            if spec.is_async:
+                actor.instance = finished(actor, constructed(spec.cls, args, kwargs))
+            else:
+                actor.instance = spec.cls(*args, **kwargs)
             return []
 
         actor.where = where = self.groups.place_of(options, self._running.stack)
@@ -267,10 +267,14 @@ class LocalEngine:
                     self._fail(ref._entry, known.dead, name)
                 return refs
             context = self._context_of(task, name, known.resources, known)
-            bound = getattr(known.instance, method)
+            bound = bound_method(known.instance, method)
             with changed_environment(known.runtime_env):
                 self._run(call, refs, task, name, submitted, context, options, bound)
         return refs
+
+    def pending_calls(self, actor: ObjectRef) -> int:
+        """None: every call is answered when ``remote`` returns."""
+        return 0
 
     def _copied(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -325,7 +329,7 @@ class LocalEngine:
             try:
                 args, kwargs = call()
                 stamps[1:] = [monotonic_ns()] * 2
-                value = function(*args, **kwargs)
+                value = finished(context["actor"], function(*args, **kwargs))
                 stamps[2] = monotonic_ns()
                 values = split_returns(value, len(refs), name)
                 for ref, each in zip(refs, values, strict=True):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import inspect
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from paralab.exceptions import (
@@ -17,6 +20,7 @@ from paralab.exceptions import (
     ActorDiedError,
     ActorExit,
     ParalabError,
+    TaskCancelledError,
     TaskError,
     WorkerCrashedError,
 )
@@ -25,6 +29,9 @@ from paralab.object_ref import ObjectRef
 from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
 from paralab.task_spec import AS_ACTOR, RESOURCE_UNIT, ActorOptions, ActorSpec, TaskOptions
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Mailbox:
@@ -84,7 +91,7 @@ class Actor:
         self.name = spec.name
         self.given_name = options.name
         self.max_task_retries = options.max_task_retries
-        self.handle_state = spec.handle_state
+        self.handle_state = options.handle_state
         self.id = actor_id(ref.binary()).hex()
         self.resources = options.resources
         self.where = options.where
@@ -92,6 +99,41 @@ class Actor:
         self.instance: Any = None
         self.dead: BaseException | None = None
         self.lock = threading.RLock()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Of an async actor; made by its first call, and closed with the actor."""
+
+
+class Running(threading.local):
+    """What runs in this thread, innermost last."""
+
+    def __init__(self) -> None:
+        self.stack: list[dict[str, Any]] = []
+
+
+def finished(actor: Actor | None, value: Any) -> Any:
+    """What a method has returned; a coroutine runs to its end first, in a loop of the actor.
+
+    The caller may be a coroutine itself, of this actor or of another one, or a notebook's cell.
+    """
+    if actor is None or not inspect.iscoroutine(value):
+        return value
+    import asyncio
+
+    loop = actor.loop
+    if loop is None:
+        loop = actor.loop = asyncio.new_event_loop()
+        weakref.finalize(actor, loop.close)
+    outer = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        if loop.is_running():
+            with contextlib.closing(asyncio.new_event_loop()) as inner:
+                return inner.run_until_complete(value)
+        return loop.run_until_complete(value)
+    except asyncio.CancelledError:
+        raise TaskCancelledError from None
+    finally:
+        asyncio._set_running_loop(outer)
 
 
 class Names:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from paralab.messages import INLINE, METHOD, RESULT, SEVERAL, STORED
+from paralab.messages import ACTOR, INLINE, METHOD, RESULT, SEVERAL, STORED
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.process.objects import one_more
-from paralab.serialization import load, pack
+from paralab.serialization import load, load_args, pack
 from paralab.task_spec import split_returns
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ class WorkerTemplate:
     """What this worker knows of a caller's function or method."""
 
     __slots__ = (
+        "concurrency",
         "data",
         "function",
         "function_id",
+        "group",
         "method",
         "name",
         "num_returns",
@@ -39,8 +41,16 @@ class WorkerTemplate:
         self.subject = f"the result of {name}"
         self.num_returns = num_returns
         self.function_id = function_id
-        self.method: str = rest if what == METHOD else ""
-        self.data: bytes = b"" if what == METHOD else rest
+        self.method = self.group = ""
+        self.data = b""
+        self.concurrency: tuple[bool, dict[str, int]] | None = None
+        """Of an actor that runs several calls at once; see ``process.lanes``."""
+        if what == METHOD:
+            self.method, self.group = rest
+        elif what == ACTOR:
+            self.data, self.concurrency = rest
+        else:
+            self.data = rest
         self.refs: list[ObjectRef] = refs
         self.function: Callable[..., Any] | None = None
 
@@ -56,6 +66,8 @@ class Call:
     inner: Sequence[ObjectRef] = ()
     """Refs inside the results."""
     cancelled = False
+    begun = False
+    """Of a call in a lane: its function has been entered."""
 
     def __init__(
         self, link: Link, key: int, template: WorkerTemplate, data: Any, received: int
@@ -65,6 +77,23 @@ class Call:
         self.template = template
         self.data = data
         self.received = received
+
+
+def arguments(core: CoreClient, call: Call) -> tuple[Any, dict[str, Any]]:
+    """What a call's function is called with."""
+    data = call.data if type(call.data) is bytes else stored_arguments(core, call)
+    args, kwargs = load_args(data)
+    return fill(core, call, args, kwargs) if call.top else (args, kwargs)
+
+
+def packed_result(core: CoreClient, call: Call, result: Any) -> tuple[int, Any]:
+    """Outcome and payload of what a call has returned."""
+    template = call.template
+    if template.num_returns != 1:
+        return keep_several(core, call, result, template.num_returns)
+    data, buffers, refs = pack(result, template.subject, "result")
+    call.inner = refs
+    return core.objects.keep(call.link.address, call.key, data, buffers)
 
 
 def stored_arguments(core: CoreClient, call: Call) -> memoryview:

@@ -16,7 +16,13 @@ from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.serialization import join_blob, pack
 from paralab.state.tasks import Template
-from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions
+from paralab.task_spec import (
+    ActorOptions,
+    ActorSpec,
+    FunctionSpec,
+    TaskOptions,
+    concurrency_of,
+)
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
@@ -40,7 +46,8 @@ class Templates:
 
     def of_method(self, method: str, options: TaskOptions, name: str) -> Template:
         """What calls of this method with these options share."""
-        template = self._template(METHOD, None, options, name, b"", ())
+        group = options.extra.get("concurrency_group") or ""
+        template = self._template(METHOD, None, options, name, (method, group), ())
         template.method = method
         options.cache = template
         return template
@@ -51,10 +58,11 @@ class Templates:
         calls = TaskOptions(name=spec.name, num_returns=0, max_retries=0, where=options.where)
         template = self._template(ACTOR_CLASS, spec, calls, spec.name, data, refs)
         template.method = "__init__"
+        template.data = (data, concurrency_of(spec, options))
         return template
 
     def _template(
-        self, what: int, spec: Any, options: TaskOptions, name: str, data: bytes, refs: Any
+        self, what: int, spec: Any, options: TaskOptions, name: str, data: Any, refs: Any
     ) -> Template:
         self._count += 1
         template = Template(self._count, what, spec, options, name, self._mailbox)
@@ -77,7 +85,6 @@ class Templates:
         """Tells the process at ``link`` of a template, before the first call that needs it."""
         template.sent_to.add(link.address)
         refs = self._core.objects.hand_over(template.refs, link.address) if template.refs else []
-        what = template.what
         name, count = template.name, template.num_returns
         options = template.options
         retry = bool(options.retry_exceptions)
@@ -85,11 +92,11 @@ class Templates:
             (
                 DEFINE,
                 template.number,
-                what,
+                template.what,
                 name,
                 count,
                 template.function_id,
-                template.method if what == METHOD else template.data,
+                template.data,
                 refs,
                 retry,
             )

@@ -39,7 +39,7 @@ class WorkerCore(CoreClient):
         """Facts about the process and the task that asks."""
         facts = super().context()
         executor = self.executor
-        call = executor.current
+        call = executor.call_here()
         if call is not None:
             facts["task_id"] = task_id(call.link.address, call.key).hex()
             facts["task_name"] = call.template.name
@@ -66,7 +66,7 @@ def main(sock: socket.socket, node_pid: int) -> int:
     executor = Executor()
     try:
         construction = Construction(executor)
-        handlers = {**executor.handlers, **construction.handlers}
+        handlers = {**executor.incoming.handlers, **construction.handlers}
         core = WorkerCore(sock, "paralab-io", _ignore_print, handlers)
     except Exception:
         os._exit(1)  # the session ended while this process started
@@ -111,7 +111,7 @@ def _redirect(core: CoreClient, executor: Executor) -> None:
     pid = os.getpid()
 
     def post(stream: str, text: str) -> None:
-        call = executor.current
+        call = executor.call_here()
         name = call.template.name if call is not None else ""
         if call is not None and call.link.address == driver:
             link = call.link

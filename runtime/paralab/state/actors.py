@@ -1,8 +1,11 @@
 """The caller's side of actors: where each one is, and the calls it has not answered.
 
 Calls of one caller reach an actor in the order in which they were made: the queue's head holds
-back what follows until its inputs are there.  An actor ends once, with one cause; every call
-that it has not answered then fails with that cause, as does every later one.
+back what follows until its inputs are there.  Where the actor runs several calls at once there
+is no order to keep, and a call joins the queue when its inputs are there.
+
+An actor ends once, with one cause; every call that it has not answered then fails with that
+cause, as does every later one.
 
 If its process ends before the actor does, it is started again (``state.restarts``).  Calls that
 were on their way may have run: they fail, or are sent again if ``max_task_retries`` allows it, in
@@ -27,6 +30,7 @@ from enum import Enum
 from typing import Any
 
 from paralab.ids import Address
+from paralab.messages import ACTOR
 from paralab.state.ownership import Ref
 from paralab.state.tasks import Task
 from paralab.task_spec import AS_ACTOR
@@ -59,6 +63,7 @@ class Actor:
         "queue",
         "ref",
         "state",
+        "waiting",
     )
 
     def __init__(self, ref: Ref) -> None:
@@ -67,6 +72,8 @@ class Actor:
         self.address: Address | None = None
         self.peer: Any = None
         self.queue: deque[Task] = deque()
+        self.waiting: dict[int, Task] = {}
+        """Calls that join the queue once their inputs are there; see ``TaskOptions.in_order``."""
         self.inflight: dict[int, Task] = {}
         self.cause: bytes = b""
         """A packed failure once it is dead."""
@@ -76,6 +83,24 @@ class Actor:
         """The constructor call of a kept actor: its refs live for as long as it may run again."""
         self.max_task_retries = 0
         """So often is a call sent again whose own options say nothing."""
+
+    def enter(self, task: Task) -> None:
+        """Takes a call."""
+        if task.missing and not task.template.options.in_order:
+            self.waiting[task.key] = task
+        else:
+            self.queue.append(task)
+
+    def input_settled(self, task: Task) -> None:
+        """The last missing input of a call is there."""
+        was_waiting = self.waiting and self.waiting.pop(task.key, None) is not None
+        if was_waiting and not task.cancelled:
+            self.queue.append(task)
+
+    def pending(self) -> int:
+        """How many calls, its constructor's aside, it has not answered."""
+        calls = *self.inflight.values(), *self.queue, *self.waiting.values()
+        return sum(task.template.what != ACTOR for task in calls)
 
     def placed(self, address: Address, peer: Any) -> None:
         """The node has given it a process."""
@@ -139,7 +164,8 @@ class Actor:
         self.state = ActorState.DEAD
         self.cause = cause
         self.peer = None
-        failed = [*self.inflight.values(), *self.queue]
+        failed = [*self.inflight.values(), *self.queue, *self.waiting.values()]
         self.inflight.clear()
+        self.waiting.clear()
         self.queue.clear()
         return failed

@@ -76,7 +76,8 @@ class Template:
         self.num_returns = options.num_returns
         self.mailbox = mailbox
         self.function_id: bytes = b""
-        self.data: bytes = b""
+        self.data: Any = b""
+        """What DEFINE says about it; see ``process.received.WorkerTemplate``."""
         self.refs: list[Any] = []
         self.method = ""
         self.depth = 0
