@@ -1,7 +1,7 @@
 """The seam below the API: what an engine has to do, and which one is in use.
 
 The API (``paralab.api``, ``remote_function``, ``actor``) speaks to this protocol only.
-``process.client.CoreClient`` carries it out on several processes, ``process.local.LocalEngine``
+``process.client.CoreClient`` carries it out on several processes, ``local_mode.engine.LocalEngine``
 in the calling one; both pass the same tests.
 """
 

@@ -150,7 +150,7 @@ def _context(engine: Engine) -> Context:
 def _start(options: InitOptions, *, by_itself: bool) -> None:
     where = _user_line()
     if options.local_mode:
-        from paralab.process.local import LocalEngine
+        from paralab.local_mode.engine import LocalEngine
 
         engine: Engine = LocalEngine(
             pickled=options.local_mode == "pickled",

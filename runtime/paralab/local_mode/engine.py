@@ -30,10 +30,8 @@ from paralab.ids import (
     object_id,
 )
 from paralab.limits import cpu_count, memory_limit
-from paralab.messages import FAILED, INLINE
-from paralab.object_ref import ObjectRef
-from paralab.process.local_groups import LocalGroups
-from paralab.process.local_parts import (
+from paralab.local_mode.groups import LocalGroups
+from paralab.local_mode.parts import (
     Actor,
     Entry,
     Mailbox,
@@ -49,6 +47,8 @@ from paralab.process.local_parts import (
     task_facts,
     users_part,
 )
+from paralab.messages import FAILED, INLINE
+from paralab.object_ref import ObjectRef
 from paralab.remote_errors import as_failure, pack_failure
 from paralab.serialization import join_blob, load, load_args, pack, pack_args
 from paralab.state.events import EventRing
