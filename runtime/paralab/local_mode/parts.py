@@ -238,7 +238,7 @@ def task_facts(
         "actor_id": actor.id if actor else None,
         "actor_name": actor.given_name if actor else None,
         "placement_group_id": where.group or None if where else None,
-        "captures": bool(where and where.captures),
+        "placement_group_capture_child_tasks": bool(where and where.captures),
         "assigned_resources": {name: n / RESOURCE_UNIT for name, n in resources.items()},
         "accelerator_ids": {"GPU": [str(number) for number in range(gpus)]},
         "namespace": namespace,

@@ -56,5 +56,5 @@ class Assignment:
             "assigned_resources": {name: amount / RESOURCE_UNIT for name, amount in amounts},
             "accelerator_ids": {"GPU": list(self._devices)},
             "placement_group_id": where.group or None,
-            "captures": where.captures,
+            "placement_group_capture_child_tasks": where.captures,
         }

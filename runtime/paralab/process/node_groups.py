@@ -33,7 +33,7 @@ class NodeGroups:
         """A client wants a group."""
         node = self._node
         selectors: list[Selector] = wish["selectors"]
-        owner = None if wish["detached"] else node.driver.address
+        owner = None if wish["detached"] else self._owner(process.address)
         name = wish["name"]
         group = Group(
             *(group_id, wish["bundles"], wish["strategy"], name, owner, selectors),
@@ -48,6 +48,12 @@ class NodeGroups:
             )
         node.post(process.address, (ANSWER, number, answer))
         node.undecided = True
+
+    def _owner(self, creator: Address) -> Address:
+        """With whom a group ends: its driver, or the actor that outlives its driver."""
+        record = self._node.directory.by_worker.get(creator)
+        is_detached = record is not None and record.detached
+        return creator if is_detached else self._node.driver.address
 
     def change(self, process: Process, _kind: int, number: int, group_id: str, what: str) -> None:
         """A client wants to know when a group is made, or wants it removed."""

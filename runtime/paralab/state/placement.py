@@ -238,6 +238,7 @@ def _described(group: Group, node: str) -> dict[str, Any]:
         ],
         "node": node if group.latency else "",
         "strategy": group.strategy,
+        "lifetime": "detached" if group.owner is None else None,
         "state": group.state.value,
         "stats": {
             "end_to_end_creation_latency_ms": latency,
