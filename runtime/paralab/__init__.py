@@ -106,18 +106,9 @@ def __getattr__(name: str) -> _Any:
         return f"paralab-{_installed_version()}"
     if name in _FROM:
         return getattr(_importlib.import_module(f"paralab.{_FROM[name]}"), name)
-    from paralab.absent import why_absent
+    from paralab.absent import submodule
 
-    problem = why_absent(name)
-    if problem is None and not name.startswith("__"):
-        # Submodules are there without an import of their own, as in Ray, but load when used.
-        try:
-            return _importlib.import_module(f"paralab.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"paralab.{name}":
-                raise
-    library = "ray" if is_called_ray() else "paralab"
-    raise AttributeError(problem or f"module {library!r} has no attribute {name!r}")
+    return submodule("paralab", name)
 
 
 def _version() -> str:

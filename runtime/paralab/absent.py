@@ -6,6 +6,9 @@ and under the alias.  COMPATIBILITY.md explains the rows at more length.
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 from paralab.library_name import is_called_ray
 
 _LIBRARY = "It has Ray Core only: use {} itself, and tasks and actors for what is parallel."
@@ -42,3 +45,21 @@ def why_absent(name: str) -> str | None:
             return f"{library}.{name} is not available: paralab does not have it. {ABSENT[name]}"
         name = name.rpartition(".")[0]
     return None
+
+
+def submodule(package: str, name: str) -> ModuleType:
+    """The module ``name`` of a package of paralab, as an attribute that loads when it is used.
+
+    Raises:
+        AttributeError: there is none; the message says what to use, where that is known.
+    """
+    inner = package.partition(".")[2]
+    problem = why_absent(f"{inner}.{name}" if inner else name)
+    if problem is None and not name.startswith("__"):
+        try:
+            return importlib.import_module(f"{package}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{package}.{name}":
+                raise
+    shown = "ray" + package[len("paralab") :] if is_called_ray() else package
+    raise AttributeError(problem or f"module {shown!r} has no attribute {name!r}")

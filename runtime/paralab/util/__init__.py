@@ -76,10 +76,10 @@ def list_named_actors(all_namespaces: bool = False) -> list[str] | list[dict[str
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"paralab.util.{name}")
     if name not in _FROM:
-        raise AttributeError(f"module 'paralab.util' has no attribute {name!r}")
+        from paralab.absent import submodule
+
+        return submodule("paralab.util", name)
     return getattr(importlib.import_module(f"paralab.util.{_FROM[name]}"), name)
 
 
