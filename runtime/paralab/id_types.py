@@ -34,18 +34,18 @@ class BaseID:
         self._binary = binary
 
     @classmethod
-    def from_binary(cls, binary: bytes) -> Self:
+    def from_binary(cls, id_bytes: bytes) -> Self:
         """The id with these bytes."""
-        return cls(binary)
+        return cls(id_bytes)
 
     @classmethod
-    def from_hex(cls, text: str | bytes) -> Self:
+    def from_hex(cls, hex_id: str | bytes) -> Self:
         """The id with these hexadecimal digits.
 
         Raises:
             ValueError: they are no hexadecimal digits, or too many or few.
         """
-        digits = text.decode() if isinstance(text, bytes) else text
+        digits = hex_id.decode() if isinstance(hex_id, bytes) else hex_id
         return cls(bytes.fromhex(digits))
 
     @classmethod
@@ -132,9 +132,9 @@ class JobID(BaseID):
     _SIZE = JOB_ID_SIZE
 
     @classmethod
-    def from_int(cls, number: int) -> Self:
-        """The id of job ``number``."""
-        return cls(number.to_bytes(cls._SIZE, "little"))
+    def from_int(cls, value: int) -> Self:
+        """The id of job ``value``."""
+        return cls(value.to_bytes(cls._SIZE, "little"))
 
     def int(self) -> int:
         """The job's number."""

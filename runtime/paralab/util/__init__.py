@@ -49,8 +49,12 @@ __all__ = [
 ]
 
 
-def get_node_ip_address() -> str:
-    """The address of this process's node; on one machine that is the loopback address."""
+def get_node_ip_address(address: str | None = None) -> str:
+    """The address of this process's node; on one machine that is the loopback address.
+
+    Args:
+        address: Ray's, of a host that could be reached; it changes nothing here.
+    """
     from paralab.engine import installed
 
     engine = installed()
