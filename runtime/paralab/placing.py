@@ -8,8 +8,7 @@ from typing import Any
 
 from paralab.labels import parse_fallbacks, parse_selector
 from paralab.state.labels import Condition
-from paralab.state.placement import check_fits
-from paralab.task_spec import Where
+from paralab.task_spec import Where, check_fits
 from paralab.util.placement_group import PlacementGroup, check_placement_group_index
 from paralab.util.scheduling_strategies import (
     In,

@@ -204,3 +204,43 @@ def split_returns(value: Any, num_returns: int, name: str) -> list[Any]:
             f"Task {name} returned {len(values)} objects, but num_returns={num_returns}."
         )
     return values
+
+
+def check_fits(
+    resources: Mapping[str, int],
+    placing: Mapping[str, int],
+    bundles: Sequence[Mapping[str, float]],
+    name: str,
+) -> None:
+    """Refuses what no bundle can ever hold.
+
+    Args:
+        resources: what the task or actor holds, in units of 1e-4.
+        placing: what it needs to start.
+        bundles: of the group, as users write them.
+        name: of the function or class.
+
+    Raises:
+        ValueError: with Ray's words, by which programs know it.
+    """
+    for amounts in (resources, placing):
+        wanted = {key: _plain(amount / RESOURCE_UNIT) for key, amount in amounts.items()}
+        if not bundles or any(
+            all(b.get(key, 0) >= n for key, n in wanted.items()) for b in bundles
+        ):
+            continue
+        if amounts is resources:
+            raise ValueError(
+                f"Cannot schedule {name} with the placement group because the resource request "
+                f"{wanted} cannot fit into any bundles for the placement group, {list(bundles)}."
+            )
+        raise ValueError(
+            f"Cannot schedule {name} with the placement group because the actor requires "
+            f"{wanted.get('CPU', 0):g} CPU for creation, but it cannot fit into any bundles for "
+            f"the placement group, {list(bundles)}. Consider creating a placement group with CPU "
+            "resources."
+        )
+
+
+def _plain(number: float) -> float:
+    return int(number) if number == int(number) else number

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -215,3 +218,31 @@ def test_nothing_is_lost_in_a_mixture() -> None:
     for thread in threads:
         thread.join(50)
     assert not wrong
+
+
+def test_what_has_no_gpu_keeps_the_variable_as_it_is() -> None:
+    held = Holder.options(num_gpus=2).remote()
+    assert paralab.get(held.devices.remote()) == "0,1"
+    del held
+    assert paralab.get(devices.options(num_gpus=1).remote()) is not None
+    seen = paralab.get([devices.remote() for _ in range(4)])
+    assert seen == [os.environ.get("CUDA_VISIBLE_DEVICES")] * 4
+
+
+def test_the_devices_that_the_driver_was_given_keep_their_names() -> None:
+    code = """
+        import os
+        os.environ["CUDA_VISIBLE_DEVICES"] = "5,7"
+        import paralab
+        paralab.init(num_cpus=1, num_gpus=2)
+
+        @paralab.remote
+        def f():
+            return os.environ["CUDA_VISIBLE_DEVICES"], paralab.get_gpu_ids()
+
+        print(paralab.get([f.options(num_gpus=2).remote(), f.remote()]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[('5,7', [5, 7]), ('5,7', [])]\n"

@@ -18,10 +18,10 @@ from paralab.state.lease_instructions import (
     Unplaceable,
 )
 from paralab.state.leases import LeaseTable
-from paralab.state.placement import Group, GroupState, check_fits, place
+from paralab.state.placement import Group, GroupState, place
 from paralab.state.resources import Resources
 from paralab.task_spec import RESOURCE_UNIT as ONE
-from paralab.task_spec import Where
+from paralab.task_spec import Where, check_fits
 
 DRIVER = b"driver"
 CPU = {"CPU": ONE}

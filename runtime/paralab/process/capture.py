@@ -11,8 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from paralab.state.placement import check_fits
-from paralab.task_spec import ActorOptions, TaskOptions, Where
+from paralab.task_spec import ActorOptions, TaskOptions, Where, check_fits
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
