@@ -231,6 +231,10 @@ class ActorClass:
         variant._wrap(self.__wrapped__)
         return variant
 
+    def _remote(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Ray's older way to write ``.options(...).remote(...)``."""
+        return self.options(**options).remote(*(args or ()), **(kwargs or {}))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = self._spec.name
         raise TypeError(
@@ -389,6 +393,10 @@ class ActorMethod:
         """
         checked = self._interface.method_options(self._name, options)
         return type(self)(self._ref, self._name, checked, self._interface)
+
+    def _remote(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Ray's older way to write ``.options(...).remote(...)``."""
+        return self.options(**options).remote(*(args or ()), **(kwargs or {}))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(

@@ -8,6 +8,7 @@ leaves the entry in the engine's mailbox and rings once if nobody is awake to lo
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Protocol
 
 from paralab.ids import Address, object_id, task_id
@@ -92,6 +93,10 @@ class ObjectRef:
 
     def __hash__(self) -> int:
         return hash((self._entry.owner, self._entry.key))
+
+    def __class_getitem__(cls, kind: Any) -> GenericAlias:
+        """``ObjectRef[int]``, for annotations."""
+        return GenericAlias(cls, kind)
 
     def __copy__(self) -> ObjectRef:
         return self

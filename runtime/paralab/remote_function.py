@@ -133,6 +133,10 @@ class RemoteFunction:
         functools.update_wrapper(variant, self.__wrapped__, updated=())
         return variant
 
+    def _remote(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Ray's older way to write ``.options(...).remote(...)``."""
+        return self.options(**options).remote(*(args or ()), **(kwargs or {}))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = self._spec.name
         raise TypeError(
