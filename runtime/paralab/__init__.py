@@ -75,11 +75,11 @@ _FROM = {
     ),
     **dict.fromkeys(
         (
-            "ClientBuilder", "Language", "SCRIPT_MODE", "WORKER_MODE", "client", "cpp_function",
-            "java_actor_class", "java_function",
+            "ClientBuilder", "Language", "SCRIPT_MODE", "WORKER_MODE", "client",
         ),
         "other_languages",
     ),
+    **dict.fromkeys(("cpp_function", "java_actor_class", "java_function"), "cross_language"),
     "LoggingConfig": "logging_config",
     "ObjectID": "object_ref",
 }  # fmt: skip

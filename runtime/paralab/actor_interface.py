@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 from weakref import WeakValueDictionary
@@ -117,6 +118,17 @@ def table_of(cls: type) -> MethodTable:
     for name, function in ACTOR_METHODS.items():
         table[name] = shape_of(function, skip_first=True), {}, False
     return table
+
+
+def of_class(cls: type) -> Interface:
+    """What an actor itself can tell of its methods, from its class."""
+    table = table_of(cls)
+    groups = {
+        given["concurrency_group"] for _, given, _ in table.values() if "concurrency_group" in given
+    }
+    is_async_actor = any(is_async(function) for _, function, _ in methods_of(cls))
+    traits = Traits(is_async_actor, groups=tuple(sorted(groups)))
+    return known(os.urandom(16), cls.__name__, table, traits)
 
 
 def no_such_method(interface: Interface, name: str) -> NoReturn:

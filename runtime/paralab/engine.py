@@ -7,6 +7,7 @@ in the calling one; both pass the same tests.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -15,9 +16,9 @@ from paralab.library_name import said
 from paralab.object_ref import ObjectRef
 from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions
 
-tells: dict[str, Callable[[int], Any]] = {}
+tells: dict[str, Callable[[int], Any]] = {"argv": lambda _limit: list(sys.argv)}
 """What this process tells besides its tables when a survey asks for it by name: a function of
-the limit, which returns plain data.  An entry comes with the first metric and stays."""
+the limit, which returns plain data.  "metrics" comes with the first metric; entries stay."""
 
 
 class Told(NamedTuple):

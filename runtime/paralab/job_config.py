@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from paralab.logging_config import LoggingConfig
+
 _LIFETIMES = ("detached", "non_detached")
 
 
@@ -37,6 +39,7 @@ class JobConfig:
         self.code_search_path = code_search_path or []
         self.metadata = metadata or {}
         self.ray_namespace = ray_namespace
+        self.py_logging_config: LoggingConfig | None = None
         self.set_runtime_env(runtime_env)
         self.set_default_actor_lifetime(default_actor_lifetime)
 
@@ -61,6 +64,19 @@ class JobConfig:
         if default_actor_lifetime not in _LIFETIMES:
             raise ValueError("Default actor lifetime must be one of `detached`, `non_detached`")
         self.default_actor_lifetime = default_actor_lifetime
+
+    def set_py_logging_config(self, logging_config: LoggingConfig | None = None) -> None:
+        """Sets how log records look."""
+        self.py_logging_config = logging_config
+
+    def ensure_logging_config(
+        self, logging_config: LoggingConfig | dict[str, Any] | None = None
+    ) -> None:
+        """Sets how log records look, unless that is set."""
+        if self.py_logging_config is None:
+            if isinstance(logging_config, dict):
+                logging_config = LoggingConfig.from_dict(logging_config)
+            self.py_logging_config = logging_config
 
     @classmethod
     def from_json(cls, job_config_json: dict[str, Any]) -> JobConfig:

@@ -1,4 +1,4 @@
-"""What programs name of Ray's other languages and of its client: the names, and a plain answer.
+"""Names of Ray's other languages and of its client that programs mention.
 
 paralab runs Python on the machine that it was started on.
 """
@@ -6,7 +6,7 @@ paralab runs Python on the machine that it was started on.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any
 
 SCRIPT_MODE = 0
 WORKER_MODE = 1
@@ -20,30 +20,9 @@ class Language(IntEnum):
     CPP = 2
 
     def __repr__(self) -> str:
-        return self.name
+        return str(self.name)
 
     __str__ = __repr__
-
-
-def _not_python(name: str, language: str) -> NoReturn:
-    raise NotImplementedError(
-        f"{name}(): paralab runs Python only; there are no tasks and actors in {language}."
-    )
-
-
-def java_function(class_name: str, function_name: str) -> NoReturn:
-    """Raises NotImplementedError: there is no Java here."""
-    _not_python("java_function", "Java")
-
-
-def java_actor_class(class_name: str) -> NoReturn:
-    """Raises NotImplementedError: there is no Java here."""
-    _not_python("java_actor_class", "Java")
-
-
-def cpp_function(function_name: str) -> NoReturn:
-    """Raises NotImplementedError: there is no C++ here."""
-    _not_python("cpp_function", "C++")
 
 
 class ClientBuilder:
@@ -84,15 +63,6 @@ class ClientBuilder:
         return init(namespace=self._namespace, runtime_env=self._runtime_env)
 
 
-def client(address: str | None = None, **kwargs: Any) -> ClientBuilder:
-    """An old way to write ``init``; see :class:`ClientBuilder`.
-
-    Raises:
-        NotImplementedError: further settings of a connection are given.
-    """
-    if kwargs:
-        raise NotImplementedError(
-            f"client({', '.join(kwargs)}): there is no connection to another machine to set up; "
-            "use init()."
-        )
+def client(address: str | None = None, _deprecation_warn_enabled: bool = True) -> ClientBuilder:
+    """An old way to write ``init``; see :class:`ClientBuilder`."""
     return ClientBuilder(address)

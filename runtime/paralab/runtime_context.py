@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from typing import Any
 
 from paralab.engine import current, installed
+from paralab.id_types import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 
 __all__ = ["RuntimeContext", "get_runtime_context"]
 
@@ -18,14 +21,59 @@ class RuntimeContext:
 
     def get(self) -> dict[str, Any]:
         """The job, node and namespace, and where there are any the task and actor."""
-        facts = {
-            "job_id": self.get_job_id(),
-            "node_id": self.get_node_id(),
+        facts: dict[str, Any] = {
+            "job_id": self.job_id,
+            "node_id": self.node_id,
             "namespace": self.namespace,
-            "task_id": self.get_task_id(),
-            "actor_id": self.get_actor_id(),
         }
-        return {name: fact for name, fact in facts.items() if fact is not None}
+        if self.get_task_id() is not None:
+            facts["task_id"] = self.task_id
+        if self.actor_id is not None:
+            facts["actor_id"] = self.actor_id
+        return facts
+
+    @property
+    def job_id(self) -> JobID:
+        """The job's id; an older form of :meth:`get_job_id`."""
+        return JobID.from_hex(self.get_job_id())
+
+    @property
+    def node_id(self) -> NodeID:
+        """The node's id; an older form of :meth:`get_node_id`."""
+        return NodeID.from_hex(self.get_node_id())
+
+    @property
+    def task_id(self) -> TaskID:
+        """The running task's id; an older form of :meth:`get_task_id`.
+
+        Raises:
+            AssertionError: no task runs.
+        """
+        found = self.get_task_id()
+        assert found is not None, "task_id is only available in a task or actor."
+        return TaskID.from_hex(found)
+
+    @property
+    def actor_id(self) -> ActorID | None:
+        """The running actor's id; an older form of :meth:`get_actor_id`."""
+        found = self.get_actor_id()
+        return None if found is None else ActorID.from_hex(found)
+
+    @property
+    def current_actor(self) -> Any:
+        """A handle of the running actor.
+
+        Raises:
+            RuntimeError: this is not an actor.
+        """
+        from paralab.actor import ActorHandle
+        from paralab.actor_interface import of_class
+
+        found = self._fact("actor")
+        if found is None:
+            raise RuntimeError("This method is only available in an actor.")
+        ref, cls = found
+        return ActorHandle(current().restore_ref(*ref), of_class(cls))
 
     def get_job_id(self) -> str:
         """The job's id, 8 hexadecimal digits."""
@@ -47,6 +95,11 @@ class RuntimeContext:
     def get_task_name(self) -> str | None:
         """The running task's name; None in the driver."""
         name: str | None = self._fact("task_name")
+        return name
+
+    def get_task_function_name(self) -> str | None:
+        """Module and qualified name of the running function or method; None in the driver."""
+        name: str | None = self._fact("function_name")
         return name
 
     def get_actor_id(self) -> str | None:
@@ -81,6 +134,38 @@ class RuntimeContext:
     def get_resource_ids(self) -> dict[str, list[str]]:
         """Ray's older name of :meth:`get_accelerator_ids`."""
         return self.get_accelerator_ids()
+
+    def get_node_labels(self) -> dict[str, str]:
+        """The labels of this node, its id among them."""
+        node_id = self.get_node_id()
+        labels = [node["Labels"] for node in current().info("nodes") if node["NodeID"] == node_id]
+        return {"ray.io/node-id": node_id, **(labels[0] if labels else {})}
+
+    def get_placement_group_id(self) -> str | None:
+        """The id, 36 hexadecimal digits, of the group in which the task or actor runs."""
+        group: str | None = self._fact("placement_group_id")
+        return group
+
+    @property
+    def current_placement_group_id(self) -> PlacementGroupID:
+        """An older form of :meth:`get_placement_group_id`; nil where there is none."""
+        group = self.get_placement_group_id()
+        return PlacementGroupID.nil() if group is None else PlacementGroupID.from_hex(group)
+
+    @property
+    def should_capture_child_tasks_in_placement_group(self) -> bool:
+        """Whether tasks and actors started here go into this one's placement group."""
+        return bool(self._fact("captures"))
+
+    def get_session_name(self) -> str:
+        """The name of the session."""
+        folder = current().info("address").get("session_dir")
+        return os.path.basename(folder) if folder else f"session_{self.get_node_id()[:16]}"
+
+    def get_temp_dir(self) -> str:
+        """The folder in which the session has its own, if it has one."""
+        folder = current().info("address").get("session_dir")
+        return os.path.dirname(folder) if folder else tempfile.gettempdir()
 
     @property
     def namespace(self) -> str:

@@ -39,7 +39,7 @@ def test_what_does_not_pickle() -> None:
     assert not works
     (failure,) = failures
     assert failure.name == "lock"
-    assert failure.path == "f -> locked -> lock"
+    assert failure.path == ("f", "locked", "lock")
     assert failure.parent is locked
     assert repr(failure) in file.getvalue()
     assert "!!! FAIL serialization: " in file.getvalue()

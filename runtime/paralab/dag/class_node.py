@@ -118,6 +118,13 @@ class ClassMethodNode(DAGNode):
         return index
 
     @property
+    def num_returns(self) -> int:
+        """How many refs the call returns."""
+        method = self._bound_other_args_to_resolve.get("method")
+        given = self._bound_options.get("num_returns")
+        return int(given or (method._options.num_returns if method is not None else 1))
+
+    @property
     def is_class_method_call(self) -> bool:
         """Whether this stands for the whole call."""
         return self.output_idx is None

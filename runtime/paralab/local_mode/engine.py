@@ -19,7 +19,7 @@ from time import monotonic_ns
 from typing import Any
 from weakref import WeakValueDictionary
 
-from paralab.engine import Survey, Told, tells
+from paralab.engine import Survey, Told
 from paralab.exceptions import ActorExit, ObjectLostError
 from paralab.ids import (
     FIRST_RETURN,
@@ -45,6 +45,7 @@ from paralab.local_mode.parts import (
     left,
     retries,
     task_facts,
+    told,
     users_part,
 )
 from paralab.messages import FAILED, INLINE
@@ -52,7 +53,6 @@ from paralab.object_ref import ObjectRef
 from paralab.remote_errors import as_failure, pack_failure
 from paralab.serialization import join_blob, load, load_args, pack, pack_args
 from paralab.state.events import EventRing
-from paralab.state.told import task_rows
 from paralab.task_spec import (
     ActorOptions,
     ActorSpec,
@@ -238,6 +238,7 @@ class LocalEngine:
             actor.dead = nowhere
             return ref
         context = self._context_of(task, name, options.resources, actor)
+        context["function"] = spec.cls
         with changed_environment(options.runtime_env):
             error = self._run(call, [], task, name, submitted, context, TaskOptions(), construct)
         if error is not None:
@@ -318,6 +319,7 @@ class LocalEngine:
         function: Callable[..., Any],
     ) -> BaseException | None:
         """Runs one task with its retries and settles its refs; returns the error if there is."""
+        context.setdefault("function", function)
         attempt = 0
         running = self._running.stack
         parent = running[-1]["key"] if running else 0
@@ -412,13 +414,7 @@ class LocalEngine:
 
     def survey(self, what: str, limit: int, timeout: float) -> Survey:
         """There is one process, and it is this one."""
-        answer: Any = None
-        if what == "tasks":
-            answer = task_rows(self.events, (), lambda _worker: None, limit)
-        elif what == "objects":
-            answer = [entry.row() for entry in list(self._entries.values())[-limit:]]
-        elif what in tells:
-            answer = tells[what](limit)
+        answer = told(what, limit, self.events, list(self._entries.values()))
         return Survey([Told(self._address, os.getpid(), True, answer)], [])
 
     def info(self, what: str) -> Any:
@@ -438,6 +434,9 @@ class LocalEngine:
             return self.groups.table()
         if what == "nodes":
             return [described(self._node, self._capacity, self._labels)]
+        if what in ("actors", "workers", "departed"):
+            found = [entry.actor for entry in list(self._entries.values()) if entry.actor]
+            return [a.row(self._address, self._namespace) for a in found if what == "actors"]
         raise ValueError(f"info({what!r}) is not known.")
 
     def shutdown(self) -> None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from paralab.engine import tells
 from paralab.exceptions import (
     ActorAlreadyExistsError,
     ActorDiedError,
@@ -28,6 +29,8 @@ from paralab.ids import Address, actor_id, task_id
 from paralab.object_ref import ObjectRef
 from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
+from paralab.state.events import EventRing
+from paralab.state.told import task_rows
 from paralab.task_spec import AS_ACTOR, RESOURCE_UNIT, ActorOptions, ActorSpec, TaskOptions
 
 if TYPE_CHECKING:
@@ -88,7 +91,7 @@ class Actor:
 
     def __init__(self, spec: ActorSpec, options: ActorOptions, ref: ObjectRef) -> None:
         self.key: int = ref._entry.key
-        self.name = spec.name
+        self.name, self.cls = spec.name, spec.cls
         self.given_name = options.name
         self.max_task_retries = options.max_task_retries
         self.handle_state = options.handle_state
@@ -101,6 +104,22 @@ class Actor:
         self.lock = threading.RLock()
         self.loop: asyncio.AbstractEventLoop | None = None
         """Of an async actor; made by its first call, and closed with the actor."""
+
+    def row(self, owner: Address, namespace: str) -> dict[str, Any]:
+        """What the node tells of an actor, see ``util.state.collect.actors``."""
+        return {
+            "ref": (owner, self.key),
+            "class_name": self.name,
+            "state": "ALIVE" if self.dead is None else "DEAD",
+            "name": self.given_name,
+            "namespace": namespace,
+            "worker": None,
+            "pid": os.getpid(),
+            "resources": list(self.resources.items()),
+            "is_detached": False,
+            "restarts": 0,
+            "why": str(self.dead or ""),
+        }
 
 
 class Running(threading.local):
@@ -134,6 +153,21 @@ def finished(actor: Actor | None, value: Any) -> Any:
         raise TaskCancelledError from None
     finally:
         asyncio._set_running_loop(outer)
+
+
+def defined_as(definition: Any) -> str:
+    """Where the running function, method or class is defined."""
+    name = f"{definition.__module__}.{definition.__qualname__}"
+    return f"{name}.__init__" if isinstance(definition, type) else name
+
+
+def told(what: str, limit: int, events: EventRing, entries: list[Entry]) -> Any:
+    """What this process, the only one, says in a survey."""
+    if what == "tasks":
+        return task_rows(events, (), lambda _worker: None, limit)
+    if what == "objects":
+        return [entry.row() for entry in entries[-limit:]]
+    return tells[what](limit) if what in tells else None
 
 
 class Names:
@@ -235,6 +269,8 @@ def task_facts(
         "worker_id": address.hex() + "00" * 12,
         "task_id": task_id(address, running["key"]).hex() if running else None,
         "task_name": running["task_name"] if running else None,
+        "function_name": defined_as(running["function"]) if running else None,
+        "actor": ((address, actor.key), actor.cls) if actor else None,
         "actor_id": actor.id if actor else None,
         "actor_name": actor.given_name if actor else None,
         "placement_group_id": where.group or None if where else None,

@@ -66,6 +66,7 @@ class Executor:
         self.queue: deque[Call] = deque()
         self.current: Call | None = None
         self.instance: Any = None
+        self.actor_class: Any = None
         self.actor_ref: tuple[Address, int] | None = None
         self.assigned = Assignment()
         self.flush_prints: Callable[[], None] = _nothing
@@ -328,6 +329,7 @@ class Constructor:
         call = executor.call_here()
         assert call is not None
         executor.actor_ref = (call.link.address, call.key - 1)
+        executor.actor_class = self._cls
 
 
 def _nothing() -> None:

@@ -107,6 +107,8 @@ class Node:
         self._numbers = 0
         self.clients: dict[Address, Process] = {}
         self.dirty: deque[Process] = deque()
+        self.departed: deque[tuple[Address, int, str]] = deque(maxlen=1_000)
+        """Address, pid and end of the workers that ended last."""
         cpus = config["resources"].get("CPU", 0) // 10_000
         soft = max(64, 8 * cpus)
         hard = config["process_limit"] or min(
@@ -216,6 +218,7 @@ class Node:
             return
         self.unwatch(process.connection.fd)
         process.connection.close()
+        self.departed.append((address, process.pid, how))
         self.undecided = True
         self.leases.worker_died(address)
         self.groups.process_died(address)

@@ -37,7 +37,9 @@ from paralab.messages import (
     WANT_LEASE,
 )
 from paralab.process.node_workers import Process
+from paralab.state.directory import ActorRecord
 from paralab.state.object_table import AlreadyStored, StoreError
+from paralab.state.restarts import Life
 from paralab.task_spec import Where
 
 if TYPE_CHECKING:
@@ -202,6 +204,10 @@ class NodeMessages:
                 answer = [self._describe()]
             case "workers":
                 answer = self._workers()
+            case "actors":
+                answer = [self._actor(each) for each in self._node.directory.records.values()]
+            case "departed":
+                answer = list(self._node.departed)
             case "requests":
                 answer = [
                     {
@@ -250,6 +256,24 @@ class NodeMessages:
                     }
                 )
         return workers
+
+    def _actor(self, record: ActorRecord) -> dict[str, Any]:
+        life = record.restarts.life
+        process = self._node.clients.get(record.worker or b"")
+        worker = self._leases.workers.get(record.worker or b"")
+        return {
+            "ref": record.ref,
+            "class_name": record.name,
+            "state": "PENDING_CREATION" if life is Life.PENDING else life.name,
+            "name": record.given_name,
+            "namespace": record.namespace,
+            "worker": record.worker,
+            "pid": None if process is None else process.pid,
+            "resources": [] if worker is None else list(worker.resources.items()),
+            "is_detached": record.detached,
+            "restarts": record.restarts.count,
+            "why": record.text,
+        }
 
     def _describe(self) -> dict[str, Any]:
         resources = self._leases.resources

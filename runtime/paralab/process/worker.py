@@ -19,6 +19,7 @@ from paralab.process.client import CoreClient
 from paralab.process.construction import Construction
 from paralab.process.executor import Executor
 from paralab.process.prints import PrintStream
+from paralab.process.received import WorkerTemplate
 
 SWITCH_INTERVAL = 0.0005
 """Seconds; an I/O thread beside a Python loop then answers within a millisecond."""
@@ -44,11 +45,20 @@ class WorkerCore(CoreClient):
             facts["task_id"] = task_id(call.link.address, call.key).hex()
             facts["task_name"] = call.template.name
             facts["is_canceled"] = call.cancelled
+            facts["function_name"] = _defined_as(call.template, executor.actor_class)
         if executor.actor_ref is not None:
+            facts["actor"] = executor.actor_ref, executor.actor_class
             facts["actor_id"] = actor_id(object_id(*executor.actor_ref)).hex()
         facts |= self.construction.facts
         facts.update(executor.assigned.facts())
         return facts
+
+
+def _defined_as(template: WorkerTemplate, cls: Any) -> str:
+    """Where the running function or method is defined."""
+    definition: Any = template.function or cls
+    name = f"{definition.__module__}.{definition.__qualname__}"
+    return name if template.function else f"{name}.{template.method or '__init__'}"
 
 
 def main(sock: socket.socket, node_pid: int) -> int:

@@ -28,7 +28,7 @@ _FROM = {
 """Public name → the module below this one that has it."""
 _MODULES = {
     "actor_pool", "annotations", "check_serialize", "debug", "metrics", "scheduling_strategies",
-    "serialization",
+    "serialization", "state",
 }  # fmt: skip
 
 __all__ = [

@@ -19,19 +19,23 @@ class FailureTuple:
 
     Attributes:
         obj: the value.
-        name: of the variable or attribute that holds it.
-        parent: what that is an attribute or a variable of.
-        path: the names that lead there from the outermost value.
+        path: the names that lead to it from the outermost value, the last one its own.
+        parent: what it is an attribute or a variable of.
     """
 
-    def __init__(self, obj: Any, name: str, parent: Any, path: str = "") -> None:
+    def __init__(self, obj: Any, path: tuple[str, ...], parent: Any) -> None:
         self.obj = obj
-        self.name = name
+        self.path = path
         self.parent = parent
-        self.path = path or name
+
+    @property
+    def name(self) -> str:
+        """The name of the variable or attribute that holds it."""
+        return self.path[-1] if self.path else ""
 
     def __repr__(self) -> str:
-        return f"FailTuple({self.name} [path={self.path}, obj={self.obj}, parent={self.parent}])"
+        way = " -> ".join(self.path)
+        return f"FailTuple({self.name} [path={way}, obj={self.obj}, parent={self.parent}])"
 
 
 class _Inspection:
@@ -45,7 +49,7 @@ class _Inspection:
     def say(self, text: str, level: int = 0) -> None:
         self._file.write("    " * level + text + "\n")
 
-    def look(self, value: Any, name: str, parent: Any, path: str, depth: int, level: int) -> bool:
+    def look(self, value: Any, path: tuple[str, ...], parent: Any, depth: int, level: int) -> bool:
         """Whether ``value`` can be pickled; what cannot is noted and printed."""
         try:
             pack(value)
@@ -64,10 +68,9 @@ class _Inspection:
                     continue
                 self.say(f"Serializing '{each_name}' {each}...", level + 1)
                 found = True
-                inner = f"{path} -> {each_name}" if path else each_name
-                self.look(each, each_name, value, inner, depth - 1, level + 1)
+                self.look(each, (*path, each_name), value, depth - 1, level + 1)
         if not found:
-            self.failures.add(FailureTuple(value, name, parent, path))
+            self.failures.add(FailureTuple(value, path or (str(value),), parent))
         return False
 
     def _parts(self, value: Any, level: int) -> Iterator[tuple[str, Any]]:
@@ -118,8 +121,7 @@ def inspect_serializability(
     walk = _Inspection(print_file or sys.stdout)
     line = "=" * min(len(title), 80)
     walk.say(f"{line}\n{title}\n{line}")
-    shown = str(base_obj) if name is None else name
-    works = walk.look(base_obj, shown, None, name or "", depth, 0)
+    works = walk.look(base_obj, () if name is None else (name,), None, depth, 0)
     if not works:
         walk.say(f"{line}\nVariable: \n")
         for failure in walk.failures:

@@ -1,0 +1,128 @@
+"""Asking all processes: what is under way, who does not answer, and who dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import paralab
+from paralab.util import state
+from paralab.util.state.exception import RayStateApiException
+
+
+@paralab.remote
+def at_gate(gate: str, begun: str) -> None:
+    with open(begun, "w") as file:
+        file.write(str(os.getpid()))
+    with open(gate) as file:
+        file.read()
+
+
+@paralab.remote
+def behind(_value: Any) -> None:
+    pass
+
+
+def fifos(folder: Path) -> list[str]:
+    names = [str(folder / name) for name in ("gate", "begun")]
+    for name in names:
+        os.mkfifo(name)
+    return names
+
+
+def states(name: str) -> list[str]:
+    return sorted(task.state for task in state.list_tasks(filters=[("name", "=", name)]))
+
+
+def test_tasks_under_way(runtime: Any, tmp_path: Path) -> None:
+    gate, begun = fifos(tmp_path)
+    holds = at_gate.options(num_cpus=2).remote(gate, begun)
+    pid = int(Path(begun).read_text())
+    waits, needs = (
+        behind.options(name="waits").remote(1),
+        behind.options(name="needs").remote(holds),
+    )
+    (running,) = state.list_tasks(filters=[("state", "=", "RUNNING")])
+    assert (running.name, running.worker_pid) == (at_gate._spec.name, pid)
+    assert states("waits") == ["PENDING_NODE_ASSIGNMENT"]
+    assert states("needs") == ["PENDING_ARGS_AVAIL"]
+    (used,) = state.get_objects(holds.hex())
+    assert (used.task_status, used.reference_type) == ("RUNNING", "USED_BY_PENDING_TASK")
+    Path(gate).write_text("go")
+    paralab.get([holds, waits, needs])
+    assert states("needs") == ["FINISHED"]
+
+
+def test_an_actor_that_waits_for_a_place(runtime: Any, tmp_path: Path) -> None:
+    @paralab.remote
+    class Waiter:
+        pass
+
+    gate, begun = fifos(tmp_path)
+    holds = at_gate.remote(gate, begun)
+    Path(begun).read_text()
+    large, dependent = Waiter.options(num_cpus=2).remote(), Waiter.options(num_cpus=0).remote()
+    found = {actor.actor_id: actor.state for actor in state.list_actors()}
+    assert found[large._actor_id.hex()] == "PENDING_CREATION"
+    Path(gate).write_text("go")
+    paralab.get(holds)
+    del large, dependent
+
+
+def test_a_worker_that_died(runtime: Any) -> None:
+    @paralab.remote(max_retries=0, name="dies")
+    def dies() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(paralab.exceptions.WorkerCrashedError):
+        paralab.get(dies.remote())
+    (task,) = state.list_tasks(filters=[("name", "=", "dies")], detail=True)
+    assert (task.state, task.error_type) == ("FAILED", "WORKER_DIED")
+    dead = state.list_workers(filters=[("is_alive", "=", False)], detail=True)
+    assert "SIGKILL" in str(dead[-1].exit_detail)
+    assert dead[-1].exit_type == "SYSTEM_ERROR"
+    assert "dies" not in {event["name"] for event in paralab.timeline() or []}
+
+
+def test_a_process_that_does_not_answer(runtime: Any) -> None:
+    @paralab.remote
+    class Frozen:
+        def pid(self) -> int:
+            return os.getpid()
+
+    frozen = Frozen.remote()
+    pid = paralab.get(frozen.pid.remote())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(RayStateApiException, match="did not answer within"):
+            state.list_tasks(timeout=0.1)  # type: ignore[arg-type]
+        with pytest.warns(UserWarning, match="did not answer within"):
+            assert state.list_tasks(timeout=0.1, raise_on_missing_output=False)  # type: ignore[arg-type]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert state.list_tasks()
+
+
+def test_a_process_that_dies_is_not_waited_for(runtime: Any) -> None:
+    @paralab.remote
+    class Frozen:
+        def pid(self) -> int:
+            return os.getpid()
+
+    frozen = Frozen.remote()
+    pid = paralab.get(frozen.pid.remote())
+    os.kill(pid, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    assert state.list_tasks(timeout=30)
+
+
+def test_a_task_asks(runtime: Any) -> None:
+    @paralab.remote(name="asks")
+    def asks() -> list[str]:
+        return [task.state for task in state.list_tasks(filters=[("name", "=", "asks")])]
+
+    assert paralab.get(asks.remote()) == ["RUNNING"]
