@@ -133,14 +133,22 @@ def names_in(folder: Path) -> set[str]:
 
 
 def used_by_others(name: str, ours: set[int]) -> bool:
-    """Whether a process that is not ours has the shared memory ``name`` open or mapped."""
+    """Whether a process that is not ours has the shared memory ``name`` open or mapped.
+
+    A named semaphore is mapped under another name than it has: its inode tells.
+    """
     target = str(SHM / name)
+    try:
+        inode = f" {os.stat(target).st_ino} "
+    except FileNotFoundError:
+        return True  # others' semaphores have a name for a moment only
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) in ours:
             continue
         with contextlib.suppress(OSError):
-            if target in (process / "maps").read_text():
-                return True
+            for line in (process / "maps").read_text().splitlines():
+                if inode in line and str(SHM) in line:
+                    return True
             for descriptor in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
                     if os.readlink(descriptor) == target:
@@ -201,9 +209,7 @@ class Snapshot:
         found += [
             f"shared memory {SHM / name}"
             for name in sorted(set(os.listdir(SHM)) - self.shared)
-            if not used_by_others(name, ours)
-            # Others' semaphores have a name for a moment only: it may be gone by now.
-            and (SHM / name).exists()
+            if not used_by_others(name, ours) and (SHM / name).exists()
         ]
         found += [
             f"temporary file {self.folder / name}"

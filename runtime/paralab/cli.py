@@ -1,4 +1,4 @@
-"""The command line: ``paralab --version``, ``paralab microbenchmark``.
+"""The command line: ``paralab start``, ``stop``, ``status``, ``microbenchmark``.
 
 Each command imports what it needs when it runs, so that ``paralab --help`` stays quick.
 """
@@ -36,6 +36,132 @@ def _print_version(context: click.Context, _parameter: click.Parameter, value: b
 )
 def main() -> None:
     """Tasks, actors and objects on several processes, in pure Python."""
+
+
+def _amounts(
+    _context: click.Context, parameter: click.Parameter, text: str | None
+) -> dict[str, float] | None:
+    import json
+
+    from paralab.options import check_resources
+
+    if text is None:
+        return None
+    try:
+        amounts = json.loads(text)
+        check_resources(amounts, "--resources")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise click.BadParameter(f"expected amounts such as '{{\"disk\": 2}}': {error}") from None
+    return dict(amounts)
+
+
+def _labels(
+    _context: click.Context, parameter: click.Parameter, text: str | None
+) -> dict[str, str] | None:
+    from paralab.init_options import check_init_options
+
+    if text is None:
+        return None
+    labels = dict(part.partition("=")[::2] for part in text.split(","))
+    try:
+        check_init_options({"labels": labels})
+    except (ValueError, TypeError) as error:
+        raise click.BadParameter(str(error)) from None
+    return labels
+
+
+@main.command()
+@click.option("--head", is_flag=True, help="Start the first node, which is the only one so far.")
+@click.option("--num-cpus", type=click.IntRange(0), help="CPUs for tasks; what there is.")
+@click.option("--num-gpus", type=click.IntRange(0), help="GPUs for tasks; 0.")
+@click.option("--resources", callback=_amounts, help="Further resources, as a JSON object.")
+@click.option("--labels", callback=_labels, help="Labels of the node: 'zone=a,disk=ssd'.")
+@click.option("--memory", type=click.IntRange(0), help="Bytes that tasks may ask for.")
+@click.option("--object-store-memory", type=click.IntRange(1 << 20), help="Bytes of the store.")
+@click.option("--block", is_flag=True, help="Return when the node ends; Ctrl-C ends it.")
+def start(head: bool, block: bool, **amounts: Any) -> None:
+    """Start a node that outlives its drivers, for notebooks and programs to share."""
+    from paralab.process import session, session_folder
+
+    if not head:
+        raise click.UsageError("Nodes cannot join each other yet: give --head for the first.")
+    for folder in session_folder.running(on_their_own=True):
+        raise click.ClickException(
+            f"A node runs already, at {session_folder.SCHEME}{folder}. 'paralab stop' ends it."
+        )
+    try:
+        folder = session.start_node_alone(**amounts)
+    except (RuntimeError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"The node runs at {session_folder.SCHEME}{folder}")
+    click.echo("Programs and notebooks on this machine join it by themselves: paralab.init()")
+    click.echo("See what it does with 'paralab status'; end it with 'paralab stop'.")
+    if block:
+        from paralab.process.door import wait_for_end
+
+        try:
+            wait_for_end(folder)
+        except KeyboardInterrupt:
+            _stop(folder, 10.0)
+
+
+@main.command()
+@click.option("--force", is_flag=True, help="Kill a node that does not end in time.")
+@click.option("--grace-period", type=click.FloatRange(0), default=10.0, show_default=True)
+def stop(force: bool, grace_period: float) -> None:
+    """End the nodes that "paralab start" has started, with all that runs on them."""
+    from paralab.process import session_folder
+
+    folders = session_folder.running(on_their_own=True)
+    ended = sum(_stop(folder, grace_period, force) for folder in folders)
+    if ended < len(folders):
+        raise click.ClickException("A node did not end in time; 'paralab stop --force' kills it.")
+    click.echo(f"Stopped {ended} node{'s' * (ended != 1)}." if ended else "No node is running.")
+
+
+def _stop(folder: str, seconds: float, force: bool = False) -> bool:
+    from paralab.process.door import end_node_at
+
+    return end_node_at(folder, seconds, force)
+
+
+@main.command()
+@click.option("--address", help="Of the node; by default the one that runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
+def status(address: str | None, as_json: bool) -> None:
+    """Show a node's resources, what waits for them, and who uses it."""
+    import json
+
+    from paralab.process.door import ask
+    from paralab.process.session import find_node
+    from paralab.process.session_folder import SCHEME
+
+    try:
+        folder = find_node(address or "auto")
+        assert folder is not None
+        facts = ask(folder, "status")
+    except ConnectionError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    click.echo(f"Node {facts['node_id'][:12]}, process {facts['pid']}, at {SCHEME}{folder}")
+    click.echo(f"{facts['workers']} workers; drivers:")
+    for job in facts["jobs"]:
+        click.echo(f"  job {job['job_id']}: process {job['pid']}, namespace {job['namespace']}")
+    click.echo("Resources in use:")
+    for name, total in sorted(facts["total"].items()):
+        used = total - facts["available"].get(name, 0.0)
+        click.echo(f"  {_amount(name, used)} of {_amount(name, total)} {name}")
+    click.echo("Waiting:" if facts["waiting"] else "Nothing waits.")
+    for waiting in facts["waiting"]:
+        click.echo(f"  {waiting['count']} × {waiting['name']}: {waiting['resources']}")
+
+
+def _amount(name: str, amount: float) -> str:
+    if name in ("memory", "object_store_memory"):
+        return f"{amount / (1 << 30):.2f} GiB"
+    return f"{amount:g}"
 
 
 @main.command()

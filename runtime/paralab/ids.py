@@ -1,9 +1,10 @@
 """Identifiers: who a process is, which task made an object, which actor is meant.
 
-An address names one process for its whole life and is never reused, so a message for a
-dead process cannot reach its successor::
+An address names one process for its whole life and is never reused (a node's id is random, and
+it numbers each process once), so a message for a dead process cannot reach its successor.  A
+process belongs to one job: all that one driver has started::
 
-    address   8 bytes start of the node id | 4 bytes process number | 4 bytes incarnation
+    address   8 bytes start of the node id | 4 bytes process number | 4 bytes job
     task id   16 bytes address of the owner | 8 bytes counter of that owner
     object id 24 bytes task id | 4 bytes index of the return value (puts have index 0)
     actor id  12 bytes digest of the id of the object that stands for it | 4 bytes job
@@ -23,8 +24,6 @@ ADDRESS_SIZE = 16
 NODE_ID_SIZE = 28
 ACTOR_ID_SIZE = 16
 JOB_ID_SIZE = 4
-JOB_ID = b"\x01\x00\x00\x00"
-"""There is one job in a session."""
 OBJECT_ID_SIZE = 28
 INDEX_BITS = 32
 INDEX_MASK = (1 << INDEX_BITS) - 1
@@ -32,12 +31,22 @@ FIRST_RETURN = 1
 """Index of a task's first return value; index 0 is for puts."""
 
 _object_id = struct.Struct(">16sQI")
-_address = struct.Struct(">8sII")
+_address = struct.Struct(">8sI4s")
 
 
-def make_address(node_id: bytes, number: int, incarnation: int) -> Address:
-    """The address of process ``number`` of the node ``node_id``."""
-    return _address.pack(node_id[:8], number, incarnation)
+def make_address(node_id: bytes, number: int, job: int) -> Address:
+    """The address of process ``number`` of the node ``node_id``, which works for ``job``."""
+    return _address.pack(node_id[:8], number, job_id(job))
+
+
+def job_id(number: int) -> bytes:
+    """The 4 bytes that name a job, lowest first."""
+    return number.to_bytes(JOB_ID_SIZE, "little")
+
+
+def job_of(address: Address) -> bytes:
+    """The 4 bytes that name the job of the process at ``address``."""
+    return address[ADDRESS_SIZE - JOB_ID_SIZE :]
 
 
 def process_number(address: Address) -> int:
@@ -66,4 +75,5 @@ def actor_id(binary: bytes) -> bytes:
     """The 16 bytes that name the actor for which the object ``binary`` stands."""
     from hashlib import blake2b  # loads OpenSSL, and ids are rarely looked at
 
-    return blake2b(binary, digest_size=ACTOR_ID_SIZE - JOB_ID_SIZE).digest() + JOB_ID
+    digest = blake2b(binary, digest_size=ACTOR_ID_SIZE - JOB_ID_SIZE).digest()
+    return digest + job_of(binary[:ADDRESS_SIZE])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,7 @@ _ACTED_ON = {
 class InitOptions:
     """The arguments of ``init`` that mean something to an engine, checked."""
 
+    address: str | None = None
     num_cpus: float | None = None
     num_gpus: float | None = None
     resources: dict[str, float] = field(default_factory=dict)
@@ -69,7 +71,6 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         RuntimeError: one is unknown.
         ValueError, TypeError: one is wrong; the message names it.
         NotImplementedError: one is known from Ray but not available yet.
-        ConnectionError: ``address="auto"``, as there is no cluster that could be found.
     """
     unknown = given.keys() - _ACTED_ON - _HARMLESS - NOT_YET.keys()
     if unknown:
@@ -77,7 +78,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
     for name, what in NOT_YET.items():
         if given.get(name):
             raise NotImplementedError(f"init({name}={given[name]!r}): {what} is not available yet.")
-    _check_address(given.get("address"))
+    address = _address(given.get("address"))
     for name in ("num_cpus", "num_gpus"):
         _check_count(name, given.get(name))
     store = given.get("object_store_memory")
@@ -99,6 +100,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
     if not isinstance(idle, (int, float)) or not idle > 0:
         raise ValueError(f"init(_idle_worker_seconds={idle!r}): expected a number of seconds > 0.")
     return InitOptions(
+        address=address,
         num_cpus=given.get("num_cpus"),
         num_gpus=given.get("num_gpus"),
         resources=dict(resources),
@@ -120,16 +122,45 @@ def _check_type(name: str, value: object, type_: type, expected: str) -> None:
         )
 
 
-def _check_address(address: object) -> None:
-    if address in (None, "local"):
-        return
-    _check_type("address", address, str, "None or 'local'")
-    if address == "auto":
-        raise ConnectionError("init(address='auto'): no running cluster was found on this machine.")
-    raise NotImplementedError(
-        f"init(address={address!r}): joining a cluster is not available yet; leave address out "
-        "to start on this machine."
-    )
+def _address(address: object) -> str | None:
+    """The address that was given, or the one that the environment names."""
+    if address is not None:
+        _check_type("address", address, str, "None, 'auto', 'local' or an address")
+        if "://" in str(address):
+            raise ValueError(
+                f"init(address={address!r}): clients of another machine's cluster are not "
+                "available; run the program on that machine."
+            )
+    return str(address or os.environ.get("PARALAB_ADDRESS") or _rays_address() or "") or None
+
+
+def _rays_address() -> str | None:
+    """The variable of Ray's users, for programs that know us by that name."""
+    if sys.modules.get("ray") is sys.modules["paralab"]:
+        return os.environ.get("RAY_ADDRESS")
+    return None
+
+
+def refuse_when_joining(options: InitOptions, address: str) -> None:
+    """A node that runs already has its resources.
+
+    Raises:
+        ValueError: some were asked for.
+    """
+    given = {
+        "num_cpus": options.num_cpus,
+        "num_gpus": options.num_gpus,
+        "resources": options.resources,
+        "labels": options.labels,
+        "object_store_memory": options.object_store_memory,
+    }
+    for name, value in given.items():
+        if value not in (None, {}):
+            raise ValueError(
+                f"When connecting to an existing cluster, {name} must not be provided; got "
+                f"{name}={value!r}. The node at {address} runs already; init(address='local') "
+                "starts one of your own."
+            )
 
 
 def _check_count(name: str, value: Any) -> None:

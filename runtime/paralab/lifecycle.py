@@ -20,7 +20,7 @@ from typing import Any
 from paralab import remote_traceback
 from paralab.context import Context
 from paralab.engine import Engine, _Slot, install, installed
-from paralab.init_options import InitOptions, check_init_options
+from paralab.init_options import InitOptions, check_init_options, refuse_when_joining
 from paralab.library_name import is_called_ray, said
 
 
@@ -74,7 +74,10 @@ def init(
     """Starts paralab on this machine.
 
     Args:
-        address: None or "local"; other clusters cannot be joined yet.
+        address: which node to join.  None: the one of the environment variable
+            PARALAB_ADDRESS, or the one that ``paralab start --head`` has started, or else a new
+            one, which ends with this process.  "auto": any that runs on this machine.  "local": a
+            new one.  Or the address of one, which its ``address_info["address"]`` tells.
         num_cpus: CPUs that tasks may use at once; by default those this process may use.
         num_gpus: GPUs that tasks may use at once.
         resources: amounts of custom resources, by name.
@@ -102,6 +105,7 @@ def init(
     Raises:
         RuntimeError: paralab runs already, or an argument is unknown.
         ValueError, TypeError: an argument is wrong; the message names it.
+        ConnectionError: no node runs at that address.
         NotImplementedError: the argument is known from Ray but not available yet.
     """
     # The arguments are this function's only locals so far.
@@ -162,19 +166,7 @@ def _start(options: InitOptions, *, by_itself: bool) -> None:
             runtime_env=options.runtime_env,
         )
     else:
-        from paralab.process.session import start_session
-
-        engine = start_session(
-            num_cpus=options.num_cpus,
-            num_gpus=options.num_gpus,
-            resources=options.resources,
-            labels=options.labels,
-            object_store_memory=options.object_store_memory,
-            log_to_driver=options.log_to_driver,
-            namespace=options.namespace,
-            runtime_env=options.runtime_env,
-            idle_seconds=options.idle_worker_seconds,
-        )
+        engine = _start_or_join(options)
     if not _Session.is_watching_exit:
         atexit.register(_at_exit)
         _Session.is_watching_exit = True
@@ -182,6 +174,28 @@ def _start(options: InitOptions, *, by_itself: bool) -> None:
     _Session.started_at, _Session.by_itself = where, by_itself
     _Session.pid = os.getpid()
     install(engine)
+
+
+def _start_or_join(options: InitOptions) -> Engine:
+    from paralab.process import session, session_folder
+
+    folder = session.find_node(options.address)
+    if folder is not None:
+        refuse_when_joining(options, session_folder.SCHEME + folder)
+        return session.attach_session(
+            folder, log_to_driver=options.log_to_driver, namespace=options.namespace
+        )
+    return session.start_session(
+        num_cpus=options.num_cpus,
+        num_gpus=options.num_gpus,
+        resources=options.resources,
+        labels=options.labels,
+        object_store_memory=options.object_store_memory,
+        log_to_driver=options.log_to_driver,
+        namespace=options.namespace,
+        runtime_env=options.runtime_env,
+        idle_seconds=options.idle_worker_seconds,
+    )
 
 
 def start_by_itself() -> Engine:

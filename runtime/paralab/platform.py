@@ -18,7 +18,8 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
 _MADV_POPULATE_READ = 22  # Linux 5.14
+_SHORT = 80  # bytes of a path to which a socket's name can be added
 _F_ADD_SEALS = 1033
 _F_SEAL_SEAL, _F_SEAL_SHRINK, _F_SEAL_GROW = 1, 2, 4
 
@@ -226,6 +228,24 @@ def peer_credentials(peer: socket.socket) -> PeerCredentials:
     layout = struct.Struct("3i")
     data = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size)
     return PeerCredentials(*layout.unpack(data))
+
+
+@contextmanager
+def short_path(folder: str) -> Iterator[str]:
+    """A path of ``folder`` that leaves room for the name of a socket, whatever its own length.
+
+    The address of a socket holds 107 bytes; the temporary folder of a user may be longer.
+    """
+    if len(os.fsencode(folder)) < _SHORT:
+        yield folder
+        return
+    if not os.path.isdir("/proc/self/fd"):
+        raise UnsupportedPlatformError("/proc/self/fd", "name a socket in so long a path")
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def raise_descriptor_limit(wanted: int | None = None) -> int:

@@ -130,7 +130,7 @@ def test_stale_refs_as_arguments(how: dict[str, Any]) -> None:
         ({"namespace": ""}, ValueError),
         ({"runtime_env": {"pip": ["x"]}}, NotImplementedError),
         ({"runtime_env": {"env_vars": {"A": 1}}}, TypeError),
-        ({"address": "10.0.0.1:6379"}, NotImplementedError),
+        ({"address": "10.0.0.1:6379"}, ConnectionError),
         ({"address": 5}, TypeError),
         ({"address": "auto"}, ConnectionError),
         ({"job_config": object()}, NotImplementedError),

@@ -315,3 +315,23 @@ class TestNode:
         os.kill(worker, signal.SIGSTOP)
         os.kill(node_process(), signal.SIGKILL)
         assert wait_ended(worker, 2)
+
+
+def test_what_is_free_is_told_though_a_holder_of_leases_is_stopped() -> None:
+    @paralab.remote
+    class Caller:
+        def call(self) -> int:
+            return paralab.get(pid.remote())
+
+        def pid(self) -> int:
+            return os.getpid()
+
+    caller = Caller.remote()
+    stopped = paralab.get(caller.pid.remote())
+    paralab.get(caller.call.remote())
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        assert paralab.available_resources()["memory"] > 0
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert paralab.get(caller.call.remote()) > 0

@@ -20,6 +20,7 @@ from program import Program, all_end, process_name, program
 import paralab
 from leak_check import descendants, wait_ended
 from paralab.engine import current
+from paralab.process import session_folder
 
 REST = """
 paralab.init(num_cpus=2)
@@ -105,6 +106,21 @@ def test_when_everything_but_a_worker_is_killed_it_goes_too(source: str) -> None
         for pid in ({driver.pid} | session) - workers:
             os.kill(pid, signal.SIGKILL)
         all_end({driver.pid} | session)
+    # The worker died with the node, so nobody was left who could remove the folder.
+    for folder in Path(os.environ["TMPDIR"]).glob("paralab-*"):
+        session_folder.remove(str(folder))
+
+
+@pytest.mark.parametrize("source", [REST, LOAD], ids=["rest", "load"])
+def test_when_driver_and_node_are_killed_at_once_the_zygote_cleans_up(source: str) -> None:
+    with program(source + READY) as driver:
+        session = session_of(driver)
+        folders = list(Path(os.environ["TMPDIR"]).glob("paralab-*"))
+        (node,) = driver.named("paralab-node")
+        for pid in (node, driver.pid):
+            os.kill(pid, signal.SIGKILL)
+        all_end({driver.pid} | session)
+        assert [folder.exists() for folder in folders] == [False]
 
 
 @pytest.mark.parametrize("source", [REST, LOAD], ids=["rest", "load"])
@@ -184,7 +200,7 @@ def test_the_interpreter_ends_quickly_and_silently(end: str) -> None:
         begun = time.monotonic()
         code, out, err = driver.end()
         assert (code, out, err) == (0, "", "")
-        assert time.monotonic() - begun < (2 if end == "sys.exit" else 1)
+        assert time.monotonic() - begun < 4, "it was not waited for: END_SECONDS is more"
 
 
 def test_an_error_in_the_driver_is_all_that_it_says() -> None:

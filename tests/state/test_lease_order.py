@@ -114,7 +114,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     def decide(self) -> None:
         leases = self.leases
-        before = leases.starting
+        before = leases.starting.total
         running = any(
             worker.state is WorkerState.LEASED and not worker.blocked
             for worker in leases.workers.values()
@@ -152,7 +152,8 @@ class LeaseMachine(RuleBasedStateMachine):
     def start(self, data: Any, workers: int) -> None:
         """Few classes, so that requests meet, and some workers that are there already."""
         self.forks = workers
-        self.leases.starting = workers
+        for _ in range(workers):
+            self.leases.prestart(b"")
         while self.forks:
             self.fork_ends(1)
         for number in range(1, 5):
@@ -187,7 +188,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def fork_ends(self, fails: int) -> None:
         self.forks -= 1
         if not fails:
-            self.leases.start_failed()
+            self.leases.starting.end(b"")
         else:
             self.numbers += 1
             address = b"w%d" % self.numbers
@@ -293,7 +294,7 @@ class LeaseMachine(RuleBasedStateMachine):
             assert (worker.state is WorkerState.ACTOR) == (address in self.actors)
             assert (worker.state is WorkerState.RETIRING) == (address in self.retiring)
         assert self.leases.workers.keys() == self.alive
-        assert self.leases.starting == self.forks
+        assert self.leases.starting.total == self.forks
         if not self.actor_keys:  # a fork meant for an actor may get a task after all
             assert len(self.alive) + self.forks <= HARD
 

@@ -306,7 +306,7 @@ def test_a_fork_that_fails_is_tried_again() -> None:
     leases = table()
     leases.want(DRIVER, 1, CPU, 1, 1, "f")
     assert leases.decide(0) == [StartWorker()]
-    leases.start_failed()
+    leases.starting.end(b"")
     assert leases.decide(0) == [StartWorker()]
 
 

@@ -88,7 +88,7 @@ class LocalEngine:
         self._names = Names(namespace)
         node = os.urandom(NODE_ID_SIZE)
         self._node = node.hex()
-        self._address = make_address(node, 1, 0)
+        self._address = make_address(node, 1, 1)
         self._counter = 0
         self._count_lock = threading.Lock()
         self._entries: WeakValueDictionary[int, Entry] = WeakValueDictionary()

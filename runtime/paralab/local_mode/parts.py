@@ -25,7 +25,7 @@ from paralab.exceptions import (
     TaskError,
     WorkerCrashedError,
 )
-from paralab.ids import Address, actor_id, task_id
+from paralab.ids import Address, actor_id, job_of, task_id
 from paralab.object_ref import ObjectRef
 from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
@@ -265,7 +265,7 @@ def task_facts(
     gpus = -(-resources.get("GPU", 0) // RESOURCE_UNIT)
     return {
         "node_id": node,
-        "job_id": "01000000",
+        "job_id": job_of(address).hex(),
         "worker_id": address.hex() + "00" * 12,
         "task_id": task_id(address, running["key"]).hex() if running else None,
         "task_name": running["task_name"] if running else None,

@@ -17,7 +17,7 @@ from typing import Any
 
 from paralab import engine as seam
 from paralab.exceptions import LocalNodeDied
-from paralab.ids import INDEX_BITS, Address
+from paralab.ids import INDEX_BITS, Address, job_of
 from paralab.messages import (
     ACTOR_AT,
     ACTOR_DEAD,
@@ -346,7 +346,7 @@ class CoreClient:
         """Facts about this process; a worker adds those of its task."""
         return {
             "node_id": self.node_hex,
-            "job_id": "01000000",
+            "job_id": job_of(self.address).hex(),
             "worker_id": self.address.hex() + "00" * 12,
             "task_id": None,
             "task_name": None,

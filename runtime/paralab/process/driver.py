@@ -9,6 +9,7 @@ import threading
 import time
 
 from paralab.messages import STOP
+from paralab.process import session_folder
 from paralab.process.client import CoreClient
 from paralab.process.links import Link
 from paralab.process.prints import PrintedLines, notebook_shell
@@ -18,9 +19,11 @@ END_SECONDS = 5.0
 
 
 class DriverCore(CoreClient):
-    """The engine of the driver, which also ends the node that it started."""
+    """The engine of a driver, which also ends the node if it has started it."""
 
-    def __init__(self, sock: socket.socket, node: subprocess.Popen[bytes], log: bool) -> None:
+    def __init__(
+        self, sock: socket.socket, node: subprocess.Popen[bytes] | None, log: bool
+    ) -> None:
         self._node_process = node
         self._stopping = False
         self._printed = PrintedLines(log)
@@ -34,7 +37,8 @@ class DriverCore(CoreClient):
 
         The node ends its workers, passes on what they had printed, and closes its socket.
         """
-        if self._node_process.returncode is None and self.broken is None:
+        node = self._node_process
+        if (node is None or node.returncode is None) and self.broken is None:
             self._stopping = True
             self.post_node((STOP,))
         try:
@@ -47,17 +51,28 @@ class DriverCore(CoreClient):
             if self._shell is not None:
                 self._shell.events.unregister("post_execute", self._printed.finish)
                 self._shell = None
-            end_node(self._node_process)
+            if node is not None:
+                end_node(node)
+                self._sweep()
 
     def disown(self) -> None:
         """In a forked child: it must not wait for the parent's node either."""
         super().disown()
-        self._node_process.returncode = 0
+        if self._node_process is not None:
+            self._node_process.returncode = 0
 
     def _closed(self, link: Link) -> None:
-        if link is self.node and self._stopping:
-            self.broken = _shut_down()
+        if link is self.node:
+            if self._stopping:
+                self.broken = _shut_down()
+            else:
+                self._sweep()
         super()._closed(link)
+
+    def _sweep(self) -> None:
+        """A node that was killed leaves its folder to its drivers."""
+        if self.welcome:
+            session_folder.remove(self.welcome["info"]["session_dir"])
 
 
 def _shut_down() -> BaseException:

@@ -3,11 +3,12 @@
     driver ──socketpair──┐                ┌── pidfd: the driver's end
     worker ──socketpair──┤   node's loop  ├── pidfd of each worker
     pipes of workers ────┤  (one thread)  ├── the zygote's socket
-                         └────────────────┘
+    further drivers ─────┘                └── the door, at which they knock
 
 It decides by the tables of ``state`` and never waits for anything but its poll; it never
 unpickles what users wrote.  It is the janitor: workers die with it (PDEATHSIG), it dies with the
-driver (pidfd), and it is a subreaper, so that no process that a worker leaves behind escapes.
+driver that has started it (pidfd), and it is a subreaper, so that no process that a worker leaves
+behind escapes.  A node that nobody's driver has started stands alone, until it is told to stop.
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ from paralab.messages import (
     WELCOME,
 )
 from paralab.process.node_actors import NodeActors
+from paralab.process.node_drivers import NodeDrivers
 from paralab.process.node_groups import NodeGroups
 from paralab.process.node_messages import NodeMessages
 from paralab.process.node_workers import Process, WorkerPool
 from paralab.process.pulse import SIZE as PULSE_SIZE
 from paralab.process.pulse import PulseBoard
+from paralab.state.jobs import Job
 from paralab.state.lease_instructions import (
     EndWorker,
     Grant,
@@ -67,8 +70,6 @@ READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 WAITING_TICK = 0.02
 """Seconds between two looks at requests that wait for a time slice to end."""
-FAREWELL_SECONDS = 1.0
-"""How long the driver may take to read the last lines."""
 IDLE_TICK = 5.0
 IDLE_WORKER_NS = 60_000_000_000
 """A worker without work for so long ends."""
@@ -87,8 +88,10 @@ class Node:
 
     Args:
         config: what the driver wants: ``resources`` (units of 1e-4), ``capacity`` (bytes),
-            ``namespace``, ``sys_path``, ``cwd``, ``argv``, ``idle_seconds``.
-        driver_socket: the connection to the driver.
+            ``idle_seconds``, and ``job``: ``namespace``, ``sys_path``, ``cwd``, ``argv`` of the
+            driver, None for a node that stands alone.
+        driver_socket: the connection to the driver; of a node that stands alone, to whom it says
+            where it is.
         zygote: the connection to the zygote.
     """
 
@@ -129,38 +132,23 @@ class Node:
         self.board = PulseBoard(os.dup(self._pulse))
         self._messages = NodeMessages(self)
         self.handlers = self._messages.handlers
+        self.drivers = NodeDrivers(self)
         self.pool = WorkerPool(self, zygote, zygote_pid)
         self.idle_ns = int(config.get("idle_seconds", IDLE_WORKER_NS / 1e9) * 1e9)
         self._store_used = time.monotonic_ns()
         """When an object was made or freed last."""
         self._trimmed = True
         """The store holds no more memory than its objects need."""
-        self.driver = self.add_process(driver_socket)
-        self._watch_driver()
-
-    def _watch_driver(self) -> None:
-        parent = os.getppid()
-        try:
-            pidfd = platform.open_process(parent)
-        except ProcessLookupError:
-            self.running = False
-            return
-        self.driver.pid = parent
-        self.driver.pidfd = pidfd
-        self.watch(pidfd, self._stop_running)
-        if os.getppid() != parent:
-            self.running = False
-
-    def _stop_running(self, _event: int = 0) -> None:
-        self.running = False
+        self.drivers.begin(driver_socket)
 
     # -- processes ---------------------------------------------------------------------------
 
-    def add_process(self, sock: socket.socket) -> Process:
+    def add_process(self, sock: socket.socket, job: Job) -> Process:
         """A new client of this node; its welcome is on its way."""
         self._numbers += 1
-        incarnation = int.from_bytes(os.urandom(4), "big")
-        address = make_address(self.node_id, self._numbers, incarnation)
+        address = make_address(self.node_id, self._numbers, job.number)
+        if not job.ended and job.driver is None:
+            job.driver = address
         process = Process(address, self._numbers, Connection(sock, address, descriptors=True))
         self.clients[address] = process
         config = self.config
@@ -169,13 +157,7 @@ class Node:
             "node_id": self.node_id,
             "resources": config["resources"],
             "capacity": config["capacity"],
-            "namespace": config["namespace"],
-            "driver": self.driver.address if self._numbers > 1 else address,
-            "sys_path": config["sys_path"],
-            "as_ray": config["as_ray"],
-            "cwd": config["cwd"],
-            "argv": config["argv"],
-            "info": {**config["info"], "node_id": self.node_id.hex()},
+            **self.drivers.welcome(job),
         }
         process.connection.send_with_descriptors([(WELCOME, welcome)], [self.arena.fd, self._pulse])
         self._poll.register(process.connection.fd, READ)
@@ -213,7 +195,7 @@ class Node:
         address = process.address
         if self.clients.pop(address, None) is None:
             return
-        if process is self.driver:
+        if process is self.drivers.master:
             self.running = False
             return
         self.unwatch(process.connection.fd)
@@ -243,8 +225,8 @@ class Node:
                     self.post(client, (LEASED, number, worker, list(devices)))
                 else:
                     self.leases.returned(client, worker, time.monotonic_ns())
-            case StartWorker():
-                self.pool.start_worker()
+            case StartWorker(job):
+                self.pool.start_worker(self.drivers.jobs.jobs[job])
             case Revoke(client, worker, depth):
                 self.post(client, (REVOKE, worker, depth))
             case PlaceActor(_client, ref, worker, devices):
@@ -252,8 +234,10 @@ class Node:
             case Refuse(client, number, chain, processes):
                 self.post(client, (REFUSED, number, self._messages.refusal(chain, processes)))
             case Unmet(client, number, name, resources, place):
-                client = client or self.driver.address  # an actor that outlives its creator
-                self.post(client, (UNMET, number, self._messages.unmet(name, resources, place)))
+                teller = client if client in self.clients else self.drivers.of(client)
+                self.post(
+                    teller or b"", (UNMET, number, self._messages.unmet(name, resources, place))
+                )
             case GroupMade(group) | GroupEnded(group):
                 self.groups.tell(group)
             case Unplaceable():
@@ -280,8 +264,6 @@ class Node:
         tick = min(IDLE_TICK, self.idle_ns / 2e9 / IDLE_STORE)
         next_idle = time.monotonic() + tick
         trimming = False
-        for instruction in self.leases.prestart():
-            self.carry_out(instruction)
         while self.running:
             if self.undecided:
                 self.undecided = False
@@ -289,7 +271,7 @@ class Node:
                     self.carry_out(instruction)
             self._flush()
             timeout = 0.0 if trimming else max(0.0, next_idle - time.monotonic())
-            if self.leases.requests:
+            if self.leases.requests or self.groups.awaits:
                 timeout = min(timeout, WAITING_TICK)
             events = self._poll.poll(timeout)
             for fd, event in events:
@@ -298,6 +280,8 @@ class Node:
                     action(event)
             if not events and self.leases.requests:
                 self.undecided = True
+            if self.groups.awaits:
+                self.groups.hurry(time.monotonic_ns())
             now = time.monotonic()
             if now >= next_idle:
                 next_idle = now + tick
@@ -354,10 +338,10 @@ class Node:
             handlers = self.handlers
             for message in messages:
                 handlers[message[0]](process, *message)
-        if connection.closed:
+        if connection.closed and process.address in self.clients:
             self.unwatch(connection.fd)
-            if process is self.driver:
-                self.running = False
+            if self.drivers.is_driver(process):
+                self.drivers.left(process)
             else:
                 self.pool.lost_connection(process)
 
@@ -378,9 +362,9 @@ class Node:
         """Ends every process that this node started, and passes on what they had printed."""
         self.pool.end_all()
         for process in list(self.clients.values()):
-            if process is not self.driver:
+            if not self.drivers.is_driver(process):
                 self._read_prints(process)
-        self.driver.connection.flush_all(FAREWELL_SECONDS)
+        self.drivers.close()
         self.arena.close()
         self.board.close()
         os.close(self._pulse)

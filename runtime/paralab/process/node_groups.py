@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from paralab.process.node import Node
 
 
+TIDY_NS = 500_000_000
+"""How long a client may take to give back the leases that it does not use."""
+
+
 class NodeGroups:
     """Placement groups, as far as messages are concerned; the rules are in ``state.places``."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._leases = node.leases
-        self._tidying: dict[int, tuple[Address, int, set[Address]]] = {}
+        self._tidying: dict[int, tuple[Address, int, set[Address], int]] = {}
         """Questions about free resources: who asks, its number, and whose leases are awaited."""
         self._questions = 0
 
@@ -53,7 +57,7 @@ class NodeGroups:
         """With whom a group ends: its driver, or the actor that outlives its driver."""
         record = self._node.directory.by_worker.get(creator)
         is_detached = record is not None and record.detached
-        return creator if is_detached else self._node.driver.address
+        return creator if is_detached else self._node.drivers.of(creator) or creator
 
     def change(self, process: Process, _kind: int, number: int, group_id: str, what: str) -> None:
         """A client wants to know when a group is made, or wants it removed."""
@@ -122,9 +126,12 @@ class NodeGroups:
 
     def ask_available(self, process: Process, number: int) -> None:
         """Somebody wants to know what is free: leases without work come back first."""
-        holders = {worker.holder for worker in self._leases.workers.values() if worker.holder}
+        workers = self._leases.workers.values()
+        # Workers of a client that has ended are about to: nobody will speak for them.
+        holders = {w.holder for w in workers if w.holder and w.holder in self._node.clients}
         self._questions += 1
-        self._tidying[self._questions] = (process.address, number, holders)
+        now = time.monotonic_ns()
+        self._tidying[self._questions] = (process.address, number, holders, now)
         for holder in holders:
             self._node.post(holder, (TIDY, self._questions))
         self._answer(self._questions)
@@ -145,10 +152,22 @@ class NodeGroups:
             self.remove(group)
 
     def _answer(self, question: int) -> None:
-        asker, number, awaited = self._tidying[question]
+        asker, number, awaited, _since = self._tidying[question]
         if not awaited:
             del self._tidying[question]
             self._node.post(asker, (ANSWER, number, self.available()))
+
+    @property
+    def awaits(self) -> bool:
+        """Whether somebody waits to be told what is free."""
+        return bool(self._tidying)
+
+    def hurry(self, now: int) -> None:
+        """Answers without those who have not spoken in time: one may be stopped, or busy in C."""
+        for question, (_asker, _number, awaited, since) in list(self._tidying.items()):
+            if now - since > TIDY_NS:
+                awaited.clear()
+                self._answer(question)
 
     def available(self) -> dict[str, float]:
         """What is free, in the node's own pool and in the bundles of groups."""

@@ -21,7 +21,6 @@ from paralab.messages import (
     FREE,
     GROUP,
     LOOKING,
-    PRINTED,
     READY,
     RELAY_PRINT,
     RESTART,
@@ -122,8 +121,8 @@ class NodeMessages:
         self._node.post(process.address, (ANSWER, number, None))
         self._node.undecided = True
 
-    def _stop(self, _process: Process, _kind: int) -> None:
-        self._node.running = False
+    def _stop(self, process: Process, _kind: int) -> None:
+        self._node.drivers.left(process)
 
     def refusal(self, chain: tuple[str, ...], processes: int) -> bytes:
         """The error for tasks that would need a process too many, packed."""
@@ -185,9 +184,9 @@ class NodeMessages:
     # -- facts and prints --------------------------------------------------------------------
 
     def _relay_print(
-        self, _process: Process, _kind: int, name: str, pid: int, stream: str, text: str
+        self, process: Process, _kind: int, name: str, pid: int, stream: str, text: str
     ) -> None:
-        self._node.post(self._node.driver.address, (PRINTED, name, pid, stream, text))
+        self._node.drivers.show(process, name, pid, stream, text)
 
     def _ask(self, process: Process, _kind: int, number: int, what: str) -> None:
         resources = self._leases.resources

@@ -10,9 +10,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from paralab import platform
-from paralab.ids import Address
-from paralab.messages import PRINTED
+from paralab.ids import Address, job_of
 from paralab.process.zygote import REQUEST
+from paralab.state.jobs import Job
 from paralab.transport.connection import Connection
 
 if TYPE_CHECKING:
@@ -62,8 +62,16 @@ class WorkerPool:
         """From the request to READY."""
         self._sweep = False
         node.watch(zygote.fileno(), self._zygote_ended)
+        self.tell_folder()
 
-    def start_worker(self) -> None:
+    def tell_folder(self) -> None:
+        """Tells the zygote what to remove if the node is killed."""
+        try:
+            self._zygote.sendall(os.fsencode(self._node.drivers.door.path))
+        except OSError:
+            pass  # it is gone: its replacement is told
+
+    def start_worker(self, job: Job) -> None:
         """Asks the zygote for one more worker."""
         mine, theirs = socket.socketpair()
         out, out_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -77,7 +85,7 @@ class WorkerPool:
         for fd in (out_end, err_end):
             os.close(fd)
         theirs.close()
-        process = self._node.add_process(mine)
+        process = self._node.add_process(mine, job)
         self._starting[process.address] = process
         process.pipes = [out, err]
         for fd, stream in ((out, "stdout"), (err, "stderr")):
@@ -102,7 +110,7 @@ class WorkerPool:
         """A worker's socket is closed: its pidfd tells the end, unless it never had one."""
         if process.pidfd < 0:
             self._starting.pop(process.address, None)
-            self._node.leases.start_failed()
+            self._node.leases.starting.end(job_of(process.address))
             self._read_rest(process)
             self._close(process)
             self._node.process_died(process, "It ended before it could take work.")
@@ -192,7 +200,7 @@ class WorkerPool:
                 process.last_lines.extend(text.splitlines())
             actor = self._node.directory.by_worker.get(process.address)
             name = actor.name if actor is not None else ""
-            self._node.post(self._node.driver.address, (PRINTED, name, process.pid, stream, text))
+            self._node.drivers.show(process, name, process.pid, stream, text)
 
     # -- the zygote, the end -----------------------------------------------------------------
 
@@ -206,6 +214,7 @@ class WorkerPool:
 
         self._zygote, self._zygote_pid = spawn_zygote()
         node.watch(self._zygote.fileno(), self._zygote_ended)
+        self.tell_folder()
 
     def end_all(self) -> None:
         """Kills every process of this node and waits for them."""

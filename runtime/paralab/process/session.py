@@ -1,4 +1,4 @@
-"""Starting a session: the driver starts the node process and becomes its client.
+"""Starting a session: the driver starts the node process, or finds one, and becomes its client.
 
 This module imports little, so that the node's interpreter starts first, and what the driver
 itself needs is imported while the other boots.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,8 +15,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paralab import engine as seam
-from paralab import limits, platform
+from paralab import limits
+from paralab.exceptions import LocalNodeDied
 from paralab.library_name import is_called_ray
+from paralab.process.session_folder import SCHEME
 from paralab.store.arena import default_capacity
 from paralab.task_spec import fixed_resources
 
@@ -70,6 +71,113 @@ def start_session(
     Raises:
         RuntimeError: the node process did not start; its error output is in the message.
     """
+    config = _node_config(
+        *(num_cpus, num_gpus, resources, labels, memory, object_store_memory),
+        *(idle_seconds, process_limit),
+    )
+    config["job"] = _job(namespace)
+    process, mine = _start_node(config)
+    from paralab.process.driver import DriverCore, end_node
+
+    try:
+        core = DriverCore(mine, process, log_to_driver)
+    except BaseException:
+        mine.close()
+        end_node(process)
+        raise
+    return _install(core)
+
+
+def attach_session(
+    folder: str, *, log_to_driver: bool = True, namespace: str | None = None
+) -> DriverCore:
+    """Becomes one more driver of a node that runs already.
+
+    Args:
+        folder: the node's (:func:`find_node`).
+
+    Raises:
+        ConnectionError: no node of this user listens there.
+    """
+    from paralab.process.door import knock
+    from paralab.process.driver import DriverCore
+
+    sock = knock(folder, "driver", **_job(namespace))
+    try:
+        core = DriverCore(sock, None, log_to_driver)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, LocalNodeDied):
+            raise ConnectionError(f"The node at {SCHEME}{folder} let nobody in.") from error
+        raise
+    return _install(core)
+
+
+def start_node_alone(**amounts: Any) -> str:
+    """Starts a node that outlives this process, and returns its folder.
+
+    Args:
+        **amounts: ``num_cpus`` to ``object_store_memory`` of :func:`start_session`.
+
+    Raises:
+        RuntimeError: it did not start; what it had to say is in the message.
+    """
+    config = {**_node_config(**amounts), "job": None}
+    # Not our own output: who waits for the end of that would wait for the node's.
+    process, mine = _start_node(config, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    with mine, process.stderr as stderr:
+        folder = mine.recv(1 << 12).decode()
+        if not folder:
+            said = stderr.read().decode(errors="replace")
+            raise RuntimeError(f"The node did not start; it ended with {process.wait()}.\n{said}")
+    process.returncode = 0  # it is not ours to wait for
+    return folder
+
+
+def find_node(address: str | None) -> str | None:
+    """The folder of the node that ``address`` means; None for one to be started here.
+
+    Args:
+        address: None for a node that stands alone, if there is one; "auto" for any that runs;
+            "local" for none; or the address of one.
+
+    Raises:
+        ConnectionError: there is none.
+    """
+    if address == "local":
+        return None
+    from paralab.process import session_folder
+
+    if address is None or address == "auto":
+        found = session_folder.running(on_their_own=True)
+        if not found and address == "auto":
+            found = session_folder.running(on_their_own=False)
+        if found or address is None:
+            return found[0] if found else None
+        raise ConnectionError(
+            "Could not find any running instance: init(address='auto') joins one that runs on "
+            "this machine. Start one with 'paralab start --head', or leave address out."
+        )
+    if address.startswith(SCHEME):
+        return address.removeprefix(SCHEME)
+    raise ConnectionError(
+        f"init(address={address!r}): no node listens there. Nodes of other machines cannot be "
+        f"joined yet; the address of one of this machine begins with {SCHEME!r}, and 'paralab "
+        "status' shows it."
+    )
+
+
+def _node_config(
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: Mapping[str, float] | None = None,
+    labels: Mapping[str, str] | None = None,
+    memory: float | None = None,
+    object_store_memory: int | None = None,
+    idle_seconds: float = 60.0,
+    process_limit: int | None = None,
+) -> dict[str, Any]:
     memory_limit = limits.memory_limit()
     capacity = int(object_store_memory or default_capacity(memory_limit))
     amounts = {
@@ -81,19 +189,30 @@ def start_session(
         "node:__internal_head__": 1.0,
         **(resources or {}),
     }
-    config = {
+    return {
         "resources": fixed_resources(amounts),
         "labels": dict(labels or {}),
         "capacity": capacity,
+        "idle_seconds": idle_seconds,
+        "process_limit": process_limit,
+        "info": _address_info(),
+    }
+
+
+def _job(namespace: str | None) -> dict[str, Any]:
+    """What workers have to know of the driver for which they work."""
+    return {
         "namespace": namespace or os.urandom(16).hex(),
         "sys_path": list(sys.path),
         "as_ray": is_called_ray(),
         "cwd": os.getcwd(),
         "argv": sys.argv,
-        "idle_seconds": idle_seconds,
-        "process_limit": process_limit,
-        "info": _address_info(),
     }
+
+
+def _start_node(
+    config: dict[str, Any], stdout: int | None = None, stderr: int | None = None
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
     mine, theirs = socket.socketpair()
     command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), _ROOT]
     process = subprocess.Popen(
@@ -101,19 +220,17 @@ def start_session(
         stdin=subprocess.PIPE,
         pass_fds=[theirs.fileno()],
         start_new_session=True,
+        stdout=stdout,
+        stderr=stderr,
     )
     theirs.close()
     assert process.stdin is not None
     with process.stdin as pipe:
         pipe.write(json.dumps(config).encode())
-    from paralab.process.driver import DriverCore, end_node
+    return process, mine
 
-    try:
-        core = DriverCore(mine, process, log_to_driver)
-    except BaseException:
-        mine.close()
-        end_node(process)
-        raise
+
+def _install(core: DriverCore) -> DriverCore:
     core.start()
     seam.install(core)
     if not _Forks.are_watched:
@@ -193,7 +310,6 @@ def spawn_zygote() -> tuple[socket.socket, int]:
 def run_zygote(descriptor: int, node_pid: int | None = None) -> None:
     """What a zygote runs, forked or started as a fresh interpreter."""
     node_pid = node_pid or os.getppid()
-    platform.die_with_parent(node_pid, signal.SIGKILL)
     from paralab.process.zygote import serve
 
     serve(socket.socket(fileno=descriptor), node_pid)

@@ -6,7 +6,8 @@ worker's parent ends at once, so that the worker becomes a child of the node, wh
 wait for it and read how it ended.
 
 A request is one byte with three descriptors beside it: the worker's socket to the node, and the
-pipes for its standard output and error.
+pipes for its standard output and error.  What comes without descriptors is the path of the node's
+folder: when the node dies without having removed it, the zygote does.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ import select
 import signal
 import socket
 import traceback
+from typing import NoReturn
 
 from paralab import platform
+from paralab.process import session_folder
 
 REQUEST = b"w"
+_LONGEST_PATH = 1 << 12
 QUIET_SECONDS = 0.02
 """When nothing has been asked for so long, there is time to import NumPy."""
 _SPACE = socket.CMSG_SPACE(3 * 4)
@@ -33,6 +37,9 @@ def serve(control: socket.socket, node_pid: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes in the middle
     platform.name_thread("paralab-zygote")
+    folder = b""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: _end(folder))
+    platform.die_with_parent(node_pid, signal.SIGTERM)
     _preload()
     freeze()
     has_numpy = False
@@ -42,11 +49,15 @@ def serve(control: socket.socket, node_pid: int) -> None:
             freeze()
             has_numpy = True
         try:
-            data, ancillary, _flags, _address = control.recvmsg(1, _SPACE, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _flags, _address = control.recvmsg(
+                _LONGEST_PATH, _SPACE, socket.MSG_CMSG_CLOEXEC
+            )
         except OSError:
-            os._exit(0)
+            data, ancillary = b"", []
         if not data:
-            os._exit(0)
+            _end(folder)
+        # Bytes that have no descriptors may come together with the next one that has.
+        folder = data[: -len(REQUEST)] or folder if ancillary else data
         fds: array.array[int] = array.array("i")
         for _level, _kind, packed in ancillary:
             fds.frombytes(packed[: len(packed) - len(packed) % fds.itemsize])
@@ -57,6 +68,13 @@ def serve(control: socket.socket, node_pid: int) -> None:
             os.close(fd)
 
 
+def _end(folder: bytes) -> NoReturn:
+    """The node is gone.  It has removed its folder, unless it was killed."""
+    if folder:
+        session_folder.remove(os.fsdecode(folder))
+    os._exit(0)
+
+
 def _fork(control: socket.socket, sock: int, out: int, err: int, node_pid: int) -> None:
     if os.fork():
         return
@@ -65,6 +83,7 @@ def _fork(control: socket.socket, sock: int, out: int, err: int, node_pid: int) 
     status = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         control.close()
         os.dup2(out, 1)
         os.dup2(err, 2)

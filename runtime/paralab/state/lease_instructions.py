@@ -11,7 +11,9 @@ from paralab.state.placement import Group
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Fork one more worker."""
+    """Fork one more worker, for a job."""
+
+    job: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from paralab.ids import Address
+from paralab.ids import Address, job_of
 from paralab.state.ownership import Ref
 from paralab.state.placement import Group
 from paralab.state.pool import Pool
@@ -42,6 +42,34 @@ class Request:
     since: int = 0
     """When it was first found to lack resources, in ns."""
 
+    @property
+    def job(self) -> bytes:
+        """The job for which it works, and whose workers alone it can have."""
+        return job_of(self.actor[0] if self.actor else self.client)
+
+
+class Forks:
+    """Workers asked for that have not reported yet, by job."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._of: dict[bytes, int] = {}
+
+    def of(self, job: bytes) -> int:
+        """How many are to work for this job."""
+        return self._of.get(job, 0)
+
+    def begin(self, job: bytes) -> None:
+        """One more is asked for."""
+        self.total += 1
+        self._of[job] = self.of(job) + 1
+
+    def end(self, job: bytes) -> None:
+        """One has reported, or has died before it could."""
+        if self.of(job):
+            self.total -= 1
+            self._of[job] -= 1
+
 
 @dataclass(slots=True)
 class Worker:
@@ -63,3 +91,16 @@ class Worker:
     since: int = 0
     outdated: bool = False
     """It has imported modules that have changed; it ends instead of becoming idle."""
+
+    @property
+    def job(self) -> bytes:
+        """The job for which it works."""
+        return job_of(self.address)
+
+
+def take_idle(idle: dict[Address, Worker], job: bytes) -> Worker | None:
+    """The worker of a job that was used last, which is warm, no longer idle; None if none is."""
+    for worker in reversed(idle.values()):
+        if worker.job == job:
+            return idle.pop(worker.address)
+    return None

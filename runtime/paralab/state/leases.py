@@ -5,8 +5,8 @@ table answers events with instructions and does nothing itself.  Its rules:
 
 1. Deeper requests go first (a nested task before a new top one), then older ones.  So the
    processes that a recursion needs grow with its depth and not with its size.
-2. A request is granted when its resources are free and a worker is idle.  Where only the worker
-   is missing, one is started.
+2. A request is granted when its resources are free and a worker of its job is idle.  Where only
+   the worker is missing, one is started.
 3. A worker whose task waits in ``get`` lends its CPU; when it goes on it takes it back at once,
    into debt if need be.
 4. When a request waits for what leases hold, those leases are revoked, once.  Their holders
@@ -33,6 +33,7 @@ RETIRING IDLE, LEASED         IDLE if it must stay and is not outdated, else it 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from paralab.ids import Address
@@ -47,7 +48,7 @@ from paralab.state.lease_instructions import (
     StartWorker,
     Unmet,
 )
-from paralab.state.lease_parts import Request, Worker, WorkerState
+from paralab.state.lease_parts import Forks, Request, Worker, WorkerState, take_idle
 from paralab.state.ownership import Ref
 from paralab.state.placement import Group
 from paralab.state.places import Places
@@ -78,14 +79,13 @@ class LeaseTable:
         self.soft_limit = soft_limit
         self.hard_limit = hard_limit
         self.workers: dict[Address, Worker] = {}
-        self.starting = 0
-        """Forks asked for that have not reported yet."""
+        self.starting = Forks()
         self.requests: list[Request] = []
         self._idle: dict[Address, Worker] = {}
         """Workers without work; the one that was used last, which is warm, stands last."""
         self._unrevoked: dict[Address, Worker] = {}
         """Leased workers that nobody has asked back."""
-        self._lacking = 0
+        self._lacking: Counter[bytes] = Counter()
         """Workers that requests of this round of decisions still wait for."""
         self._planned: list[Pool] = []
         """Pools in which this round has promised something."""
@@ -157,7 +157,7 @@ class LeaseTable:
         worker = self.workers.get(address)
         if worker is None:
             worker = self.workers[address] = Worker(address)
-            self.starting = max(0, self.starting - 1)
+            self.starting.end(worker.job)
         if worker.outdated:  # it owns what others need; until they do not, it gets no work
             worker.since = now
         elif worker.state in (WorkerState.STARTING, WorkerState.RETIRING):
@@ -168,14 +168,14 @@ class LeaseTable:
         worker.since = now
         self._idle[worker.address] = worker
 
-    def prestart(self) -> list[Instruction]:
+    def prestart(self, job: bytes) -> list[Instruction]:
         """One worker before anybody asks, so that the first task finds it ready."""
-        self.starting += 1
-        return [StartWorker()]
+        self.starting.begin(job)
+        return [StartWorker(job)]
 
-    def start_failed(self) -> None:
-        """A worker died before it reported."""
-        self.starting = max(0, self.starting - 1)
+    def job_ended(self, job: bytes) -> list[Instruction]:
+        """A driver has gone: nobody will use its idle workers."""
+        return self._retire([worker for worker in self._idle.values() if worker.job == job])
 
     def returned(self, client: Address, address: Address, now: int) -> list[Instruction]:
         """``client`` ends its lease."""
@@ -279,7 +279,7 @@ class LeaseTable:
         instructions: list[Instruction] = []
         if not self.requests:
             return instructions
-        self._lacking = 0
+        self._lacking.clear()
         reserved = False
         for request in list(self.requests):
             pools = self.places.pools(request)
@@ -312,26 +312,25 @@ class LeaseTable:
             instructions.append(made)
             request.count = 0
             return True
-        idle = self._idle
+        job = request.job
         needed = request.count
         while needed:
             pool = next((pool for pool in pools if pool.fits(request.resources)), None)
             if pool is None:
                 return False
-            if idle:
-                address = next(reversed(idle))
-                instructions.append(self._grant(request, idle.pop(address), pool, now))
+            idle = take_idle(self._idle, job)
+            if idle is not None:
+                instructions.append(self._grant(request, idle, pool, now))
                 needed -= 1
                 continue
-            if self._lacking == self.starting:
+            if self._lacking[job] == self.starting.of(job):
                 if not self._may_start(request):
                     if self._processes() >= self.hard_limit and not self._something_runs():
                         instructions.append(self._refuse(request))
                         request.count = 0
                     break
-                self.starting += 1
-                instructions.append(StartWorker())
-            self._lacking += 1
+                instructions += self.prestart(job)
+            self._lacking[job] += 1
             needed -= 1
             pool.plan(request.held if request.actor else request.resources)
             self._planned.append(pool)
@@ -371,9 +370,9 @@ class LeaseTable:
         return len(self.workers) - self._actors
 
     def _may_start(self, request: Request) -> bool:
-        if self.starting >= MAX_STARTING:
+        if self.starting.total >= MAX_STARTING:
             return False
-        processes = self._processes() + self.starting
+        processes = self._processes() + self.starting.total
         if request.actor is not None or processes < self.soft_limit:
             return True
         if processes >= self.hard_limit:
@@ -385,7 +384,7 @@ class LeaseTable:
 
     def _something_runs(self) -> bool:
         """Whether a worker will be free without any more processes."""
-        return bool(self.starting) or any(
+        return bool(self.starting.total) or any(
             (w.state is WorkerState.LEASED and not w.blocked)
             or (w.state is WorkerState.RETIRING and not w.outdated)
             for w in self.workers.values()
@@ -415,7 +414,8 @@ class LeaseTable:
         self._said_unmet.add(mark)
         shown = self.resources.shown({**request.resources, **request.held})
         place = self.places.in_words(request)
-        return [Unmet(request.client, request.class_number, request.name, shown, place)]
+        client = request.client or (request.actor or (b"",))[0]
+        return [Unmet(client, request.class_number, request.name, shown, place)]
 
     def _refuse(self, request: Request) -> Refuse:
         chain = [request.name]

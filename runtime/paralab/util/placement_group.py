@@ -18,7 +18,6 @@ from typing import Any
 from paralab.engine import _Slot
 from paralab.exceptions import TaskPlacementGroupRemoved, TaskUnschedulableError
 from paralab.id_types import JobID, PlacementGroupID
-from paralab.ids import JOB_ID
 from paralab.labels import parse_selector
 from paralab.lifecycle import start_by_itself
 from paralab.task_spec import RESOURCE_UNIT, fixed_resources
@@ -137,8 +136,10 @@ def placement_group(
     )
     wish["name"] = name
     bundles = [{key: float(amount) for key, amount in bundle.items()} for bundle in bundles]
-    group = PlacementGroup(PlacementGroupID.of(JobID(JOB_ID)), bundles)
-    _engine().groups.create(group.id.hex(), wish)
+    engine = _engine()
+    job = JobID.from_hex(engine.info("context")["job_id"])
+    group = PlacementGroup(PlacementGroupID.of(job), bundles)
+    engine.groups.create(group.id.hex(), wish)
     return group
 
 

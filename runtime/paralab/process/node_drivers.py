@@ -1,0 +1,142 @@
+"""The node's drivers: the one that has started it, those that joined, and their jobs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from paralab import platform
+from paralab.ids import Address, job_of
+from paralab.messages import PRINTED
+from paralab.process.door import Door
+from paralab.process.node_workers import Process
+from paralab.process.session_folder import LOG, SCHEME
+from paralab.state.jobs import Job, JobTable
+
+if TYPE_CHECKING:
+    from paralab.process.node import Node
+
+FAREWELL_SECONDS = 1.0
+"""How long a driver may take to read the last lines."""
+
+
+class NodeDrivers:
+    """The driver part of the node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.jobs = JobTable()
+        self.master: Process | None = None
+        """The driver that has started this node, and with which it ends; a node that stands
+        alone has none."""
+        self.door = Door(node, stands_alone=node.config["job"] is None)
+        self.info = {
+            **node.config["info"],
+            "node_id": node.node_id.hex(),
+            "address": SCHEME + self.door.path,
+            "gcs_address": SCHEME + self.door.path,
+            "session_dir": self.door.path,
+        }
+
+    def begin(self, sock: socket.socket) -> None:
+        """Takes the master in, or says where a node that stands alone can be found."""
+        config = self._node.config["job"]
+        if config is None:
+            _log_to(os.path.join(self.door.path, LOG))
+            sock.sendall(self.door.path.encode())
+            sock.close()
+            return
+        parent = os.getppid()
+        self.master = self.add(sock, parent, config)
+        self._node.running = self.master is not None and os.getppid() == parent
+
+    def add(self, sock: socket.socket, pid: int, config: dict[str, Any]) -> Process | None:
+        """A driver comes, and with it a job; None if it has gone already."""
+        node = self._node
+        try:
+            pidfd = platform.open_process(pid)
+        except ProcessLookupError:
+            sock.close()
+            return None
+        driver = node.add_process(sock, self.jobs.begin(config, pid, time.time_ns()))
+        driver.pid = pid
+        driver.pidfd = pidfd
+        node.watch(pidfd, lambda _event: self.left(driver))
+        for instruction in node.leases.prestart(job_of(driver.address)):
+            node.carry_out(instruction)
+        return driver
+
+    def left(self, driver: Process) -> None:
+        """A driver has gone, or says that it goes: all that it has started ends."""
+        node = self._node
+        if driver is self.master:
+            node.running = False
+        elif driver.address in node.clients:
+            node.unwatch(driver.pidfd)
+            os.close(driver.pidfd)
+            driver.pidfd = -1
+            driver.connection.flush()
+            node.process_died(driver, f"The driver, process {driver.pid}, has ended.")
+            self.jobs.driver_left(driver.address, time.time_ns())
+            for instruction in node.leases.job_ended(job_of(driver.address)):
+                node.carry_out(instruction)
+
+    def is_driver(self, process: Process) -> bool:
+        """Whether it is one, and no worker."""
+        return self.of(process.address) == process.address
+
+    def of(self, address: Address) -> Address | None:
+        """The driver for whose job a process works, if it is still there."""
+        return self.jobs.of(address).driver
+
+    def welcome(self, job: Job) -> dict[str, Any]:
+        """What a process has to know of its job."""
+        return {"driver": job.driver, **job.config, "info": self.info}
+
+    def show(self, process: Process, name: str, pid: int, stream: str, text: str) -> None:
+        """Tells the driver of a process's job what that has printed; or the log, without one."""
+        driver = self.of(process.address)
+        if driver is not None:
+            self._node.post(driver, (PRINTED, name, pid, stream, text))
+        else:
+            sys.stderr.write(f"({name} pid={pid}) {text}")
+
+    def status(self) -> dict[str, Any]:
+        """What there is to know from outside: resources, who waits, whose jobs there are."""
+        leases = self._node.leases
+        shown = leases.resources.shown
+        return {
+            "node_id": self._node.node_id.hex(),
+            "pid": os.getpid(),
+            "total": shown(leases.resources.total),
+            "available": shown(),
+            "workers": len(leases.workers),
+            "waiting": [
+                {"name": r.name, "count": r.count, "resources": shown(r.resources)}
+                for r in leases.requests
+            ],
+            "jobs": [
+                {"job_id": job.number, "pid": job.pid, "namespace": job.config["namespace"]}
+                for job in self.jobs.jobs.values()
+                if job.driver is not None
+            ],
+            "store": self._node.objects.stats()._asdict() | {"by_owner": None},
+        }
+
+    def close(self) -> None:
+        """Says goodbye to every driver, and locks the door."""
+        for process in self._node.clients.values():
+            if self.is_driver(process):
+                process.connection.flush_all(FAREWELL_SECONDS)
+        self.door.close()
+
+
+def _log_to(path: str) -> None:
+    """From now on there is no terminal that this process could write to."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
