@@ -24,7 +24,7 @@ RUNTIME = ROOT / "runtime" / "paralab"
 PROFILING = ROOT / "profiling" / "paralab_profiling"
 
 BOTTOM = (
-    "messages", "task_spec", "ids", "id_types", "object_ref", "engine",
+    "messages", "task_spec", "ids", "id_types", "object_ref", "object_ref_generator", "engine",
     "exceptions", "actor_errors", "object_errors", "task_error", "library_name",
     "plain_exception", "remote_errors", "remote_traceback",
     "serialization", "blob_format", "unpicklable",

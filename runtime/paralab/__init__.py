@@ -36,10 +36,13 @@ from paralab.api import (
 from paralab.library_name import is_called_ray
 from paralab.lifecycle import init, is_initialized, shutdown
 from paralab.object_ref import ObjectRef
+from paralab.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from paralab.runtime_context import get_runtime_context
 
 __all__ = [
+    "DynamicObjectRefGenerator",
     "ObjectRef",
+    "ObjectRefGenerator",
     "__version__",
     "actor",
     "available_resources",

@@ -45,12 +45,12 @@ from paralab.ids import actor_id
 from paralab.library_name import said
 from paralab.object_ref import ObjectRef
 from paralab.options import (
-    STREAMING,
     build_actor_options,
     build_method_options,
+    check_num_returns,
     refuse_in_actor_options,
 )
-from paralab.remote_function import refuse_streaming, result_of, start_engine
+from paralab.remote_function import result_of, start_engine
 from paralab.task_spec import ActorOptions, ActorSpec, TaskOptions
 
 __all__ = [
@@ -72,7 +72,7 @@ def method(*args: Any, **options: Any) -> Any:
     """Sets the options of an actor's method, as in ``@method(num_returns=2)``.
 
     Args:
-        num_returns: how many refs a call returns, an int >= 0.
+        num_returns: how many refs a call returns, an int >= 0, or "streaming" for a generator.
         name, max_task_retries, retry_exceptions, enable_task_events: as in Ray.
 
     Raises:
@@ -82,6 +82,7 @@ def method(*args: Any, **options: Any) -> Any:
         raise TypeError("@method takes keyword options only, as in @method(num_returns=2).")
 
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        check_num_returns(options.get("num_returns"), is_generator(function), 3)
         build_method_options(options, is_generator=is_generator(function))
         setattr(function, METHOD_OPTIONS, options)
         return function
@@ -358,7 +359,8 @@ class ActorMethod:
             *args, **kwargs: of the method; refs among them are replaced by their values.
 
         Returns:
-            A ref, or a list of refs or None where ``num_returns`` is not 1.
+            A ref; a list of refs or None where ``num_returns`` is not 1; an ObjectRefGenerator
+            where the method is a generator.
 
         Raises:
             TypeError: the arguments do not fit the method, or one cannot be pickled.
@@ -373,8 +375,6 @@ class ActorMethod:
         options = self._options
         if options.num_returns == 1:
             return engine.call_actor(ref, self._name, options, args, kwargs)[0]
-        if options.num_returns == STREAMING:
-            refuse_streaming(f"{self._interface.name}.{self._name}")
         refs = engine.call_actor(ref, self._name, options, args, kwargs)
         return result_of(refs, options.num_returns)
 
@@ -391,6 +391,8 @@ class ActorMethod:
         Raises:
             ValueError, TypeError: an option is unknown or wrong; the message names it.
         """
+        _, _, generates = self._interface.table[self._name]
+        check_num_returns(options.get("num_returns"), generates, 3)
         checked = self._interface.method_options(self._name, options)
         return type(self)(self._ref, self._name, checked, self._interface)
 

@@ -18,6 +18,7 @@ from paralab.exceptions import ActorHandleNotFoundError, ParalabError
 from paralab.library_name import said
 from paralab.lifecycle import start_by_itself
 from paralab.object_ref import ObjectRef
+from paralab.object_ref_generator import ObjectRefGenerator
 from paralab.remote_function import RemoteFunction
 
 _ALL = 1 << 31
@@ -94,7 +95,8 @@ def _engine_of(refs: Sequence[Any], caller: str) -> Any:
     if not wrong:
         return engine
     for position, ref in enumerate(refs):
-        if type(ref) is not ObjectRef:
+        is_generator = type(ref) is ObjectRefGenerator and caller == "wait"
+        if type(ref) is not ObjectRef and not is_generator:
             raise TypeError(
                 f"Attempting to call `{caller}` on the value {_short(ref)}, which is not an "
                 f"ObjectRef: element {position} of the list is {_short(ref)} of type "
@@ -131,6 +133,8 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     is_single = type(object_refs) is ObjectRef
     refs: Sequence[ObjectRef] = (object_refs,) if is_single else object_refs
     if not (is_single and engine is not None and object_refs._entry.mailbox is engine.mailbox):
+        if type(object_refs) is ObjectRefGenerator:
+            return object_refs  # as Ray does
         if not (is_single or isinstance(object_refs, list)):
             raise ValueError(  # Ray's choice, on which programs rely
                 f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must "
@@ -191,16 +195,17 @@ def put(value: Any, *, _owner: Any = None, _tensor_transport: str | None = None)
 
 
 def wait(
-    ray_waitables: list[ObjectRef],
+    ray_waitables: list[ObjectRef | ObjectRefGenerator],
     *,
     num_returns: int = 1,
     timeout: float | None = None,
     fetch_local: bool = True,
-) -> tuple[list[ObjectRef], list[ObjectRef]]:
+) -> tuple[list[Any], list[Any]]:
     """Waits until some of several refs have their values or errors.
 
     Args:
-        ray_waitables: a list of different refs.
+        ray_waitables: a list of different refs.  A generator among them is ready when its next
+            item, or its end, is there.
         num_returns: for how many to wait, and how many are returned as ready at most.
         timeout: seconds to wait at most; None waits for ever.
         fetch_local: whether a value counts only once it is on this node.
@@ -215,7 +220,8 @@ def wait(
     """
     refs: Any = ray_waitables
     if not isinstance(refs, list):
-        kind = "a single ObjectRef" if type(refs) is ObjectRef else _short(refs)
+        is_single = type(refs) in (ObjectRef, ObjectRefGenerator)
+        kind = f"a single {type(refs).__name__}" if is_single else _short(refs)
         raise TypeError(
             f"wait() expected a list of ObjectRefs, got {kind} of type {type(refs).__name__}."
         )
@@ -281,7 +287,9 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     engine.kill(actor._ref, no_restart)
 
 
-def cancel(ray_waitable: ObjectRef, *, force: bool = False, recursive: bool = True) -> None:
+def cancel(
+    ray_waitable: ObjectRef | ObjectRefGenerator, *, force: bool = False, recursive: bool = True
+) -> None:
     """Asks that a task does not run on; does nothing if it has finished.
 
     ``get`` of its ref then raises TaskCancelledError.  A task that has not begun never does.  One
@@ -299,6 +307,8 @@ def cancel(ray_waitable: ObjectRef, *, force: bool = False, recursive: bool = Tr
         TypeError: not a ref.
         ValueError: ``force`` is given for a call of an actor.
     """
+    if type(ray_waitable) is ObjectRefGenerator:
+        ray_waitable = ray_waitable.completed()
     if type(ray_waitable) is not ObjectRef:
         raise TypeError(
             said(
@@ -378,7 +388,7 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
     Args:
         filename: where to write them as JSON; None returns them instead.
     """
-    from paralab.state.trace import trace_of_all
+    from paralab.chrome_trace import trace_of_all
 
     survey = _engine().survey("tasks", _ALL, _SURVEY_SECONDS)
     events = trace_of_all((each.address, each.answer or []) for each in survey.told)

@@ -12,7 +12,8 @@ Between two clients (drivers and workers), over their own socket:
 DEFINE     template number, what, name, returns, function id, data, refs caller → worker
 FORGET     template number                                               caller → worker
 CALL       key, template, data | place, top arguments, nested refs,      caller → worker
-           key of the object that holds large arguments
+           key of the object that holds large arguments, and for a
+           generator: how far it may go, items to leave out, closed
 RESULT     key, outcome, payload, stamps, inner refs, refs still held    worker → caller
 TAKE_BACK  keys                                                          caller → worker
 RETURNED   keys                                                          worker → caller
@@ -25,6 +26,8 @@ CANCEL_REF request number, key, force, recursive; ANSWER back        borrower �
 TERMINATE  nothing                                                       owner of an actor → it
 PRINTED    task name, pid, stream, text                                  worker → driver
 ASSIGNED   resources, accelerator ids, depth, where; once a lease        caller → worker
+ITEMS      key, number of the first, its items as in SEVERAL             worker → caller
+CREDIT     key, how many items a generator may make, whether to stop     caller → worker
 ========== ============================================================ =====================
 
 Between a client and its node, see the second half.  A request carries a number and its
@@ -49,6 +52,8 @@ TERMINATE = 12
 PRINTED = 13
 ASSIGNED = 14
 CANCEL_REF = 16
+ITEMS = 15
+CREDIT = 17
 
 # what DEFINE defines
 FUNCTION = 0
@@ -63,7 +68,7 @@ STORED = 1
 FAILED = 2
 """payload: a packed failure (``paralab.remote_errors``)"""
 SEVERAL = 3
-"""payload: a list of (outcome, payload, inner refs), one a return value"""
+"""payload: a list of (outcome, payload, inner refs), one a return value, or the last items"""
 
 # client → node
 WANT_LEASE = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Protocol
 
-from paralab.ids import Address, object_id, task_id
+from paralab.ids import ADDRESS_SIZE, Address, object_id, task_id
 
 if TYPE_CHECKING:
     from paralab.id_types import JobID, TaskID
@@ -58,6 +58,15 @@ class ObjectRef:
         mailbox.dropped(entry)
         if mailbox.asleep:
             mailbox.wake()
+
+    @classmethod
+    def nil(cls) -> ObjectRef:
+        """The ref that stands for no object: its id is all ones."""
+        return cls(_Nothing)
+
+    def is_nil(self) -> bool:
+        """Whether this is the nil ref."""
+        return self._entry is _Nothing
 
     def binary(self) -> bytes:
         """The object's id, 28 bytes."""
@@ -111,6 +120,22 @@ class ObjectRef:
 
         current().pin_forever(self)
         return restore_ref, (self._entry.owner, self._entry.key)
+
+
+class _Nothing:
+    """The entry of the nil ref; it is its own mailbox, and there is nobody to tell anything."""
+
+    key = (1 << 96) - 1
+    owner: Address = b"\xff" * ADDRESS_SIZE
+    asleep = False
+    mailbox: Any
+
+    @staticmethod
+    def dropped(_entry: Any, /) -> None:
+        pass
+
+
+_Nothing.mailbox = _Nothing
 
 
 ObjectID = ObjectRef

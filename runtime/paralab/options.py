@@ -9,21 +9,21 @@ amount of a resource finer than 1e-4 and an amount that is not a finite number.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from paralab.task_spec import (
     AS_ACTOR,
+    DYNAMIC,
     RESOURCE_UNIT,
+    STREAMING,
     ActorOptions,
     TaskOptions,
     Where,
     fixed_resources,
 )
-
-STREAMING = -1
-"""``TaskOptions.num_returns`` of a generator whose items would be sent one by one."""
 
 DEFAULT_MAX_RETRIES = 3
 _RESERVED = {
@@ -123,6 +123,15 @@ _NUM_RETURNS = Option(
 _RETRY_EXCEPTIONS = Option(
     (bool, list, tuple), "a bool or a list of exception classes", _are_exceptions
 )
+_GENERATOR: dict[str, Option] = {
+    "_generator_backpressure_num_objects": Option(
+        (int, _NONE),
+        "a value > 0, with 1 for a generator that makes an item whenever one is taken, or -1 or "
+        "None for no limit; _generator_backpressure_num_objects=0 is not allowed",
+        lambda value: value != 0,
+    ),
+    "_num_objects_per_yield": Option((int, _NONE), "a positive int or None", _at_least(1)),
+}
 TASK: dict[str, Option] = {
     **COMMON,
     "num_returns": _NUM_RETURNS,
@@ -132,8 +141,7 @@ TASK: dict[str, Option] = {
     "object_store_memory": Option(
         (int, _NONE), "None: tasks cannot reserve shared memory", lambda value: value is None
     ),
-    "_generator_backpressure_num_objects": Option((int, _NONE), "a positive int, -1 or None"),
-    "_num_objects_per_yield": Option((int, _NONE), "a positive int or None", _at_least(1)),
+    **_GENERATOR,
 }
 ACTOR: dict[str, Option] = {
     **COMMON,
@@ -161,8 +169,7 @@ METHOD: dict[str, Option] = {
     "retry_exceptions": _RETRY_EXCEPTIONS,
     "enable_task_events": Option((bool,), "True or False"),
     "tensor_transport": _TEXT,
-    "_generator_backpressure_num_objects": Option((int, _NONE), "a positive int, -1 or None"),
-    "_num_objects_per_yield": Option((int, _NONE), "a positive int or None", _at_least(1)),
+    **_GENERATOR,
 }
 
 
@@ -171,14 +178,11 @@ def _is_given(value: Any) -> bool:
 
 
 NOT_YET: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "num_returns": (
-        lambda value: isinstance(value, str),
-        "generators whose items become refs one by one; give num_returns as an int",
-    ),
     "runtime_env": (
         lambda value: bool(set(value or ()) - {"env_vars"}),
         "environments of tasks and actors other than env_vars",
     ),
+    "_num_objects_per_yield": (lambda value: (value or 1) > 1, "several refs from one yield"),
     "tensor_transport": (_is_given, "tensors that bypass the object store"),
     "enable_tensor_transport": (_is_given, "tensors that bypass the object store"),
 }
@@ -188,6 +192,7 @@ _READ_BY_ENGINES = {
     "num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "name", "num_returns",
     "max_retries", "retry_exceptions", "runtime_env", "max_concurrency", "max_restarts",
     "max_task_retries", "max_pending_calls", "lifetime", "namespace", "get_if_exists",
+    "_generator_backpressure_num_objects",
 }  # fmt: skip
 
 
@@ -304,10 +309,30 @@ def _extra(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _READ_BY_ENGINES}
 
 
-def _num_returns(value: int | None, is_generator: bool) -> int:
+def _num_returns(value: int | str | None, is_generator: bool) -> int:
+    if isinstance(value, str):
+        return DYNAMIC if value == "dynamic" else STREAMING
     if value is None:
         return STREAMING if is_generator else 1
-    return int(value)
+    return value
+
+
+def check_num_returns(value: Any, is_generator: bool, stacklevel: int) -> None:
+    """Checks a num_returns that has just been written, ``stacklevel`` frames up from here.
+
+    Raises:
+        ValueError: refs that come one by one are asked of what is no generator.
+    """
+    if value in ("streaming", "dynamic") and not is_generator:
+        raise ValueError(
+            f"num_returns='{value}' can only be used with generator functions (functions that use "
+            "'yield'). The decorated function is not a generator function."
+        )
+    if value == "dynamic":
+        from paralab.util.annotations import RayDeprecationWarning
+
+        text = "num_returns='dynamic' is deprecated: use num_returns='streaming' instead."
+        warnings.warn(text, RayDeprecationWarning, stacklevel=stacklevel)
 
 
 def _retry_exceptions(value: Any) -> bool | tuple[type[BaseException], ...]:
@@ -346,6 +371,7 @@ def build_task_options(
         inherits=inherits,
         max_retries=DEFAULT_MAX_RETRIES if retries is None else retries,
         retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
+        items_ahead=options.get("_generator_backpressure_num_objects") or -1,
         runtime_env=options.get("runtime_env") or {},
         extra=_extra(options),
     )
@@ -414,6 +440,7 @@ def build_method_options(
         in_order=in_order,
         max_retries=_or(options.get("max_task_retries"), AS_ACTOR),
         retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
+        items_ahead=options.get("_generator_backpressure_num_objects") or -1,
         extra=_extra(options),
     )
 

@@ -17,8 +17,7 @@ from weakref import WeakValueDictionary
 
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.engine import Engine, _Slot
-from paralab.object_ref import ObjectRef
-from paralab.options import STREAMING, build_task_options, refuse_in_task_options
+from paralab.options import build_task_options, check_num_returns, refuse_in_task_options
 from paralab.task_spec import FunctionSpec, TaskOptions
 
 __all__ = ["RemoteFunction"]
@@ -42,19 +41,11 @@ def shown_name(definition: Callable[..., Any]) -> str:
     return name if module == "__main__" else f"{module}.{name}"
 
 
-def result_of(refs: list[ObjectRef], num_returns: int) -> Any:
-    """What ``.remote()`` returns: a ref, a list of refs, or None where there are none."""
-    if num_returns == 1:
+def result_of(refs: list[Any], num_returns: int) -> Any:
+    """What ``.remote()`` returns: a ref, a generator, a list of refs, or None for no refs."""
+    if num_returns == 1 or num_returns < 0:
         return refs[0]
     return refs if num_returns else None
-
-
-def refuse_streaming(name: str) -> None:
-    """Raises NotImplementedError for a call whose results would come one by one."""
-    raise NotImplementedError(
-        f"{name} is a generator, and refs that come one by one (num_returns='streaming') are "
-        "not available yet: give num_returns=<int>, or return a list."
-    )
 
 
 class RemoteFunction:
@@ -74,6 +65,7 @@ class RemoteFunction:
                 "it in one that calls asyncio.run(...)."
             )
         is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+        check_num_returns(options.get("num_returns"), is_generator, 5)
         spec = FunctionSpec(function, shown_name(function), is_generator)
         _specs[spec.id] = spec
         self._set(spec, options, CallSignature(spec.name, shape_of(function)))
@@ -94,7 +86,8 @@ class RemoteFunction:
                 by its value before the function runs; refs inside other values stay refs.
 
         Returns:
-            A ref, or a list of refs or None where ``num_returns`` is not 1.
+            A ref; a list of refs or None where ``num_returns`` is not 1; an ObjectRefGenerator
+            where the function is a generator.
 
         Raises:
             TypeError: the arguments do not fit the function, or one cannot be pickled.
@@ -107,8 +100,6 @@ class RemoteFunction:
         options = self._options
         if options.num_returns == 1:
             return engine.submit(self._spec, options, args, kwargs)[0]
-        if options.num_returns == STREAMING:
-            refuse_streaming(self._spec.name)
         return result_of(engine.submit(self._spec, options, args, kwargs), options.num_returns)
 
     def bind(self, *args: Any, **kwargs: Any) -> Any:
@@ -128,6 +119,7 @@ class RemoteFunction:
         """
         kept = {name: value for name, value in self._given.items() if name != "max_calls"}
         refuse_in_task_options(options)
+        check_num_returns(options.get("num_returns"), self._spec.is_generator, 3)
         variant: RemoteFunction = RemoteFunction.__new__(RemoteFunction)
         variant._set(self._spec, {**kept, **options}, self._signature)
         functools.update_wrapper(variant, self.__wrapped__, updated=())

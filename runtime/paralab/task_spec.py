@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
@@ -21,6 +22,10 @@ AS_ACTOR = -2
 """``max_retries`` of an actor's method that leaves it to the actor's ``max_task_retries``."""
 RESOURCE_UNIT = 10_000
 """Resources are counted in ints of 1/10,000, so that sums are exact."""
+STREAMING = -1
+"""``TaskOptions.num_returns`` of a generator whose items become refs one by one."""
+DYNAMIC = -2
+"""``TaskOptions.num_returns`` of a generator whose one ref stands for the refs to all items."""
 
 
 def fixed_resources(amounts: Mapping[str, float]) -> dict[str, int]:
@@ -90,11 +95,14 @@ class TaskOptions:
 
     name: str = ""
     num_returns: int = 1
+    """A number, STREAMING or DYNAMIC."""
     resources: Mapping[str, int] = field(default_factory=lambda: EMPTY)
     in_order: bool = True
     """Of an actor's call: whether those behind it wait while its inputs are missing."""
     max_retries: int = 3
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
+    items_ahead: int = -1
+    """How many items of a generator may be there before they are taken; less than 1: any number."""
     runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     where: Where | None = None
     inherits: bool = True
@@ -180,6 +188,24 @@ async def constructed(cls: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     instance = cls.__new__(cls, *args, **kwargs)
     await instance.__init__(*args, **kwargs)
     return instance
+
+
+def split_items(
+    generator: Iterator[Any], num_returns: int, name: str
+) -> tuple[list[Any], Exception | None]:
+    """The values of the refs that a generator fills, and the error that the others stand for.
+
+    What it yields beyond ``num_returns`` is left.
+    """
+    values: list[Any] = []
+    try:
+        values.extend(islice(generator, num_returns))
+    except Exception as error:
+        return values, error
+    if len(values) == num_returns:
+        return values, None
+    message = f"Task {name} returned {len(values)} objects, but num_returns={num_returns}."
+    return values, ValueError(message)
 
 
 def split_returns(value: Any, num_returns: int, name: str) -> list[Any]:

@@ -102,18 +102,15 @@ def test_unused_functions_are_forgotten() -> None:
     assert gone() is None
 
 
-def test_a_generator_needs_a_number_of_returns(engine: str) -> None:
+def test_the_number_of_returns_of_a_generator_may_be_given(engine: str) -> None:
     @paralab.remote
     def count(n: int) -> Any:
         yield from range(n)
 
-    with pytest.raises(NotImplementedError, match="num_returns"):
-        count.remote(3)
     assert paralab.get(count.options(num_returns=3).remote(3)) == [0, 1, 2]
     node = actor_class().remote()
-    with pytest.raises(NotImplementedError, match=r"Node\.count"):
-        node.count.remote()
     assert paralab.get(node.count.options(num_returns=3).remote()) == [0, 1, 2]
+    assert paralab.get(list(node.count.remote())) == [0, 1, 2]
 
 
 def test_recursion_and_classes_that_make_their_like(engine: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from paralab.chrome_trace import chrome_trace
 from paralab.ids import INDEX_BITS, make_address
 from paralab.state.events import TaskRecord
-from paralab.state.trace import chrome_trace
 
 NODE = b"\x01" * 28
 DRIVER, WORKER = make_address(NODE, 1, 5), make_address(NODE, 3, 6)
@@ -21,7 +21,7 @@ def record(**changes: Any) -> TaskRecord:
     values |= {
         "key": KEY, "name": "f", "parent": 4 << INDEX_BITS | 1, "attempt": 0, "bytes_in": 10,
         "bytes_out": 20, "actor": 0, "needs": (2 << INDEX_BITS,), "worker": WORKER,
-        "failed": False,
+        "failed": False, "items": 0,
     }  # fmt: skip
     assert values.keys() == set(TaskRecord._fields)
     return TaskRecord(**(values | changes))

@@ -43,11 +43,13 @@ from paralab.local_mode.parts import (
     finished,
     fresh,
     left,
+    refuse_generator,
     retries,
     task_facts,
     told,
     users_part,
 )
+from paralab.local_mode.streams import LocalStream, values_of
 from paralab.messages import FAILED, INLINE
 from paralab.object_ref import ObjectRef
 from paralab.remote_errors import as_failure, pack_failure
@@ -60,7 +62,6 @@ from paralab.task_spec import (
     TaskOptions,
     bound_method,
     constructed,
-    split_returns,
 )
 
 _RECURSION = 6_000
@@ -113,12 +114,12 @@ class LocalEngine:
         with self._count_lock:
             self._counter += 1
             task = self._counter << INDEX_BITS
-        refs = []
-        for index in range(first, first + count):
-            entry = Entry(task | index, self._address, self.mailbox)
-            self._entries[entry.key] = entry
-            refs.append(ObjectRef(entry))
-        return task, refs
+        count = 1 if count < 0 else count
+        return task, [self._new_ref(task | index) for index in range(first, first + count)]
+
+    def _new_ref(self, key: int) -> ObjectRef:
+        entry = self._entries[key] = Entry(key, self._address, self.mailbox)
+        return ObjectRef(entry)
 
     def _store(self, entry: Entry, value: Any) -> None:
         if self._pickled:
@@ -135,12 +136,15 @@ class LocalEngine:
             entry.error = as_failure(error, function=function, pid=os.getpid(), node=self._node)
 
     def _value(self, entry: Entry) -> Any:
+        if entry.stream is not None:
+            entry.stream.drain()
         if entry.error is not None:
             raise fresh(entry.error, entry.origin)
         return entry.value if entry.blob is None else load(entry.blob)
 
     def put(self, value: Any) -> ObjectRef:
         """Keeps ``value`` itself, or when pickled a copy."""
+        refuse_generator(value)
         _, (ref,) = self._new_refs(1, 0)
         self._store(ref._entry, value)
         return ref
@@ -263,12 +267,13 @@ class LocalEngine:
         call = self._copied(name, args, kwargs)
         task, refs = self._new_refs(options.num_returns)
         with known.lock:
-            if known.dead is not None:
+            known.finish_streams()
+            if known.dead is not None and options.num_returns >= 0:
                 for ref in refs:
                     self._fail(ref._entry, known.dead, name)
                 return refs
             context = self._context_of(task, name, known.resources, known)
-            bound = bound_method(known.instance, method)
+            bound: Any = None if known.dead else bound_method(known.instance, method)
             with changed_environment(known.runtime_env):
                 self._run(call, refs, task, name, submitted, context, options, bound)
         return refs
@@ -282,6 +287,7 @@ class LocalEngine:
     ) -> Callable[[], tuple[Sequence[Any], dict[str, Any]]]:
         """A function that gives the arguments, refs replaced, once for each attempt."""
         for value in (*args, *kwargs.values()):
+            refuse_generator(value)
             if type(value) is ObjectRef and value._entry.mailbox is not self.mailbox:
                 raise ValueError(f"{value!r} is from a session that was shut down.")
         if not self._pickled:
@@ -320,6 +326,10 @@ class LocalEngine:
     ) -> BaseException | None:
         """Runs one task with its retries and settles its refs; returns the error if there is."""
         context.setdefault("function", function)
+        if options.num_returns < 0:
+            result = LocalStream(self, refs[0], call, context, options, function, submitted).begin()
+            refs[:] = [result]
+            return None
         attempt = 0
         running = self._running.stack
         parent = running[-1]["key"] if running else 0
@@ -333,8 +343,8 @@ class LocalEngine:
                 stamps[1:] = [monotonic_ns()] * 2
                 value = finished(context["actor"], function(*args, **kwargs))
                 stamps[2] = monotonic_ns()
-                values = split_returns(value, len(refs), name)
-                for ref, each in zip(refs, values, strict=True):
+                values = values_of(self, value, refs, name, options, attempt)
+                for ref, each in zip(refs, values, strict=False):
                     self._store(ref._entry, each)
             except KeyboardInterrupt:
                 raise  # the user's own, at the keyboard: there is no other process
@@ -355,18 +365,10 @@ class LocalEngine:
             for ref in refs:
                 self._fail(ref._entry, error, name)
         begun, loaded, ended = stamps
-        caller: tuple[Any, ...] = (
-            task | FIRST_RETURN,
-            name,
-            parent,
-            attempt,
-            0,
-            submitted,
-            packed,
-            begun,
-            begun,
+        caller = (
+            *(task | FIRST_RETURN, name, parent, attempt, 0, submitted, packed),
+            *(begun, begun, begun, context["actor_key"], ()),
         )
-        caller = (*caller, begun, context["actor_key"], ())
         outcome = INLINE if error is None else FAILED
         worked = (begun, begun, loaded, ended, stored)
         self.events.append((self._address, caller, worked, stored, outcome, 0))

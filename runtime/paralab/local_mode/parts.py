@@ -27,6 +27,7 @@ from paralab.exceptions import (
 )
 from paralab.ids import Address, actor_id, job_of, task_id
 from paralab.object_ref import ObjectRef
+from paralab.object_ref_generator import ObjectRefGenerator
 from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
 from paralab.state.events import EventRing
@@ -52,7 +53,8 @@ class Mailbox:
 class Entry:
     """One object: a value, or the blob of one, or an error; an actor has its ``actor``.
 
-    ``inner`` holds the refs inside the blob, ``origin`` the exception as it was raised.
+    ``inner`` holds the refs inside the blob, ``origin`` the exception as it was raised.  The end
+    of a generator that still runs has its ``stream``.
     """
 
     __slots__ = (
@@ -65,6 +67,7 @@ class Entry:
         "mailbox",
         "origin",
         "owner",
+        "stream",
         "value",
     )
 
@@ -78,6 +81,7 @@ class Entry:
         self.error: BaseException | bytes | None = None
         self.origin: BaseException | None = None
         self.actor: Actor | None = None
+        self.stream: Any = None
 
     def row(self) -> tuple[Any, ...]:
         """What a survey of objects says of this one, see ``state.told.object_rows``."""
@@ -104,6 +108,13 @@ class Actor:
         self.lock = threading.RLock()
         self.loop: asyncio.AbstractEventLoop | None = None
         """Of an async actor; made by its first call, and closed with the actor."""
+        self.streams: list[Any] = []
+        """Generators that have begun and not ended."""
+
+    def finish_streams(self) -> None:
+        """Calls run in order: what has begun ends before the next one begins."""
+        for stream in list(self.streams):
+            stream.drain()
 
     def row(self, owner: Address, namespace: str) -> dict[str, Any]:
         """What the node tells of an actor, see ``util.state.collect.actors``."""
@@ -170,6 +181,12 @@ def told(what: str, limit: int, events: EventRing, entries: list[Entry]) -> Any:
     return tells[what](limit) if what in tells else None
 
 
+def refuse_generator(value: Any) -> None:
+    """Raises what pickling would, for generators, which belong to who has called them."""
+    if type(value) is ObjectRefGenerator:
+        value.__reduce__()
+
+
 class Names:
     """The living actors that have a name; one ends with its last ref, detached ones are pinned."""
 
@@ -215,6 +232,7 @@ def died(actor: Actor, why: str, init_failed: bool = False) -> ActorDiedError:
 
 
 def left(ending: BaseException, context: dict[str, Any]) -> BaseException:
+    """What a task or actor that has left with ``ending`` stands for."""
     actor: Actor | None = context["actor"]
     if actor is None:
         return WorkerCrashedError(f"The task {context['task_name']} left with {ending!r}.")

@@ -77,6 +77,7 @@ class ActorCalls:
             *(core.parent_key, submitted, _now()),
         )
         task.argument = argument
+        task.plain = False
         placing, held = dict(options.creation_resources), dict(options.resources)
         where = tuple(options.where) if options.where else None
         message = (CREATE_ACTOR, key, spec.name, placing, held, core.depth + 1, where)

@@ -83,6 +83,9 @@ class Calls:
             owned[key] = entry
             entries = [entry]
             refs = [ObjectRef(entry)]
+        elif count < 0:
+            call = (data, top, nested, core.parent_key, submitted)
+            return core.streams.submit(template, actor, key, call, argument)
         else:
             entries = []
             for index in range(count):
@@ -94,6 +97,7 @@ class Calls:
         task = Task(key, template, entries, data, top, nested, core.parent_key, submitted, _now())
         if argument is not None:
             task.argument = argument
+            task.plain = False
         if actor is not None:
             task.actor = actor
         submissions = self._submissions
@@ -179,7 +183,9 @@ class Calls:
         task.cancelled = True
         for entry in task.entries:
             self._core.objects.settle(entry, FAILED, failure, None)
-        if not task.entries and task.template.what != ACTOR_CLASS:
+        if task.stream is not None:
+            self._core.streams.failed(task.stream, failure)
+        elif not task.entries and task.template.what != ACTOR_CLASS:
             self._core.failures += 1
         task.top = task.nested = ()
         task.argument = task.handle = None
@@ -219,7 +225,7 @@ class Calls:
         template = task.template
         if link.address not in template.sent_to:
             self._core.templates.define(template, link)
-        if not task.top and not task.nested and task.argument is None:
+        if task.plain:
             link.post((CALL, task.key, template.number, task.data))
             return
         top = []
@@ -231,7 +237,8 @@ class Calls:
                 inside += entry.inner
         nested = [(ref._entry.owner, ref._entry.key) for ref in inside]
         argument = 0 if task.argument is None else task.argument._entry.key
-        link.post((CALL, task.key, template.number, task.data, top, nested, argument))
+        opening = None if task.stream is None else task.stream.opening()
+        link.post((CALL, task.key, template.number, task.data, top, nested, argument, opening))
 
     # -- results -----------------------------------------------------------------------------
 
@@ -265,18 +272,19 @@ class Calls:
             actor.inflight.pop(key, None)
             if actor.queue:
                 self.sendable.append(actor)
-            if task.cancelled and outcome != FAILED:
+            if task.cancelled and outcome != FAILED and task.stream is None:
                 core.cancelling.came_too_late(task, outcome, payload, inner)
                 return
         if outcome == FAILED and self._retries(task, payload):
             return
+        self._settle(task, outcome, payload, inner)
         if core.events.on:
             core.events.append((link.address, task.record(), stamps, now, outcome, _size(payload)))
-        self._settle(task.entries, outcome, payload, inner)
 
-    def _settle(self, entries: list[Entry], outcome: int, payload: Any, inner: Any) -> None:
+    def _settle(self, task: Task, outcome: int, payload: Any, inner: Any) -> None:
         """Gives a call's refs what came for them."""
         objects = self._core.objects
+        entries = task.entries
         if len(entries) == 1:
             entry = entries[0]
             if inner is None and entry.waiting is None and outcome < FAILED:
@@ -291,6 +299,8 @@ class Calls:
                 if outcome == FAILED:
                     self._core.events.failures.append((entry.key, payload))
                 objects.settle(entry, outcome, payload, inner)
+        elif task.stream is not None:
+            self._core.streams.answered(task, outcome, payload)
         elif outcome == FAILED:
             for entry in entries:
                 objects.settle(entry, FAILED, payload, None)

@@ -51,6 +51,7 @@ from paralab.process.links import Link, Links
 from paralab.process.objects import Objects
 from paralab.process.pulse import PulseBoard
 from paralab.process.questions import Questions
+from paralab.process.streams import Streams
 from paralab.process.survey import Surveys
 from paralab.process.templates import Templates
 from paralab.process.waits import Waits
@@ -104,6 +105,7 @@ class CoreClient:
         self.ownership = Ownership(self.address, self.mailbox)
         self.objects = Objects(self)
         self.calls = Calls(self)
+        self.streams = Streams(self)
         self.leasing = Leasing(self)
         self.templates = Templates(self)
         self.actor_calls = ActorCalls(self)

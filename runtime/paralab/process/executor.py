@@ -40,6 +40,7 @@ from paralab.process.incoming import Incoming
 from paralab.process.interrupts import Interrupts, packed_cancellation, runs_users_code
 from paralab.process.lanes import RUNNING, Lanes
 from paralab.process.objects import INLINE_LIMIT
+from paralab.process.producing import wrapped
 from paralab.process.received import (
     Call,
     Reply,
@@ -89,8 +90,7 @@ class Executor:
     def attach(self, core: CoreClient) -> None:
         """Makes this the executor of ``core``'s process."""
         self.core = core
-        core.waits.before = self._before_wait
-        core.waits.after = self._after_wait
+        core.waits.before, core.waits.after = self._before_wait, self._after_wait
         self.interrupts.install()
 
     # -- the main thread ---------------------------------------------------------------------
@@ -275,10 +275,11 @@ class Executor:
         if template.what == METHOD:
             if self.instance is None:
                 raise ActorDiedError("The actor has no instance: its constructor did not run.")
-            return bound_method(self.instance, template.method)
+            return wrapped(self, template, bound_method(self.instance, template.method))
         loaded: Callable[..., Any] = load(template.data)
         if template.what == ACTOR:
             return Constructor(self, loaded)
+        loaded = wrapped(self, template, loaded)
         template.function = loaded
         return loaded
 

@@ -28,6 +28,7 @@ from paralab.messages import (
 from paralab.object_ref import ObjectRef
 from paralab.process.lanes import Lanes
 from paralab.process.links import Link
+from paralab.process.producing import Flows
 from paralab.process.received import Call, WorkerTemplate
 from paralab.task_spec import RESOURCE_UNIT
 
@@ -53,6 +54,7 @@ class Incoming:
             TERMINATE: self._on_terminate,
             RETIRE: self._on_retire,
         }
+        self._flows = Flows(self.handlers)
 
     def _on_call(
         self,
@@ -64,6 +66,7 @@ class Incoming:
         top: Any = (),
         nested: Any = (),
         argument: int = 0,
+        opening: Any = None,
     ) -> None:
         executor = self._executor
         core = executor.core
@@ -86,6 +89,8 @@ class Incoming:
                 entry.outcome, entry.payload = STORED, tuple(data)
                 call.argument = ObjectRef(entry)
                 held.append(call.argument)
+        if opening is not None:
+            self._flows.open(call, opening)
         if template.what == METHOD and not self._has_constructor:
             self.early.append(call)
             return
@@ -112,10 +117,10 @@ class Incoming:
         function_id: bytes,
         rest: Any,
         refs: Any,
-        _retry: bool,
+        retries: bool,
     ) -> None:
         held = [ObjectRef(self._executor.core.ownership.receive(tuple(ref), 1)) for ref in refs]
-        template = WorkerTemplate(what, name, num_returns, function_id, rest, held)
+        template = WorkerTemplate(what, name, num_returns, function_id, rest, held, retries)
         self._templates[link.address, number] = template
 
     def _on_forget(self, link: Link, _kind: int, number: int) -> None:

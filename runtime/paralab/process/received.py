@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from paralab.messages import ACTOR, INLINE, METHOD, RESULT, SEVERAL, STORED
+from paralab.messages import ACTOR, FAILED, INLINE, METHOD, RESULT, SEVERAL, STORED
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.process.objects import one_more
+from paralab.remote_errors import pack_failure
 from paralab.serialization import load, load_args, pack
-from paralab.task_spec import split_returns
+from paralab.task_spec import split_items, split_returns
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
@@ -29,12 +32,20 @@ class WorkerTemplate:
         "name",
         "num_returns",
         "refs",
+        "retries",
         "subject",
         "what",
     )
 
     def __init__(
-        self, what: int, name: str, num_returns: int, function_id: bytes, rest: Any, refs: Any
+        self,
+        what: int,
+        name: str,
+        num_returns: int,
+        function_id: bytes,
+        rest: Any,
+        refs: Any,
+        retries: bool,
     ) -> None:
         self.what = what
         self.name = name
@@ -53,6 +64,8 @@ class WorkerTemplate:
             self.data = rest
         self.refs: list[ObjectRef] = refs
         self.function: Callable[..., Any] | None = None
+        self.retries = retries
+        """Whether a call that raises may be run again."""
 
 
 class Call:
@@ -68,6 +81,8 @@ class Call:
     cancelled = False
     begun = False
     """Of a call in a lane: its function has been entered."""
+    flow: Any = None
+    """What its caller allows a generator (``process.producing``)."""
 
     def __init__(
         self, link: Link, key: int, template: WorkerTemplate, data: Any, received: int
@@ -129,15 +144,27 @@ def keep_several(core: CoreClient, call: Call, result: Any, count: int) -> tuple
     """
     if not count:
         return INLINE, b""
-    values = split_returns(result, count, call.template.name)
+    name, error = call.template.name, None
+    if type(result) is GeneratorType:
+        values, error = split_items(result, count, name)
+        if error is not None and call.template.retries:
+            raise error
+    else:
+        values = result if count < 0 else split_returns(result, count, name)
     packed = []
     for at, value in enumerate(values):
-        data, buffers, refs = pack(value, f"result {at} of {call.template.name}", "result")
-        key = call.key + at
-        outcome, payload = core.objects.keep(call.link.address, key, data, buffers)
+        if count < 0:  # of a generator, which has packed it
+            outcome, payload, refs = value
+        else:
+            data, buffers, refs = pack(value, f"result {at} of {name}", "result")
+            key = call.key + at
+            outcome, payload = core.objects.keep(call.link.address, key, data, buffers)
         start = len(call.inner)
         call.inner = (*call.inner, *refs)
         packed.append((outcome, payload, (start, len(call.inner))))
+    if error is not None:
+        failure = pack_failure(error, function=name, pid=os.getpid(), node=core.node_hex)
+        packed += [(FAILED, failure, (0, 0))] * (count - len(values))
     return SEVERAL, packed
 
 

@@ -63,10 +63,10 @@ class ThreadLane:
         """The threads end with the process."""
 
 
-def run_here(call: Coroutine[Any, Any, None]) -> None:
+def run_here(call: Coroutine[Any, Any, Any]) -> Any:
     """Runs a call that never suspends."""
     try:
         call.send(None)
-    except StopIteration:
-        return
+    except StopIteration as end:
+        return end.value
     raise RuntimeError("a call that no event loop runs has been suspended")

@@ -85,6 +85,18 @@ class Waits:
             assert self.after is not None
             self.after()
 
+    def until(self, done: Callable[[], object], timeout: float | None = None) -> bool:
+        """Returns when ``done()`` is true, or False after ``timeout`` seconds.
+
+        Raises:
+            LocalNodeDied: there is nobody left who could make it true.
+        """
+        core = self._core
+        finished = self._wait(lambda: bool(done() or core.broken), (), timeout)
+        if core.broken is not None:
+            raise core.broken
+        return finished
+
     def wait(
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:

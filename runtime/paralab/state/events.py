@@ -8,6 +8,7 @@ machine share.  Keeping a record is one ``deque.append``.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from paralab.messages import FAILED
@@ -50,6 +51,8 @@ class TaskRecord(NamedTuple):
     """Address of the process that ran it."""
     failed: bool
     bytes_out: int
+    items: int
+    """How many items a generator yielded; 0 for other tasks."""
 
 
 class EventRing:
@@ -73,6 +76,24 @@ class EventRing:
     def snapshot(self) -> list[TaskRecord]:
         """The records, oldest first."""
         return [
-            TaskRecord._make((*caller, *stamps, returned, worker, outcome == FAILED, size))
+            task_record(worker, caller, stamps, returned, outcome == FAILED, size)
             for worker, caller, stamps, returned, outcome, size in list(self.records)
         ]
+
+
+def task_record(
+    worker: bytes,
+    caller: Sequence[Any],
+    stamps: Sequence[int],
+    returned: int,
+    failed: bool,
+    bytes_out: int,
+) -> TaskRecord:
+    """What the caller and the worker know of a task, as one record.
+
+    Args:
+        caller: ``Task.record()``: the first twelve fields, and of a generator the number of its
+            items and their bytes, which count instead of those of its answer.
+    """
+    items, size = caller[12:] or (0, bytes_out)
+    return TaskRecord._make((*caller[:12], *stamps, returned, worker, failed, size, items))

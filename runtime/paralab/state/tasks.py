@@ -117,6 +117,10 @@ class Task:
     """The ref of the object that large arguments were put into."""
     handle: Any = None
     """The ref of the actor, so that it lives until the call is answered."""
+    stream: Any = None
+    """The items of a generator (``state.streams``)."""
+    plain = True
+    """Whether nothing but the packed arguments has to be sent."""
     cancelled = False
     """It is not tried again: somebody has cancelled it, or it has failed already."""
 
@@ -141,6 +145,8 @@ class Task:
         self.parent = parent
         self.submitted = submitted
         self.packed = self.ready = packed
+        if top or nested:
+            self.plain = False
 
     def record(self) -> tuple[Any, ...]:
         """What the event ring keeps of the caller's side, in the order of ``TaskRecord``."""

@@ -25,7 +25,7 @@ class TaskRow(NamedTuple):
     worker: Address
     """Where it runs or ran; b"" if nowhere."""
     caller: tuple[Any, ...]
-    """The first twelve fields of ``TaskRecord``."""
+    """The first twelve fields of ``TaskRecord``, and of a generator two more (``Task.record``)."""
     stamps: tuple[int, ...]
     """The worker's five, () if it has not answered."""
     returned: int

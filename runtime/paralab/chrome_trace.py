@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from paralab.ids import Address, process_number
-from paralab.state.events import TaskRecord
+from paralab.state.events import TaskRecord, task_record
 from paralab.state.told import TaskRow
 
 
@@ -24,11 +24,9 @@ def trace_of_all(told: Iterable[tuple[Address, list[Any]]]) -> list[dict[str, An
     for owner, rows in told:
         done = [row for row in map(TaskRow._make, rows) if row.stamps]
         records = [
-            TaskRecord._make(
-                [
-                    *(*row.caller, *row.stamps),
-                    *(row.returned, row.worker, row.state == "FAILED", row.bytes_out),
-                ]
+            task_record(
+                *(row.worker, row.caller, row.stamps, row.returned),
+                *(row.state == "FAILED", row.bytes_out),
             )
             for row in done
         ]
@@ -107,6 +105,7 @@ def chrome_trace(
                     "failed": record.failed,
                     "bytes_in": record.bytes_in,
                     "bytes_out": record.bytes_out,
+                    "items": record.items,
                     "needs": [key >> 32 for key in record.needs],
                     "stamps_ns": stamps,
                 },
