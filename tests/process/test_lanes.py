@@ -172,7 +172,9 @@ def test_the_loop_serves_sockets_of_its_own_while_calls_come() -> None:
             return len(answer)
 
         async def in_a_thread(self) -> str:
-            return await asyncio.to_thread(lambda: paralab.get_runtime_context().get_task_name())
+            return await asyncio.to_thread(
+                lambda: str(paralab.get_runtime_context().get_task_name())
+            )
 
     server = Server.remote()
     port = paralab.get(server.serve.remote())

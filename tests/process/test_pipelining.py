@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,3 +64,24 @@ def test_a_short_queue_spreads_over_the_workers() -> None:
 
     paralab.get([where.remote(0.0005) for _ in range(20)])
     assert len(set(paralab.get([where.remote(0.0005) for _ in range(8)]))) == 2
+
+
+def test_a_reply_does_not_wait_for_the_calls_behind_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    @paralab.remote
+    class Slow:
+        def compute(self) -> None:
+            """Takes so long that the I/O thread takes over and falls asleep."""
+            until = time.monotonic() + 0.05
+            while time.monotonic() < until:
+                pass
+
+        def read(self) -> str:
+            return (tmp_path / "fifo").read_text()
+
+    slow = Slow.remote()
+    computed, read = slow.compute.remote(), slow.read.remote()
+    paralab.get(computed, timeout=30)
+    (tmp_path / "fifo").write_text("read")
+    assert paralab.get(read) == "read"

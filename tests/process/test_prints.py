@@ -146,7 +146,26 @@ def test_nested_tasks_and_actors(shown: Shown) -> None:
     task, actor = paralab.get(outer.remote())
     eventually(lambda: "in a task" in shown.out() and "in an actor" in shown.out())
     assert f"say pid={task}) in a task\n" in shown.out()
-    assert f"say pid={actor}) in an actor\n" in shown.out()
+    assert f"(Talker pid={actor}) in an actor\n" in shown.out()
+
+
+def test_an_actor_prints_as_what_it_calls_itself(shown: Shown) -> None:
+    @paralab.remote
+    class Named:
+        def __init__(self, name: str) -> None:
+            self.name = name
+            print("makes itself")
+
+        async def say(self) -> int:
+            print("speaks")
+            return os.getpid()
+
+        def __repr__(self) -> str:
+            return f"Named {self.name}"
+
+    named = Named.remote("Ada")
+    pid = paralab.get(named.say.remote())
+    assert f"(Named pid={pid}) makes itself\n(Named Ada pid={pid}) speaks\n" in shown.out()
 
 
 def test_a_last_line_before_a_violent_end(shown: Shown) -> None:

@@ -308,6 +308,7 @@ class Baton:
         if self._holder != threading.get_ident():
             self._yield = True
             self.wait(self._glance, 0.0)
+            self._mailbox.wake()  # or it would sleep on what we have left to be sent
 
     def _glance(self) -> bool:
         if self._holder == threading.get_ident():

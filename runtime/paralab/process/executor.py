@@ -69,6 +69,8 @@ class Executor:
         self.instance: Any = None
         self.actor_class: Any = None
         self.actor_ref: tuple[Address, int] | None = None
+        self.label = ""
+        """What stands before an actor's prints: its class, or the ``repr`` that it defines."""
         self.assigned = Assignment()
         self.flush_prints: Callable[[], None] = _nothing
         self.imports = Imports(self._say_changed)
@@ -318,12 +320,12 @@ class Constructor:
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         self._begin()
-        self._executor.instance = self._cls(*args, **kwargs)
+        self._made(self._cls(*args, **kwargs))
 
     async def run_in_loop(self, *args: Any, **kwargs: Any) -> None:
         """The same in an event loop, where ``__init__`` may be a coroutine function."""
         self._begin()
-        self._executor.instance = await constructed(self._cls, args, kwargs)
+        self._made(await constructed(self._cls, args, kwargs))
 
     def _begin(self) -> None:
         executor = self._executor
@@ -331,6 +333,15 @@ class Constructor:
         assert call is not None
         executor.actor_ref = (call.link.address, call.key - 1)
         executor.actor_class = self._cls
+        executor.label = call.template.name
+
+    def _made(self, instance: Any) -> None:
+        self._executor.instance = instance
+        if any("__repr__" in vars(cls) for cls in type(instance).__mro__[:-1]):
+            try:
+                self._executor.label = repr(instance)
+            except Exception:
+                pass  # the user's own; the class has a name too
 
 
 def _nothing() -> None:

@@ -122,7 +122,7 @@ def _redirect(core: CoreClient, executor: Executor) -> None:
 
     def post(stream: str, text: str) -> None:
         call = executor.call_here()
-        name = call.template.name if call is not None else ""
+        name = executor.label or (call.template.name if call is not None else "")
         if call is not None and call.link.address == driver:
             link = call.link
             link.post((PRINTED, name, pid, stream, text))
