@@ -23,6 +23,7 @@ from leak_check import wait_ended
 from paralab.process import session_folder
 from paralab.process.door import LARGEST_REQUEST, MOST_GUESTS, ask, end_node_at
 from paralab.process.session import start_node_alone
+from paralab.util import state
 
 pytestmark = pytest.mark.usefixtures("shutdown_after")
 
@@ -185,6 +186,51 @@ def test_two_drivers_share_the_resources(node: str) -> None:
     status = ask(folder_of(node), "status")
     assert status["available"] == status["total"]
     assert status["jobs"] == []
+
+
+DETACHED = """
+paralab.init(namespace="shared")
+
+@paralab.remote
+class Counter:
+    def __init__(self):
+        self.count = 0
+
+    def add(self):
+        self.count += 1
+        return self.count
+
+    def child(self):
+        job = paralab.remote(lambda: paralab.get_runtime_context().get_job_id())
+        return paralab.get(job.remote())
+
+kept = Counter.options(name="kept", lifetime="detached").remote()
+lost = Counter.options(name="lost").remote()
+print(paralab.get([kept.add.remote(), lost.add.remote()]))
+"""
+
+
+def test_a_detached_actor_outlives_its_driver(node: str) -> None:
+    with program(DETACHED) as driver:
+        assert driver.end()[:2] == (0, "[1, 1]\n")
+    paralab.init(namespace="shared")
+    kept = paralab.get_actor("kept")
+    assert paralab.get(kept.add.remote()) == 2
+    assert paralab.get(kept.child.remote()) == "01000000", "it works on for its own job"
+    with pytest.raises(ValueError, match="lost"):
+        paralab.get_actor("lost")
+    ours = paralab.get_runtime_context().get_job_id()
+    assert [(job.job_id, job.status) for job in state.list_jobs()] == [
+        ("01000000", "SUCCEEDED"),
+        (ours, "RUNNING"),
+    ]
+    living = state.list_actors(filters=[("state", "=", "ALIVE")])
+    assert [(actor.name, actor.job_id) for actor in living] == [("kept", "01000000")]
+    paralab.kill(kept)
+    paralab.shutdown()
+    paralab.init(namespace="another")
+    with pytest.raises(ValueError, match="kept"):
+        paralab.get_actor("kept", namespace="shared")
 
 
 def test_what_they_print_is_told_apart(here: str) -> None:

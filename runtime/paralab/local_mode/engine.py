@@ -436,9 +436,9 @@ class LocalEngine:
             return self.groups.table()
         if what == "nodes":
             return [described(self._node, self._capacity, self._labels)]
-        if what in ("actors", "workers", "departed"):
-            found = [entry.actor for entry in list(self._entries.values()) if entry.actor]
-            return [a.row(self._address, self._namespace) for a in found if what == "actors"]
+        if what in ("actors", "workers", "departed", "jobs"):
+            found = [each.actor for each in list(self._entries.values()) if what == "actors"]
+            return [actor.row(self._address, self._namespace) for actor in found if actor]
         raise ValueError(f"info({what!r}) is not known.")
 
     def shutdown(self) -> None:

@@ -126,6 +126,13 @@ class NodeDrivers:
             "store": self._node.objects.stats()._asdict() | {"by_owner": None},
         }
 
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Every job that there was: id, pid, begin and end in ns (0: not yet), command line."""
+        return [
+            (id_, job.pid, job.started, job.ended, list(job.config["argv"]))
+            for id_, job in self.jobs.jobs.items()
+        ]
+
     def close(self) -> None:
         """Says goodbye to every driver, and locks the door."""
         for process in self._node.clients.values():

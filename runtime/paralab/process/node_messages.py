@@ -205,6 +205,8 @@ class NodeMessages:
                 answer = self._workers()
             case "actors":
                 answer = [self._actor(each) for each in self._node.directory.records.values()]
+            case "jobs":
+                answer = self._node.drivers.rows()
             case "departed":
                 answer = list(self._node.departed)
             case "requests":

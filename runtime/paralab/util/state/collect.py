@@ -12,6 +12,8 @@ has ended takes what it knew with it.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -25,7 +27,16 @@ from paralab.exceptions import (
     TaskError,
     WorkerCrashedError,
 )
-from paralab.ids import INDEX_BITS, INDEX_MASK, Address, actor_id, object_id, task_id
+from paralab.ids import (
+    INDEX_BITS,
+    INDEX_MASK,
+    JOB_ID_SIZE,
+    Address,
+    actor_id,
+    job_of,
+    object_id,
+    task_id,
+)
 from paralab.remote_errors import unpack_failure
 from paralab.state.told import TaskRow
 from paralab.task_spec import RESOURCE_UNIT
@@ -138,11 +149,11 @@ def tasks(survey: Survey) -> Iterator[TaskState]:
             attempt_number=attempt,
             name=name,
             state=row.state,
-            job_id=context["job_id"],
+            job_id=job_of(owner).hex(),
             actor_id=known.actor(owner, row),
             type=kind,
             func_or_class_name=name,
-            parent_task_id=known.parent(owner, row) or NO_TASK + context["job_id"],
+            parent_task_id=known.parent(owner, row) or NO_TASK + job_of(owner).hex(),
             node_id=context["node_id"] if row.worker else None,
             worker_id=worker_hex(row.worker) if row.worker else None,
             worker_pid=known.pids.get(row.worker),
@@ -206,7 +217,7 @@ def actors(survey: Survey) -> Iterator[ActorState]:
             actor_id=actor_id(object_id(*ref)).hex(),
             class_name=actor["class_name"],
             state=state,
-            job_id=context["job_id"],
+            job_id=job_of(ref[0]).hex(),
             name=actor["name"] or "",
             node_id=context["node_id"] if actor["pid"] else None,
             pid=actor["pid"],
@@ -290,41 +301,43 @@ def nodes() -> Iterator[NodeState]:
 
 
 def jobs(survey: Survey) -> Iterator[JobState]:
-    """What the drivers of the session do."""
-    context = engine_in_use().info("context")
-    for told in survey.told:
-        if told.is_driver:
-            yield JobState(
-                type="DRIVER",
-                job_id=context["job_id"],
-                submission_id=None,
-                status="RUNNING",
-                entrypoint=" ".join(told.answer or ()),
-                message=None,
-                error_type=None,
-                start_time=None,
-                end_time=None,
-                metadata={},
-                runtime_env=dict(context.get("runtime_env") or {}),
-                driver_info={
-                    "id": context["job_id"],
-                    "node_ip_address": "127.0.0.1",
-                    "pid": str(told.pid),
-                },
-            )
+    """What the drivers of the node do, and those that have gone."""
+    engine = engine_in_use()
+    context = engine.info("context")
+    commands = {told.pid: told.answer for told in survey.told if told.is_driver}
+    this_process = (bytes.fromhex(context["job_id"]), os.getpid(), 0, 0, sys.argv)
+    for job, pid, started, ended, argv in engine.info("jobs") or [this_process]:
+        is_ours = job.hex() == context["job_id"]
+        yield JobState(
+            type="DRIVER",
+            job_id=job.hex(),
+            submission_id=None,
+            status="SUCCEEDED" if ended else "RUNNING",
+            entrypoint=" ".join(commands.get(pid) or ["python", *argv]),
+            message=None,
+            error_type=None,
+            start_time=started // 1_000_000 or None,
+            end_time=ended // 1_000_000 or None,
+            metadata={},
+            runtime_env=dict(context.get("runtime_env") or {}) if is_ours else {},
+            driver_info={
+                "id": job.hex(),
+                "node_ip_address": "127.0.0.1",
+                "pid": str(pid),
+            },
+        )
 
 
 def placement_groups() -> Iterator[PlacementGroupState]:
     """The placement groups, removed ones among them."""
     engine = engine_in_use()
-    job = engine.info("context")["job_id"]
     for group in engine.info("groups") or ():
         bundles = group["bundles"]
         rows = bundles.items() if isinstance(bundles, dict) else enumerate(bundles)
         yield PlacementGroupState(
             placement_group_id=group["placement_group_id"],
             name=group["name"],
-            creator_job_id=job,
+            creator_job_id=group["placement_group_id"][-2 * JOB_ID_SIZE :],
             state=group["state"],
             bundles=[{"bundle_id": index, "unit_resources": each} for index, each in rows],
             is_detached=group.get("lifetime") == "detached",
