@@ -160,7 +160,7 @@ class RuntimeContext:
     def get_session_name(self) -> str:
         """The name of the session."""
         folder = current().info("address").get("session_dir")
-        return os.path.basename(folder) if folder else f"session_{self.get_node_id()[:16]}"
+        return f"session_{os.path.basename(folder) if folder else self.get_node_id()[:16]}"
 
     def get_temp_dir(self) -> str:
         """The folder in which the session has its own, if it has one."""
@@ -184,12 +184,12 @@ class RuntimeContext:
 
     @property
     def runtime_env(self) -> dict[str, Any]:
-        """The environment of the task, actor or driver, with what it has from its parents."""
+        """The environment that the task or actor asked for."""
         return dict(self._fact("runtime_env") or {})
 
     def get_runtime_env_string(self) -> str:
-        """:attr:`runtime_env` as JSON."""
-        return json.dumps(self.runtime_env, sort_keys=True, default=repr)
+        """The environment that the task or actor asked for, as JSON."""
+        return json.dumps(self.runtime_env)
 
 
 def get_runtime_context() -> RuntimeContext:

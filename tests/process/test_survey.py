@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process_helpers import eventually
+from program import program
 
 import paralab
 from paralab.util import state
@@ -126,3 +128,33 @@ def test_a_task_asks(runtime: Any) -> None:
         return [task.state for task in state.list_tasks(filters=[("name", "=", "asks")])]
 
     assert paralab.get(asks.remote()) == ["RUNNING"]
+
+
+JOINS = """
+paralab.init(address=sys.stdin.readline().strip())
+
+@paralab.remote(name="theirs")
+def theirs():
+    return 1
+
+paralab.get(theirs.remote())
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_other_drivers_are_asked_too(runtime: Any) -> None:
+    with program(JOINS) as other:
+        assert other.process.stdin is not None
+        other.process.stdin.write(f"{runtime.address_info['address']}\n".encode())
+        assert other.line() == "done"
+        (task,) = state.list_tasks(filters=[("name", "=", "theirs")])
+        mine, their = state.list_jobs()
+        assert mine.job_id == paralab.get_runtime_context().get_job_id()
+        assert (their.job_id, their.status) == (task.job_id, "RUNNING")
+        assert their.job_id != mine.job_id
+        drivers = state.list_workers(filters=[("worker_type", "=", "DRIVER")])
+        assert {driver.pid for driver in drivers} == {os.getpid(), other.process.pid}
+        other.process.stdin.write(b"\n")
+        other.end()
+    eventually(lambda: state.list_jobs()[1].status == "SUCCEEDED")

@@ -143,9 +143,7 @@ class Calls:
         depth = self._core.depth + 1
         cls = template.cls
         if cls is None or cls.depth != depth:
-            cls = template.cls = self.table.scheduling_class(
-                template.options, depth, template.environment
-            )
+            cls = template.cls = self.table.scheduling_class(template.options, depth)
         cls.queue.append(task)
         self.ready.add(cls)
 

@@ -18,8 +18,6 @@ from paralab.messages import (
     CONNECT,
     CREATE_GROUP,
     DIED,
-    ENVIRONMENT,
-    ENVIRONMENT_FAILED,
     FREE,
     GROUP,
     LOOKING,
@@ -75,8 +73,6 @@ class NodeMessages:
             CREATE_GROUP: node.groups.create,
             GROUP: node.groups.change,
             TIDIED: node.groups.tidied,
-            ENVIRONMENT: lambda client, _kind, *named: node.environments.add(client, *named),
-            ENVIRONMENT_FAILED: lambda client, _kind, *how: node.environments.bad(client, *how),
         }
 
     # -- leases ------------------------------------------------------------------------------
@@ -90,12 +86,10 @@ class NodeMessages:
         count: int,
         depth: int,
         name: str,
-        where: Any,
-        environment: str,
+        where: Any = None,
     ) -> None:
         place = Where(*where) if where else None
-        wanted = (number, resources, count, depth, name, place, environment)
-        self._leases.want(process.address, *wanted)
+        self._leases.want(process.address, number, resources, count, depth, name, place)
         self._node.undecided = True
 
     def _return_lease(self, process: Process, _kind: int, address: Address) -> None:
@@ -238,7 +232,8 @@ class NodeMessages:
 
     def _survey(self, asker: Process, _kind: int, number: int, what: str, limit: int) -> None:
         others = [each for each in self._node.clients.values() if each is not asker and each.pid]
-        asked = [(each.address, each.pid) for each in others]
+        is_driver = self._node.drivers.is_driver
+        asked = [(each.address, each.pid, is_driver(each)) for each in others]
         self._node.post(asker.address, (ANSWER, number, asked))
         for each in others:
             self._node.post(each.address, (TELL, asker.address, number, what, limit))

@@ -38,10 +38,10 @@ class Surveys:
         mine: list[Any] = []
 
         def done() -> Any:
-            waiting = box and not {address for address, _ in box[0]}.difference(
-                core.dead, (address for address, _ in box[1:])
+            complete = box and not {who for who, _pid, _is_driver in box[0]}.difference(
+                core.dead, (who for who, _rows in box[1:])
             )
-            return core.broken or (mine and waiting)
+            return core.broken or (mine and complete)
 
         def begin() -> None:
             core.node.post((SURVEY, number, what, limit))
@@ -54,10 +54,10 @@ class Surveys:
             core.baton.wait(done, time.monotonic() + timeout)
         finally:
             core.questions.open.pop(number, None)
-        driver = core.welcome["driver"]
-        asked = dict(box[0]) if box else {}
-        told = [Told(core.address, os.getpid(), core.address == driver, *mine or [None])]
-        told += [Told(who, asked[who], who == driver, answer) for who, answer in box[1:]]
+        asked = {who: (pid, is_driver) for who, pid, is_driver in box[0]} if box else {}
+        is_driver = core.address == core.welcome["driver"]
+        told = [Told(core.address, os.getpid(), is_driver, *mine or [None])]
+        told += [Told(who, *asked[who], rows) for who, rows in box[1:]]
         heard = {each.address for each in told}
         return Survey(told, [who for who in asked if who not in heard and who not in core.dead])
 

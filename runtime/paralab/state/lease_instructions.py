@@ -11,27 +11,9 @@ from paralab.state.placement import Group
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Start one more worker, for a job, of an environment ("": without anything special)."""
+    """Fork one more worker, for a job."""
 
     job: bytes = b""
-    environment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BuildEnvironment:
-    """Make what workers of an environment need."""
-
-    environment: str
-
-
-@dataclass(frozen=True, slots=True)
-class RefuseEnvironment:
-    """Tell ``client`` that there is no environment for its tasks of this class, or its actor."""
-
-    client: Address
-    class_number: int
-    actor: Ref | None
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +110,6 @@ class EndWorker:
 
 Instruction = (
     StartWorker
-    | BuildEnvironment
-    | RefuseEnvironment
     | Grant
     | PlaceActor
     | Revoke

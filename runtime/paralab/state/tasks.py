@@ -41,7 +41,7 @@ SLICE_NS = 20_000_000
 """For so long a revoked lease goes on getting work."""
 NEVER = 1 << 63
 
-ClassKey = tuple[tuple[tuple[str, int], ...], int, tuple[Any, ...] | None, str]
+ClassKey = tuple[tuple[tuple[str, int], ...], int, tuple[Any, ...] | None]
 
 
 class Template:
@@ -51,7 +51,6 @@ class Template:
         "cls",
         "data",
         "depth",
-        "environment",
         "function_id",
         "mailbox",
         "mean_ns",
@@ -81,7 +80,6 @@ class Template:
         """What DEFINE says about it; see ``process.received.WorkerTemplate``."""
         self.refs: list[Any] = []
         self.method = ""
-        self.environment = ""
         self.depth = 0
         self.cls: SchedulingClass | None = None
         self.mean_ns = UNKNOWN_NS
@@ -208,7 +206,6 @@ class SchedulingClass:
 
     __slots__ = (
         "depth",
-        "environment",
         "key",
         "number",
         "queue",
@@ -223,7 +220,7 @@ class SchedulingClass:
         self.number = number
         self.key = key
         self.resources = dict(key[0])
-        self.where, self.environment = key[2], key[3]
+        self.where = key[2]
         self.depth = depth
         self.queue: deque[Task] = deque()
         self.workers: dict[Address, LeasedWorker] = {}
@@ -331,12 +328,10 @@ class TaskTable:
         """By the task's key: added when drained from the mailbox, removed when settled."""
         self.leases: dict[Address, LeasedWorker] = {}
 
-    def scheduling_class(
-        self, options: TaskOptions, depth: int, environment: str = ""
-    ) -> SchedulingClass:
-        """The class of tasks with these options and environment at this depth of nesting."""
+    def scheduling_class(self, options: TaskOptions, depth: int) -> SchedulingClass:
+        """The class of tasks with these options at this depth of nesting."""
         where = tuple(options.where) if options.where else None
-        key = (tuple(sorted(options.resources.items())), depth, where, environment)
+        key = (tuple(sorted(options.resources.items())), depth, where)
         cls = self.classes.get(key)
         if cls is None:
             number = len(self.classes) + 1

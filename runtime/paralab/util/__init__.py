@@ -27,7 +27,8 @@ _FROM = {
 }
 """Public name → the module below this one that has it."""
 _MODULES = {
-    "actor_pool", "annotations", "check_serialize", "debug", "metrics", "scheduling_strategies",
+    "actor_pool", "annotations", "check_serialize", "debug", "metrics", "queue",
+    "scheduling_strategies",
     "serialization", "state",
 }  # fmt: skip
 
