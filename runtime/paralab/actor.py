@@ -51,6 +51,7 @@ from paralab.options import (
     refuse_in_actor_options,
 )
 from paralab.remote_function import result_of, start_engine
+from paralab.runtime_env.runtime_env import settled
 from paralab.task_spec import ActorOptions, ActorSpec, TaskOptions
 
 __all__ = [
@@ -138,7 +139,7 @@ class ActorClass:
             name for c in cls.__mro__[:-1] for name in vars(c)
         }
         shape = () if is_plain else shape_of(cls)
-        self._set(spec, interface, options, CallSignature(spec.name, shape))
+        self._set(spec, interface, settled(options), CallSignature(spec.name, shape))
         self._wrap(cls)
 
     def _set(
@@ -228,7 +229,8 @@ class ActorClass:
         """
         refuse_in_actor_options(options)
         variant: ActorClass = ActorClass.__new__(ActorClass)
-        variant._set(self._spec, self._interface, {**self._given, **options}, self._signature)
+        given = {**self._given, **settled(options)}
+        variant._set(self._spec, self._interface, given, self._signature)
         variant._wrap(self.__wrapped__)
         return variant
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paralab.labels import check_labels
-from paralab.options import check_env_vars, check_resources
+from paralab.options import check_resources
+from paralab.runtime_env.runtime_env import as_runtime_env
 
 _HARMLESS = {
     "include_dashboard", "dashboard_host", "dashboard_port", "logging_format", "_temp_dir",
@@ -187,11 +188,4 @@ def _runtime_env(runtime_env: Any) -> dict[str, Any]:
     if runtime_env is None:
         return {}
     _check_type("runtime_env", runtime_env, dict, "a dict")
-    unknown = {name for name, value in runtime_env.items() if value} - {"env_vars"}
-    if unknown:
-        raise NotImplementedError(
-            f"init(runtime_env={runtime_env!r}): {', '.join(map(str, sorted(unknown)))} is not "
-            "available yet; env_vars is."
-        )
-    check_env_vars(runtime_env)
-    return dict(runtime_env)
+    return as_runtime_env(runtime_env)

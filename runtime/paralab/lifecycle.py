@@ -88,7 +88,8 @@ def init(
         ignore_reinit_error: if paralab runs already, return its context instead of raising.
         log_to_driver: whether what tasks print is shown here (default True).
         namespace: of named actors; made up by default.
-        runtime_env: environment of the workers; ``env_vars`` is available.
+        runtime_env: environment of the workers, a dict or :class:`paralab.runtime_env.RuntimeEnv`:
+            variables, folders, modules and packages.
         logging_level, configure_logging: level of the logger "paralab".
         include_dashboard, dashboard_host, dashboard_port, logging_format: accepted for Ray's
             users; there is nothing that they could change.
@@ -183,7 +184,10 @@ def _start_or_join(options: InitOptions) -> Engine:
     if folder is not None:
         refuse_when_joining(options, session_folder.SCHEME + folder)
         return session.attach_session(
-            folder, log_to_driver=options.log_to_driver, namespace=options.namespace
+            folder,
+            log_to_driver=options.log_to_driver,
+            namespace=options.namespace,
+            runtime_env=options.runtime_env,
         )
     return session.start_session(
         num_cpus=options.num_cpus,

@@ -71,14 +71,12 @@ SEVERAL = 3
 """payload: a list of (outcome, payload, inner refs), one a return value, or the last items"""
 
 # client → node
-WANT_LEASE = (
-    32  # class number, resources, how many more (0: none any more), depth, task name, where
-)
+WANT_LEASE = 32  # class number, resources, how many more (0: none), depth, name, where, environment
 RETURN_LEASE = 33  # worker's address
 BLOCKED = 34  # nothing: the task here waits and lends its CPU
 UNBLOCKED = 35  # nothing
 CONNECT = 36  # address
-CREATE_ACTOR = 37  # key, name, placing resources, resources held, depth, where
+CREATE_ACTOR = 37  # key, name, placing resources, resources held, depth, where, environment
 FIND_ACTOR = 38  # ref
 KILL_ACTOR = 39  # request number, ref, whether it stays dead
 DROP_ACTOR = 40  # ref, packed failure or None, gently: it has been told to end after its calls
@@ -99,6 +97,8 @@ NAMED_ACTOR = 55  # request number, namespace, name: who is that?
 CREATE_GROUP = 56  # request number, id, dict of what the placement group shall be, depth
 GROUP = 57  # request number, id, "remove" or "watch" (is answered by GROUP_STATE)
 TIDIED = 58  # number of the TIDY: leases without work are returned
+ENVIRONMENT = 59  # name, dict, bool: what an environment is that requests will name; the job's?
+ENVIRONMENT_FAILED = 60  # pid, text: this worker's environment cannot be set up, so it ends
 SURVEY = 61  # request number, what, limit: every other process is to tell the asker
 TOLD = 62  # asker's address, request number, rows
 

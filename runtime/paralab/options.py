@@ -178,10 +178,6 @@ def _is_given(value: Any) -> bool:
 
 
 NOT_YET: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "runtime_env": (
-        lambda value: bool(set(value or ()) - {"env_vars"}),
-        "environments of tasks and actors other than env_vars",
-    ),
     "_num_objects_per_yield": (lambda value: (value or 1) > 1, "several refs from one yield"),
     "tensor_transport": (_is_given, "tensors that bypass the object store"),
     "enable_tensor_transport": (_is_given, "tensors that bypass the object store"),
@@ -216,8 +212,6 @@ def _check(options: Mapping[str, Any], table: Mapping[str, Option], of_what: str
 def _check_more(name: str, value: Any) -> None:
     if name == "resources" and value is not None:
         check_resources(value, "resources")
-    elif name == "runtime_env" and value is not None:
-        check_env_vars(value)
     elif name == "concurrency_groups" and value:
         _check_groups(value)
 
@@ -263,17 +257,6 @@ def _check_groups(groups: Any) -> None:
                 f"The option concurrency_groups={groups!r} is not valid: a group needs a name "
                 f"and a limit of at least 1, not {name!r}: {limit!r}."
             )
-
-
-def check_env_vars(runtime_env: Mapping[str, Any]) -> None:
-    """Checks that ``env_vars``, where it is given, maps str to str, else raises TypeError."""
-    env_vars = runtime_env.get("env_vars")
-    if env_vars is None:
-        return
-    if not isinstance(env_vars, dict) or not all(
-        isinstance(key, str) and isinstance(value, str) for key, value in env_vars.items()
-    ):
-        raise TypeError(f"runtime_env['env_vars']={env_vars!r}: expected a dict of str to str.")
 
 
 def _amounts(options: Mapping[str, Any]) -> dict[str, float]:

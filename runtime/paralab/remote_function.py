@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.engine import Engine, _Slot
 from paralab.options import build_task_options, check_num_returns, refuse_in_task_options
+from paralab.runtime_env.runtime_env import settled
 from paralab.task_spec import FunctionSpec, TaskOptions
 
 __all__ = ["RemoteFunction"]
@@ -68,7 +69,7 @@ class RemoteFunction:
         check_num_returns(options.get("num_returns"), is_generator, 5)
         spec = FunctionSpec(function, shown_name(function), is_generator)
         _specs[spec.id] = spec
-        self._set(spec, options, CallSignature(spec.name, shape_of(function)))
+        self._set(spec, settled(options), CallSignature(spec.name, shape_of(function)))
         functools.update_wrapper(self, function, updated=())
 
     def _set(self, spec: FunctionSpec, given: dict[str, Any], signature: CallSignature) -> None:
@@ -121,7 +122,7 @@ class RemoteFunction:
         refuse_in_task_options(options)
         check_num_returns(options.get("num_returns"), self._spec.is_generator, 3)
         variant: RemoteFunction = RemoteFunction.__new__(RemoteFunction)
-        variant._set(self._spec, {**kept, **options}, self._signature)
+        variant._set(self._spec, {**kept, **settled(options)}, self._signature)
         functools.update_wrapper(variant, self.__wrapped__, updated=())
         return variant
 

@@ -184,12 +184,12 @@ class RuntimeContext:
 
     @property
     def runtime_env(self) -> dict[str, Any]:
-        """The environment that the task or actor asked for."""
+        """The environment of the task, actor or driver, with what it has from its parents."""
         return dict(self._fact("runtime_env") or {})
 
     def get_runtime_env_string(self) -> str:
-        """The environment that the task or actor asked for, as JSON."""
-        return json.dumps(self.runtime_env)
+        """:attr:`runtime_env` as JSON."""
+        return json.dumps(self.runtime_env, sort_keys=True, default=repr)
 
 
 def get_runtime_context() -> RuntimeContext:

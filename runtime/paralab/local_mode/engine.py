@@ -40,6 +40,7 @@ from paralab.local_mode.parts import (
     changed_environment,
     described,
     died,
+    environment_over,
     finished,
     fresh,
     left,
@@ -103,7 +104,8 @@ class LocalEngine:
         }
         self._labels = {"ray.io/node-id": self._node, **(labels or {})}
         self.groups = LocalGroups(self._capacity, self._node, self._labels, self._settled)
-        self._environment = changed_environment(runtime_env or {})
+        self._runtime_env = runtime_env or {}
+        self._environment = changed_environment(self._runtime_env)
         self._environment.__enter__()
         self._recursion = sys.getrecursionlimit()
         sys.setrecursionlimit(max(self._recursion, _RECURSION))
@@ -204,7 +206,7 @@ class LocalEngine:
             for ref in refs:
                 self._fail(ref._entry, error, name)
             return refs
-        context = self._context_of(task, name, options.resources)
+        context = self._context_of(task, name, options)
         context["where"] = where
         with changed_environment(options.runtime_env):
             self._run(call, refs, task, name, submitted, context, options, function.function)
@@ -241,7 +243,7 @@ class LocalEngine:
         if nowhere is not None:
             actor.dead = nowhere
             return ref
-        context = self._context_of(task, name, options.resources, actor)
+        context = self._context_of(task, name, options, actor)
         context["function"] = spec.cls
         with changed_environment(options.runtime_env):
             error = self._run(call, [], task, name, submitted, context, TaskOptions(), construct)
@@ -272,7 +274,7 @@ class LocalEngine:
                 for ref in refs:
                     self._fail(ref._entry, known.dead, name)
                 return refs
-            context = self._context_of(task, name, known.resources, known)
+            context = self._context_of(task, name, known, known)
             bound: Any = None if known.dead else bound_method(known.instance, method)
             with changed_environment(known.runtime_env):
                 self._run(call, refs, task, name, submitted, context, options, bound)
@@ -375,16 +377,13 @@ class LocalEngine:
         return error
 
     def _context_of(
-        self,
-        task: int,
-        name: str,
-        resources: Mapping[str, int],
-        actor: Actor | None = None,
+        self, task: int, name: str, options: Any, actor: Actor | None = None
     ) -> dict[str, Any]:
         return {
             "key": task | FIRST_RETURN,
             "task_name": name,
-            "resources": resources,
+            "resources": options.resources,
+            "runtime_env": environment_over(options, self._running.stack, self._runtime_env),
             "where": None if actor is None else actor.where,
             "actor": actor,
             "actor_key": 0 if actor is None else actor.key,
@@ -422,8 +421,8 @@ class LocalEngine:
     def info(self, what: str) -> Any:
         """See :meth:`paralab.engine.Engine.info`."""
         if what == "context":
-            running = self._running.stack[-1] if self._running.stack else None
-            return task_facts(self._node, self._address, self._namespace, running)
+            facts = (self._node, self._address, self._namespace, self._runtime_env)
+            return task_facts(*facts, self._running.stack)
         if what == "named_actors":
             return self._names.all()
         if what == "address":

@@ -9,8 +9,8 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -275,8 +275,13 @@ def described(
 
 
 def task_facts(
-    node: str, address: Address, namespace: str, running: dict[str, Any] | None
+    node: str,
+    address: Address,
+    namespace: str,
+    runtime_env: Mapping[str, Any],
+    stack: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
+    running = stack[-1] if stack else None
     actor: Actor | None = running["actor"] if running else None
     where = running["where"] if running else None
     resources = running["resources"] if running else {}
@@ -296,6 +301,7 @@ def task_facts(
         "assigned_resources": {name: n / RESOURCE_UNIT for name, n in resources.items()},
         "accelerator_ids": {"GPU": [str(number) for number in range(gpus)]},
         "namespace": namespace,
+        "runtime_env": running["runtime_env"] if running else runtime_env,
     }
 
 
@@ -303,19 +309,13 @@ _UNCHANGED = nullcontext()
 
 
 def changed_environment(runtime_env: Mapping[str, Any]) -> AbstractContextManager[None]:
-    env_vars = runtime_env.get("env_vars")
-    return _with_variables(env_vars) if env_vars else _UNCHANGED
+    """This process as a task's ``runtime_env``, an object of the API, would have it."""
+    applied: Any = getattr(runtime_env, "applied", None)
+    return _UNCHANGED if applied is None else applied()
 
 
-@contextmanager
-def _with_variables(env_vars: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in env_vars}
-    os.environ.update(env_vars)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def environment_over(options: Any, stack: Sequence[dict[str, Any]], own: Any) -> Any:
+    """The environment of a task with these options, in that of the innermost one that runs."""
+    parent = stack[-1]["runtime_env"] if stack else own
+    over: Any = getattr(options.runtime_env, "over", None)
+    return parent if over is None else over(parent)

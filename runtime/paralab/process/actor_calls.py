@@ -80,8 +80,8 @@ class ActorCalls:
         task.plain = False
         placing, held = dict(options.creation_resources), dict(options.resources)
         where = tuple(options.where) if options.where else None
-        message = (CREATE_ACTOR, key, spec.name, placing, held, core.depth + 1, where)
-        task.actor = _Creation((core.address, key), message, facts)
+        wanted = (key, spec.name, placing, held, core.depth + 1, where, template.environment)
+        task.actor = _Creation((core.address, key), (CREATE_ACTOR, *wanted), facts)
         if facts is not None and facts["given_name"] is not None:
             self._kept.take_name(task, facts)
         else:

@@ -143,7 +143,9 @@ class Calls:
         depth = self._core.depth + 1
         cls = template.cls
         if cls is None or cls.depth != depth:
-            cls = template.cls = self.table.scheduling_class(template.options, depth)
+            cls = template.cls = self.table.scheduling_class(
+                template.options, depth, template.environment
+            )
         cls.queue.append(task)
         self.ready.add(cls)
 

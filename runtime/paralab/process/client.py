@@ -90,6 +90,8 @@ class CoreClient:
         """How many tasks, each started by the one before, this process's task stands below."""
         self.parent_key = 0
         self.dead: dict[Address, str] = {}
+        self.environments: Any = None
+        """Made with the first task or actor that has a ``runtime_env``."""
         self.handlers: dict[int, Callable[..., None]] = {WELCOME: self._on_welcome}
         self.links = Links(node_socket, self.handlers, self._closed)
         self.node = self.links.node
@@ -356,6 +358,7 @@ class CoreClient:
             "assigned_resources": {},
             "accelerator_ids": {"GPU": []},
             "namespace": self.welcome["namespace"],
+            "runtime_env": self.welcome["environment"][1],
         }
 
     def restart_workers(self) -> None:

@@ -7,8 +7,9 @@ import socket
 import subprocess
 import threading
 import time
+from typing import Any
 
-from paralab.messages import STOP
+from paralab.messages import ENVIRONMENT, STOP
 from paralab.process import session_folder
 from paralab.process.client import CoreClient
 from paralab.process.links import Link
@@ -54,6 +55,12 @@ class DriverCore(CoreClient):
             if node is not None:
                 end_node(node)
                 self._sweep()
+
+    def say_environment(self, runtime_env: Any) -> None:
+        """Which environment this job has, which is that of all that it submits by default."""
+        folder = self.welcome["info"]["session_dir"]
+        named = self.welcome["environment"] = runtime_env.named({}, folder)
+        self.request(lambda: self.post_node((ENVIRONMENT, *named, True)))
 
     def disown(self) -> None:
         """In a forked child: it must not wait for the parent's node either."""

@@ -57,15 +57,15 @@ class Leasing:
         if wanted > 0:
             name = cls.queue[0].template.name
             cls.requested += wanted
-            message = (WANT_LEASE, cls.number, cls.resources, wanted, cls.depth, name, cls.where)
-            self._core.node.post(message)
+            request = (cls.number, cls.resources, wanted, cls.depth, name, cls.where)
+            self._core.node.post((WANT_LEASE, *request, cls.environment))
             self.return_idle(0, cls)
 
     def withdraw(self, cls: SchedulingClass) -> None:
         """Takes back what was asked of the node for ``cls``."""
         if cls.requested:
             cls.requested = 0
-            self._core.node.post((WANT_LEASE, cls.number, {}, 0, 0, ""))
+            self._core.node.post((WANT_LEASE, cls.number, {}, 0, 0, "", None, ""))
 
     def _on_leased(
         self, _link: Link, _kind: int, number: int, address: Address, devices: list[int]

@@ -13,6 +13,7 @@ behind escapes.  A node that nobody's driver has started stands alone, until it 
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import signal
@@ -21,6 +22,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from paralab import limits, platform
@@ -46,6 +48,7 @@ from paralab.process.pulse import SIZE as PULSE_SIZE
 from paralab.process.pulse import PulseBoard
 from paralab.state.jobs import Job
 from paralab.state.lease_instructions import (
+    BuildEnvironment,
     EndWorker,
     Grant,
     GroupEnded,
@@ -53,6 +56,7 @@ from paralab.state.lease_instructions import (
     Instruction,
     PlaceActor,
     Refuse,
+    RefuseEnvironment,
     Retire,
     Revoke,
     StartWorker,
@@ -124,6 +128,8 @@ class Node:
         )
         self.groups = NodeGroups(self)
         self.undecided = True
+        self.helpers: set[int] = set()
+        """Pids of processes beside the workers, which are no orphans."""
         self.actors = NodeActors(self)
         self.directory = self.actors.directory
         self.objects = ObjectTable(config["capacity"])
@@ -141,15 +147,21 @@ class Node:
         """The store holds no more memory than its objects need."""
         self.drivers.begin(driver_socket)
 
+    @cached_property
+    def environments(self) -> Any:
+        """Made with the first environment; by name, as it stands above this room."""
+        return importlib.import_module("paralab.runtime_env.on_node").NodeEnvironments(self)
+
     # -- processes ---------------------------------------------------------------------------
 
-    def add_process(self, sock: socket.socket, job: Job) -> Process:
+    def add_process(self, sock: socket.socket, job: Job, environment: str = "") -> Process:
         """A new client of this node; its welcome is on its way."""
         self._numbers += 1
         address = make_address(self.node_id, self._numbers, job.number)
         if not job.ended and job.driver is None:
             job.driver = address
-        process = Process(address, self._numbers, Connection(sock, address, descriptors=True))
+        connection = Connection(sock, address, descriptors=True)
+        process = Process(address, self._numbers, connection, environment)
         self.clients[address] = process
         config = self.config
         welcome = {
@@ -158,6 +170,7 @@ class Node:
             "resources": config["resources"],
             "capacity": config["capacity"],
             **self.drivers.welcome(job),
+            "environment": self.environments.named(environment) if environment else ("", {}),
         }
         process.connection.send_with_descriptors([(WELCOME, welcome)], [self.arena.fd, self._pulse])
         self._poll.register(process.connection.fd, READ)
@@ -225,8 +238,12 @@ class Node:
                     self.post(client, (LEASED, number, worker, list(devices)))
                 else:
                     self.leases.returned(client, worker, time.monotonic_ns())
-            case StartWorker(job):
-                self.pool.start_worker(self.drivers.jobs.jobs[job])
+            case StartWorker(job, environment):
+                self.pool.start_worker(self.drivers.jobs.jobs[job], environment)
+            case BuildEnvironment(environment):
+                self.environments.build(environment)
+            case RefuseEnvironment():
+                self.environments.refuse(instruction)
             case Revoke(client, worker, depth):
                 self.post(client, (REVOKE, worker, depth))
             case PlaceActor(_client, ref, worker, devices):
@@ -360,6 +377,8 @@ class Node:
 
     def close(self) -> None:
         """Ends every process that this node started, and passes on what they had printed."""
+        if "environments" in self.__dict__:
+            self.environments.close()
         self.pool.end_all()
         for process in list(self.clients.values()):
             if not self.drivers.is_driver(process):

@@ -104,6 +104,13 @@ class NodeActors:
         message = (CONSTRUCT, record.ref[0], *record.constructor, *given)
         self._node.post(record.worker, message)
 
+    def end_before(self, ref: Ref, cause: bytes, why: str) -> None:
+        """The actor can have no process: it ends with the reason as its callers' error."""
+        record = self.directory.records.get(ref)
+        if record is not None:
+            record.cause = cause
+            self._ended(ref, why)
+
     def end(self, record: ActorRecord, why: str) -> None:
         """Kills an actor's process, or takes its request back."""
         if record.dead:
@@ -151,9 +158,10 @@ class NodeActors:
         placing: dict[str, int],
         held: dict[str, int],
         depth: int,
-        where: Any = None,
+        where: Any,
+        environment: str,
     ) -> None:
-        request = (placing, held, depth, name, Where(*where) if where else None)
+        request = (placing, held, depth, name, Where(*where) if where else None, environment)
         self._want(self.directory.create((process.address, key), name, request))
 
     def _keep(

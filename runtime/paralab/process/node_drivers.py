@@ -65,9 +65,20 @@ class NodeDrivers:
         driver.pid = pid
         driver.pidfd = pidfd
         node.watch(pidfd, lambda _event: self.left(driver))
-        for instruction in node.leases.prestart(job_of(driver.address)):
-            node.carry_out(instruction)
+        if config["environment"] is not None:
+            self._prestart(driver.address, config["environment"][0])
         return driver
+
+    def _prestart(self, driver: Address, environment: str) -> None:
+        for instruction in self._node.leases.prestart(job_of(driver), environment):
+            self._node.carry_out(instruction)
+
+    def environment(self, process: Process, key: str, description: dict[str, Any]) -> None:
+        """A driver says which environment its job has."""
+        job = self.jobs.of(process.address)
+        job.config = {**job.config, "environment": (key, description)}
+        if description.get("config", {}).get("eager_install", True):
+            self._prestart(process.address, key)
 
     def left(self, driver: Process) -> None:
         """A driver has gone, or says that it goes: all that it has started ends."""

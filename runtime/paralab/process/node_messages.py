@@ -18,6 +18,8 @@ from paralab.messages import (
     CONNECT,
     CREATE_GROUP,
     DIED,
+    ENVIRONMENT,
+    ENVIRONMENT_FAILED,
     FREE,
     GROUP,
     LOOKING,
@@ -73,6 +75,8 @@ class NodeMessages:
             CREATE_GROUP: node.groups.create,
             GROUP: node.groups.change,
             TIDIED: node.groups.tidied,
+            ENVIRONMENT: lambda client, _kind, *named: node.environments.add(client, *named),
+            ENVIRONMENT_FAILED: lambda client, _kind, *how: node.environments.bad(client, *how),
         }
 
     # -- leases ------------------------------------------------------------------------------
@@ -86,10 +90,12 @@ class NodeMessages:
         count: int,
         depth: int,
         name: str,
-        where: Any = None,
+        where: Any,
+        environment: str,
     ) -> None:
         place = Where(*where) if where else None
-        self._leases.want(process.address, number, resources, count, depth, name, place)
+        wanted = (number, resources, count, depth, name, place, environment)
+        self._leases.want(process.address, *wanted)
         self._node.undecided = True
 
     def _return_lease(self, process: Process, _kind: int, address: Address) -> None:

@@ -29,6 +29,7 @@ class Process:
     __slots__ = (
         "address",
         "connection",
+        "environment",
         "last_lines",
         "number",
         "partial",
@@ -38,10 +39,13 @@ class Process:
         "pipes",
     )
 
-    def __init__(self, address: Address, number: int, connection: Connection) -> None:
+    def __init__(
+        self, address: Address, number: int, connection: Connection, environment: str
+    ) -> None:
         self.address = address
         self.number = number
         self.connection = connection
+        self.environment = environment
         self.pid = 0
         self.pidfd = -1
         self.peers: set[Address] = set()
@@ -52,7 +56,12 @@ class Process:
 
 
 class WorkerPool:
-    """Starts workers through the zygote and tells the node when one has ended."""
+    """Starts workers and tells the node when one has ended.
+
+    There are two ways to start one.  The zygote forks it, in milliseconds.  Where its environment
+    has variables or packages of its own, it is a fresh interpreter (some 0.1 s), because what was
+    imported before the fork has read its variables, and found its packages, already.
+    """
 
     def __init__(self, node: Node, zygote: socket.socket, zygote_pid: int) -> None:
         self._node = node
@@ -71,37 +80,52 @@ class WorkerPool:
         except OSError:
             pass  # it is gone: its replacement is told
 
-    def start_worker(self, job: Job) -> None:
-        """Asks the zygote for one more worker."""
+    def start_worker(self, job: Job, environment: str) -> None:
+        """Starts one more worker, by the zygote or as a fresh interpreter."""
         mine, theirs = socket.socketpair()
         out, out_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         err, err_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         for fd in (out_end, err_end):
             os.set_blocking(fd, True)
-        try:
-            socket.send_fds(self._zygote, [REQUEST], [theirs.fileno(), out_end, err_end])
-        except OSError:
-            pass  # the zygote is gone: its replacement is asked again
+        pid, ends = 0, [theirs.fileno(), out_end, err_end]
+        if environment:
+            pid = self._node.environments.start_worker(environment, *ends)
+        if not pid:
+            try:
+                socket.send_fds(self._zygote, [REQUEST], ends)
+            except OSError:
+                pass  # the zygote is gone: its replacement is asked again
         for fd in (out_end, err_end):
             os.close(fd)
         theirs.close()
-        process = self._node.add_process(mine, job)
+        process = self._node.add_process(mine, job, environment)
         self._starting[process.address] = process
         process.pipes = [out, err]
         for fd, stream in ((out, "stdout"), (err, "stderr")):
             self._node.watch(fd, self._reader(process, fd, stream))
+        if pid:
+            self.watch_end(process, pid)
 
-    def ready(self, process: Process, pid: int) -> None:
-        """A worker says that it can take work."""
+    def watch_end(self, process: Process, pid: int) -> bool:
+        """Has the end of a process noticed; False if it has ended already."""
+        if process.pidfd >= 0:
+            return True
         process.pid = pid
-        self._starting.pop(process.address, None)
         try:
             process.pidfd = platform.open_process(pid)
         except ProcessLookupError:
             self._ended(process)
-            return
+            return False
         self._node.watch(process.pidfd, lambda _event: self._ended(process))
-        self._node.leases.worker_ready(process.address, time.monotonic_ns())
+        return True
+
+    def ready(self, process: Process, pid: int) -> None:
+        """A worker says that it can take work."""
+        if not self.watch_end(process, pid):
+            return
+        self._starting.pop(process.address, None)
+        now = time.monotonic_ns()
+        self._node.leases.worker_ready(process.address, now, process.environment)
         self._node.undecided = True
         if self._sweep and not self._starting:
             self._end_orphans()
@@ -109,13 +133,19 @@ class WorkerPool:
     def lost_connection(self, process: Process) -> None:
         """A worker's socket is closed: its pidfd tells the end, unless it never had one."""
         if process.pidfd < 0:
-            self._starting.pop(process.address, None)
-            self._node.leases.starting.end(job_of(process.address))
             self._read_rest(process)
+            self._start_failed(process)
             self._close(process)
             self._node.process_died(process, "It ended before it could take work.")
         else:
             self._signal(process.pid)
+
+    def _start_failed(self, process: Process) -> None:
+        if self._starting.pop(process.address, None) is not None:
+            leases, environment = self._node.leases, process.environment
+            leases.starting.end(job_of(process.address), environment)
+            if leases.environments.start_failed(environment):
+                self._node.environments.give_up(process)
 
     def kill(self, address: Address) -> None:
         """Ends a worker at once."""
@@ -137,6 +167,7 @@ class WorkerPool:
         if last:
             lines = "\n".join(last[-STDERR_LINES:])
             how += f" The last lines of its error output:\n{lines}\n"
+        self._start_failed(process)
         self._close(process)
         self._node.process_died(process, how)
         if self._starting:
@@ -165,7 +196,7 @@ class WorkerPool:
         """Ends what dead workers have started and left to us."""
         self._sweep = False
         known = {process.pid for process in self._node.clients.values()}
-        known.add(self._zygote_pid)
+        known |= {self._zygote_pid, *self._node.helpers}
         for pid in _children():
             if pid not in known:
                 self._signal(pid)

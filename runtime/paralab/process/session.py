@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from paralab import engine as seam
 from paralab import limits
+from paralab.boot import python_command
 from paralab.exceptions import LocalNodeDied
 from paralab.library_name import is_called_ray
 from paralab.process.session_folder import SCHEME
@@ -25,19 +26,8 @@ from paralab.task_spec import fixed_resources
 if TYPE_CHECKING:
     from paralab.process.driver import DriverCore
 
-# The driver's own paralab, even if another one is installed; in front of nothing else.
-_FIND = (
-    "import sys, importlib.util, importlib.machinery; "
-    "sys.path.append(sys.argv[2]); "
-    "spec = importlib.machinery.PathFinder.find_spec('paralab', sys.path[-1:]); "
-    "sys.modules['paralab'] = package = importlib.util.module_from_spec(spec); "
-    "spec.loader.exec_module(package); "
-)
-_BOOT = _FIND + "from paralab.process.session import run_node; run_node(int(sys.argv[1]))"
-_BOOT_ZYGOTE = (
-    _FIND + "from paralab.process.session import run_zygote; run_zygote(int(sys.argv[1]))"
-)
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_RUN_NODE = "from paralab.process.session import run_node; run_node(int(sys.argv[2]))"
+_RUN_ZYGOTE = "from paralab.process.session import run_zygote; run_zygote(int(sys.argv[2]))"
 
 
 def start_session(
@@ -64,7 +54,7 @@ def start_session(
         object_store_memory: bytes of shared memory; by default a share of the machine's.
         log_to_driver: whether to show what tasks print.
         namespace: of named actors.
-        runtime_env: environment of all tasks.
+        runtime_env: environment of all tasks, a ``RuntimeEnv``.
         idle_seconds: after which a worker without work ends.
         process_limit: of workers that run tasks; by default 2,000, or fewer on small machines.
 
@@ -75,7 +65,7 @@ def start_session(
         *(num_cpus, num_gpus, resources, labels, memory, object_store_memory),
         *(idle_seconds, process_limit),
     )
-    config["job"] = _job(namespace)
+    config["job"] = _job(namespace, runtime_env)
     process, mine = _start_node(config)
     from paralab.process.driver import DriverCore, end_node
 
@@ -85,16 +75,21 @@ def start_session(
         mine.close()
         end_node(process)
         raise
-    return _install(core)
+    return _install(core, runtime_env)
 
 
 def attach_session(
-    folder: str, *, log_to_driver: bool = True, namespace: str | None = None
+    folder: str,
+    *,
+    log_to_driver: bool = True,
+    namespace: str | None = None,
+    runtime_env: Mapping[str, Any] | None = None,
 ) -> DriverCore:
     """Becomes one more driver of a node that runs already.
 
     Args:
         folder: the node's (:func:`find_node`).
+        log_to_driver, namespace, runtime_env: see :func:`start_session`.
 
     Raises:
         ConnectionError: no node of this user listens there.
@@ -102,7 +97,7 @@ def attach_session(
     from paralab.process.door import knock
     from paralab.process.driver import DriverCore
 
-    sock = knock(folder, "driver", **_job(namespace))
+    sock = knock(folder, "driver", **_job(namespace, runtime_env))
     try:
         core = DriverCore(sock, None, log_to_driver)
     except BaseException as error:
@@ -110,7 +105,7 @@ def attach_session(
         if isinstance(error, LocalNodeDied):
             raise ConnectionError(f"The node at {SCHEME}{folder} let nobody in.") from error
         raise
-    return _install(core)
+    return _install(core, runtime_env)
 
 
 def start_node_alone(**amounts: Any) -> str:
@@ -199,7 +194,7 @@ def _node_config(
     }
 
 
-def _job(namespace: str | None) -> dict[str, Any]:
+def _job(namespace: str | None, runtime_env: Mapping[str, Any] | None) -> dict[str, Any]:
     """What workers have to know of the driver for which they work."""
     return {
         "namespace": namespace or os.urandom(16).hex(),
@@ -207,6 +202,8 @@ def _job(namespace: str | None) -> dict[str, Any]:
         "as_ray": is_called_ray(),
         "cwd": os.getcwd(),
         "argv": sys.argv,
+        # What it is can only be said once there is a folder that things can be copied into.
+        "environment": None if runtime_env else ("", {}),
     }
 
 
@@ -214,9 +211,8 @@ def _start_node(
     config: dict[str, Any], stdout: int | None = None, stderr: int | None = None
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     mine, theirs = socket.socketpair()
-    command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), _ROOT]
     process = subprocess.Popen(
-        command,
+        python_command(_RUN_NODE, theirs.fileno()),
         stdin=subprocess.PIPE,
         pass_fds=[theirs.fileno()],
         start_new_session=True,
@@ -230,8 +226,14 @@ def _start_node(
     return process, mine
 
 
-def _install(core: DriverCore) -> DriverCore:
+def _install(core: DriverCore, runtime_env: Mapping[str, Any] | None) -> DriverCore:
     core.start()
+    try:
+        if runtime_env:
+            core.say_environment(runtime_env)
+    except BaseException:
+        core.shutdown()
+        raise
     seam.install(core)
     if not _Forks.are_watched:
         os.register_at_fork(after_in_child=_forked)
@@ -297,9 +299,11 @@ def _forget_standard_input() -> None:
 def spawn_zygote() -> tuple[socket.socket, int]:
     """Starts a zygote as a fresh interpreter, for a node whose own has died."""
     mine, theirs = socket.socketpair()
-    command = [sys.executable, "-P", "-c", _BOOT_ZYGOTE, str(theirs.fileno()), _ROOT]
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
+        python_command(_RUN_ZYGOTE, theirs.fileno()),
+        stdin=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,
     )
     theirs.close()
     pid = process.pid

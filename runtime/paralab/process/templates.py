@@ -7,6 +7,7 @@ does what the workers keep of it (FORGET), and with that the refs that the funct
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class Templates:
         data, refs = self._pickled(spec, spec.function)
         name = options.name or spec.name
         template = self._template(FUNCTION, spec, options, name, data, refs)
+        template.environment = self._environment(options)
         options.cache = template
         return template
 
@@ -59,7 +61,18 @@ class Templates:
         template = self._template(ACTOR_CLASS, spec, calls, spec.name, data, refs)
         template.method = "__init__"
         template.data = (data, concurrency_of(spec, options))
+        template.environment = self._environment(options)
         return template
+
+    def _environment(self, options: TaskOptions | ActorOptions) -> Any:
+        """The name of the environment in which calls with these options run."""
+        core = self._core
+        if not options.runtime_env:
+            return core.welcome["environment"][0]
+        if core.environments is None:  # by name: it stands above this room
+            part = importlib.import_module("paralab.runtime_env.on_client")
+            core.environments = part.ClientEnvironments(core)
+        return core.environments.key(options)
 
     def _template(
         self, what: int, spec: Any, options: TaskOptions, name: str, data: Any, refs: Any

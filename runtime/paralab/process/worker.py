@@ -14,7 +14,7 @@ from typing import Any
 
 from paralab import engine, platform
 from paralab.ids import actor_id, object_id, task_id
-from paralab.messages import PRINTED, READY, RELAY_PRINT
+from paralab.messages import ENVIRONMENT_FAILED, PRINTED, READY, RELAY_PRINT
 from paralab.process.client import CoreClient
 from paralab.process.construction import Construction
 from paralab.process.executor import Executor
@@ -88,7 +88,12 @@ def main(sock: socket.socket, node_pid: int) -> int:
     _redirect(core, executor)
     executor.imports.install()
     core.start()
-    core.post_node((READY, os.getpid()))
+    failure = _around().set_up(core.welcome["environment"][1])
+    if failure:
+        core.post_node((ENVIRONMENT_FAILED, os.getpid(), failure))
+        executor._end(None)
+    else:
+        core.post_node((READY, os.getpid()))
     executor.run()
     engine.install(None)
     atexit._run_exitfuncs()
@@ -96,16 +101,16 @@ def main(sock: socket.socket, node_pid: int) -> int:
     return executor.exit_code
 
 
+def _around() -> Any:
+    return importlib.import_module("paralab.runtime_env.surroundings")  # it stands above this room
+
+
 def _adopt(welcome: dict[str, Any]) -> None:
     """Takes over the driver's import path and folder; gives this process seeds of its own."""
-    sys.path[:] = [*welcome["sys_path"], *(p for p in sys.path if p not in welcome["sys_path"])]
     sys.argv = list(welcome["argv"])
+    _around().settle(welcome["sys_path"], welcome["cwd"], welcome["environment"][1])
     if welcome["as_ray"]:
         importlib.import_module("paralab.as_ray").install()  # by name: it stands above this room
-    try:
-        os.chdir(welcome["cwd"])
-    except OSError:
-        pass  # the driver's folder is gone; the node's will do
     for variable in _THREADS:  # of numeric libraries that are still to be loaded
         os.environ.setdefault(variable, "1")
     random.seed()

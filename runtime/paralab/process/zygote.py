@@ -121,7 +121,7 @@ def freeze() -> None:
 def _preload() -> None:
     """Imports what every worker needs, on one thread."""
     # By name: users' functions need the API, this room does not.
-    for name in ("paralab.process.worker", "paralab.api"):
+    for name in ("paralab.process.worker", "paralab.api", "paralab.runtime_env.surroundings"):
         importlib.import_module(name)
 
 

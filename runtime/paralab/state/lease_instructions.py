@@ -11,9 +11,27 @@ from paralab.state.placement import Group
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Fork one more worker, for a job."""
+    """Start one more worker, for a job, of an environment ("": without anything special)."""
 
     job: bytes = b""
+    environment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEnvironment:
+    """Make what workers of an environment need."""
+
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseEnvironment:
+    """Tell ``client`` that there is no environment for its tasks of this class, or its actor."""
+
+    client: Address
+    class_number: int
+    actor: Ref | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,8 @@ class EndWorker:
 
 Instruction = (
     StartWorker
+    | BuildEnvironment
+    | RefuseEnvironment
     | Grant
     | PlaceActor
     | Revoke

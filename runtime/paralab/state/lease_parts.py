@@ -37,6 +37,8 @@ class Request:
     held: dict[str, int] = field(default_factory=dict)
     """For an actor: what it keeps for its life."""
     where: Where | None = None
+    environment: str = ""
+    """Only workers of this environment will do."""
     makes: Group | None = None
     """The placement group that it asks for; then it needs no worker."""
     since: int = 0
@@ -49,26 +51,26 @@ class Request:
 
 
 class Forks:
-    """Workers asked for that have not reported yet, by job."""
+    """Workers asked for that have not reported yet, by job and environment."""
 
     def __init__(self) -> None:
         self.total = 0
-        self._of: dict[bytes, int] = {}
+        self._of: dict[tuple[bytes, str], int] = {}
 
-    def of(self, job: bytes) -> int:
-        """How many are to work for this job."""
-        return self._of.get(job, 0)
+    def of(self, job: bytes, environment: str = "") -> int:
+        """How many are to work for this job in this environment."""
+        return self._of.get((job, environment), 0)
 
-    def begin(self, job: bytes) -> None:
+    def begin(self, job: bytes, environment: str = "") -> None:
         """One more is asked for."""
         self.total += 1
-        self._of[job] = self.of(job) + 1
+        self._of[job, environment] = self.of(job, environment) + 1
 
-    def end(self, job: bytes) -> None:
+    def end(self, job: bytes, environment: str = "") -> None:
         """One has reported, or has died before it could."""
-        if self.of(job):
+        if self.of(job, environment):
             self.total -= 1
-            self._of[job] -= 1
+            self._of[job, environment] -= 1
 
 
 @dataclass(slots=True)
@@ -91,6 +93,9 @@ class Worker:
     since: int = 0
     outdated: bool = False
     """It has imported modules that have changed; it ends instead of becoming idle."""
+    environment: str = ""
+    asked: bool = False
+    """Since its last work it was asked to make room for a worker of another kind."""
 
     @property
     def job(self) -> bytes:
@@ -98,9 +103,20 @@ class Worker:
         return job_of(self.address)
 
 
-def take_idle(idle: dict[Address, Worker], job: bytes) -> Worker | None:
-    """The worker of a job that was used last, which is warm, no longer idle; None if none is."""
+def take_idle(idle: dict[Address, Worker], job: bytes, environment: str) -> Worker | None:
+    """The worker of a job and environment that was used last, no longer idle; None if none is."""
     for worker in reversed(idle.values()):
-        if worker.job == job:
+        if worker.environment == environment and worker.job == job:
             return idle.pop(worker.address)
     return None
+
+
+def short_of(request: Request, pools: list[Pool]) -> set[str]:
+    """What a request lacks in any of the pools that it may take from."""
+    short = set()
+    for pool in pools:
+        available = pool.resources.available
+        short |= {name for name, n in request.resources.items() if available.get(name, 0) < n}
+        if request.makes or not pool.devices.fit(request.resources.get("GPU", 0)):
+            short.add("GPU")  # enough of them in all, but in pieces
+    return short

@@ -5,8 +5,8 @@ table answers events with instructions and does nothing itself.  Its rules:
 
 1. Deeper requests go first (a nested task before a new top one), then older ones.  So the
    processes that a recursion needs grow with its depth and not with its size.
-2. A request is granted when its resources are free and a worker of its job is idle.  Where only
-   the worker is missing, one is started.
+2. A request is granted when its resources are free and a worker of its job and environment is
+   idle.  Where only the worker is missing, one is started.
 3. A worker whose task waits in ``get`` lends its CPU; when it goes on it takes it back at once,
    into debt if need be.
 4. When a request waits for what leases hold, those leases are revoked, once.  Their holders
@@ -37,22 +37,25 @@ from collections import Counter
 from collections.abc import Mapping
 
 from paralab.ids import Address
+from paralab.state.environments import Environments
 from paralab.state.lease_instructions import (
     EndWorker,
     Grant,
     Instruction,
     PlaceActor,
     Refuse,
+    RefuseEnvironment,
     Retire,
     Revoke,
     StartWorker,
     Unmet,
 )
-from paralab.state.lease_parts import Forks, Request, Worker, WorkerState, take_idle
+from paralab.state.lease_parts import Forks, Request, Worker, WorkerState, short_of, take_idle
 from paralab.state.ownership import Ref
 from paralab.state.placement import Group
 from paralab.state.places import Places
 from paralab.state.pool import Pool
+from paralab.state.process_limits import chain_of, something_runs, to_make_room
 from paralab.state.reservation import is_due, pool_for
 from paralab.state.resources import Resources
 from paralab.task_spec import Where
@@ -80,13 +83,14 @@ class LeaseTable:
         self.hard_limit = hard_limit
         self.workers: dict[Address, Worker] = {}
         self.starting = Forks()
+        self.environments = Environments()
         self.requests: list[Request] = []
         self._idle: dict[Address, Worker] = {}
         """Workers without work; the one that was used last, which is warm, stands last."""
         self._unrevoked: dict[Address, Worker] = {}
         """Leased workers that nobody has asked back."""
-        self._lacking: Counter[bytes] = Counter()
-        """Workers that requests of this round of decisions still wait for."""
+        self._lacking: Counter[tuple[bytes, str]] = Counter()
+        """By job and environment, workers that requests of this round still wait for."""
         self._planned: list[Pool] = []
         """Pools in which this round has promised something."""
         self._actors = 0
@@ -104,6 +108,7 @@ class LeaseTable:
         depth: int,
         name: str,
         where: Where | None = None,
+        environment: str = "",
     ) -> None:
         """``client`` wants ``count`` more workers for a class; 0 withdraws what it asked for."""
         for request in self.requests:
@@ -117,7 +122,7 @@ class LeaseTable:
         if count:
             self._order += 1
             request = Request(client, resources, depth, name, self._order, count, class_number)
-            request.where = where
+            request.where, request.environment = where, environment
             self._insert(request)
 
     def want_actor(
@@ -129,11 +134,12 @@ class LeaseTable:
         depth: int,
         name: str,
         where: Where | None = None,
+        environment: str = "",
     ) -> None:
         """``client`` wants a process for an actor."""
         self._order += 1
         request = Request(client, placing, depth, name, self._order, actor=actor, held=held)
-        request.where = where
+        request.where, request.environment = where, environment
         self._insert(request)
 
     def _insert(self, request: Request) -> None:
@@ -152,12 +158,13 @@ class LeaseTable:
 
     # -- workers -----------------------------------------------------------------------------
 
-    def worker_ready(self, address: Address, now: int) -> None:
-        """A forked worker reports, or one that was asked to retire must stay."""
+    def worker_ready(self, address: Address, now: int, environment: str = "") -> None:
+        """A worker that was started reports, or one that was asked to retire must stay."""
         worker = self.workers.get(address)
         if worker is None:
-            worker = self.workers[address] = Worker(address)
-            self.starting.end(worker.job)
+            worker = self.workers[address] = Worker(address, environment=environment)
+            self.starting.end(worker.job, environment)
+            self.environments.started(environment)
         if worker.outdated:  # it owns what others need; until they do not, it gets no work
             worker.since = now
         elif worker.state in (WorkerState.STARTING, WorkerState.RETIRING):
@@ -168,10 +175,19 @@ class LeaseTable:
         worker.since = now
         self._idle[worker.address] = worker
 
-    def prestart(self, job: bytes) -> list[Instruction]:
+    def prestart(self, job: bytes, environment: str = "") -> list[Instruction]:
         """One worker before anybody asks, so that the first task finds it ready."""
-        self.starting.begin(job)
-        return [StartWorker(job)]
+        if not self.environments.is_ready(environment):
+            return [*self.environments.prepare(environment)]
+        self.starting.begin(job, environment)
+        return [StartWorker(job, environment)]
+
+    def environment_failed(self, environment: str, text: str) -> list[Instruction]:
+        """There is no such environment: who waits for a worker of it learns why."""
+        self.environments.failed(environment)
+        failed = [r for r in self.requests if environment == r.environment]
+        self.requests = [r for r in self.requests if environment != r.environment]
+        return [RefuseEnvironment(r.client, r.class_number, r.actor, text) for r in failed]
 
     def job_ended(self, job: bytes) -> list[Instruction]:
         """A driver has gone: nobody will use its idle workers."""
@@ -288,6 +304,8 @@ class LeaseTable:
                 self.requests.remove(request)
             elif pools and not self.places.feasible(request, pools):
                 instructions += self._unmet(request)
+            elif not self.environments.is_ready(request.environment):
+                instructions += self.environments.prepare(request.environment)
             elif pools:  # else the group that it is for waits itself
                 if not self._meet(request, pools, now, instructions):
                     instructions += self._revoke_for(request, pools)
@@ -312,25 +330,31 @@ class LeaseTable:
             instructions.append(made)
             request.count = 0
             return True
-        job = request.job
+        kind = (request.job, request.environment)
         needed = request.count
         while needed:
             pool = next((pool for pool in pools if pool.fits(request.resources)), None)
             if pool is None:
                 return False
-            idle = take_idle(self._idle, job)
+            idle = take_idle(self._idle, *kind)
             if idle is not None:
                 instructions.append(self._grant(request, idle, pool, now))
                 needed -= 1
                 continue
-            if self._lacking[job] == self.starting.of(job):
+            if self._lacking[kind] == self.starting.of(*kind):
                 if not self._may_start(request):
-                    if self._processes() >= self.hard_limit and not self._something_runs():
-                        instructions.append(self._refuse(request))
+                    workers = self.workers.values()
+                    room = to_make_room(self.requests, workers, self._idle.values())
+                    instructions += self._retire(room)
+                    if self._processes() >= self.hard_limit and not (
+                        self.starting.total or something_runs(workers)
+                    ):
+                        facts = (chain_of(request, self.workers), self._processes())
+                        instructions.append(Refuse(request.client, request.class_number, *facts))
                         request.count = 0
                     break
-                instructions += self.prestart(job)
-            self._lacking[job] += 1
+                instructions += self.prestart(*kind)
+            self._lacking[kind] += 1
             needed -= 1
             pool.plan(request.held if request.actor else request.resources)
             self._planned.append(pool)
@@ -355,6 +379,7 @@ class LeaseTable:
         worker.name = request.name
         worker.depth = request.depth
         worker.since = now
+        worker.asked = False
         if request.actor is not None:
             worker.state = WorkerState.ACTOR
             self._actors += 1
@@ -380,23 +405,10 @@ class LeaseTable:
         client = self.workers.get(request.client)
         if client is not None and client.blocked:
             return True
-        return not self._something_runs()
-
-    def _something_runs(self) -> bool:
-        """Whether a worker will be free without any more processes."""
-        return bool(self.starting.total) or any(
-            (w.state is WorkerState.LEASED and not w.blocked)
-            or (w.state is WorkerState.RETIRING and not w.outdated)
-            for w in self.workers.values()
-        )
+        return not (self.starting.total or something_runs(self.workers.values()))
 
     def _revoke_for(self, request: Request, pools: list[Pool]) -> list[Instruction]:
-        short = set()
-        for pool in pools:
-            available = pool.resources.available
-            short |= {name for name, n in request.resources.items() if available.get(name, 0) < n}
-            if request.makes or not pool.devices.fit(request.resources.get("GPU", 0)):
-                short.add("GPU")  # enough of them in all, but in pieces
+        short = short_of(request, pools)
         same = (request.client, request.class_number)
         return [
             self._revoke(worker, request.depth)
@@ -416,18 +428,6 @@ class LeaseTable:
         place = self.places.in_words(request)
         client = request.client or (request.actor or (b"",))[0]
         return [Unmet(client, request.class_number, request.name, shown, place)]
-
-    def _refuse(self, request: Request) -> Refuse:
-        chain = [request.name]
-        seen = set()
-        at = self.workers.get(request.client)
-        while at is not None and at.address not in seen:
-            seen.add(at.address)
-            chain.append(at.name)
-            at = self.workers.get(at.holder) if at.holder is not None else None
-        return Refuse(
-            request.client, request.class_number, tuple(reversed(chain)), self._processes()
-        )
 
     # -- placement groups --------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ SLICE_NS = 20_000_000
 """For so long a revoked lease goes on getting work."""
 NEVER = 1 << 63
 
-ClassKey = tuple[tuple[tuple[str, int], ...], int, tuple[Any, ...] | None]
+ClassKey = tuple[tuple[tuple[str, int], ...], int, tuple[Any, ...] | None, str]
 
 
 class Template:
@@ -51,6 +51,7 @@ class Template:
         "cls",
         "data",
         "depth",
+        "environment",
         "function_id",
         "mailbox",
         "mean_ns",
@@ -80,6 +81,7 @@ class Template:
         """What DEFINE says about it; see ``process.received.WorkerTemplate``."""
         self.refs: list[Any] = []
         self.method = ""
+        self.environment = ""
         self.depth = 0
         self.cls: SchedulingClass | None = None
         self.mean_ns = UNKNOWN_NS
@@ -206,6 +208,7 @@ class SchedulingClass:
 
     __slots__ = (
         "depth",
+        "environment",
         "key",
         "number",
         "queue",
@@ -220,7 +223,7 @@ class SchedulingClass:
         self.number = number
         self.key = key
         self.resources = dict(key[0])
-        self.where = key[2]
+        self.where, self.environment = key[2], key[3]
         self.depth = depth
         self.queue: deque[Task] = deque()
         self.workers: dict[Address, LeasedWorker] = {}
@@ -328,10 +331,12 @@ class TaskTable:
         """By the task's key: added when drained from the mailbox, removed when settled."""
         self.leases: dict[Address, LeasedWorker] = {}
 
-    def scheduling_class(self, options: TaskOptions, depth: int) -> SchedulingClass:
-        """The class of tasks with these options at this depth of nesting."""
+    def scheduling_class(
+        self, options: TaskOptions, depth: int, environment: str = ""
+    ) -> SchedulingClass:
+        """The class of tasks with these options and environment at this depth of nesting."""
         where = tuple(options.where) if options.where else None
-        key = (tuple(sorted(options.resources.items())), depth, where)
+        key = (tuple(sorted(options.resources.items())), depth, where, environment)
         cls = self.classes.get(key)
         if cls is None:
             number = len(self.classes) + 1
