@@ -335,3 +335,33 @@ def test_what_is_free_is_told_though_a_holder_of_leases_is_stopped() -> None:
     finally:
         os.kill(stopped, signal.SIGCONT)
     assert paralab.get(caller.call.remote()) > 0
+
+
+class Deadly:
+    """Cannot be pickled where ``mark`` is new: that ends the process."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return (int, (7,))
+
+
+def test_what_a_dead_attempt_has_stored_is_not_written_over(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    @paralab.remote(num_returns=3)
+    def results() -> tuple[Any, ...]:
+        # The second attempt's values are longer, and would reach into each other's memory.
+        first, second = (3 * LARGE, 2 * LARGE) if mark.exists() else (LARGE, LARGE)
+        return b"1" * first, b"2" * second, Deadly(mark)
+
+    before = stored()
+    refs = results.remote()
+    one, two, last = paralab.get(refs)
+    assert (one, two, last) == (b"1" * 3 * LARGE, b"2" * 2 * LARGE, 7)
+    del refs, one, two
+    eventually(lambda: stored() == before)

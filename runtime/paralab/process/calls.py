@@ -19,7 +19,10 @@ from paralab.messages import ACTOR as ACTOR_CLASS
 from paralab.messages import (
     CALL,
     FAILED,
+    FREE,
     INLINE,
+    SEVERAL,
+    STORED,
 )
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
@@ -262,8 +265,7 @@ class Calls:
             objects.register(owner, held, link.address)
         task = self.table.pending.pop(key, None)
         if task is None:
-            for ref in inner or ():
-                objects.drop_received(tuple(ref))
+            self.drop_results(key, outcome, payload, inner)
             return
         now = core.links.now
         worker = task.worker
@@ -282,6 +284,16 @@ class Calls:
         self._settle(task, outcome, payload, inner)
         if core.events.on:
             core.events.append((link.address, task.record(), stamps, now, outcome, _size(payload)))
+
+    def drop_results(self, key: int, outcome: int, payload: Any, inner: Any) -> None:
+        """Nobody needs what has come for a call: lets go of its refs and its memory."""
+        core = self._core
+        results = payload if outcome == SEVERAL else [(outcome, payload, inner)]
+        for at, (each, _value, refs) in enumerate(results):
+            for ref in refs or ():
+                core.objects.drop_received(tuple(ref))
+            if each == STORED:
+                core.node.post((FREE, core.address, key + at))
 
     def _settle(self, task: Task, outcome: int, payload: Any, inner: Any) -> None:
         """Gives a call's refs what came for them."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from paralab.exceptions import TaskCancelledError
 from paralab.id_types import TaskID
 from paralab.ids import FIRST_RETURN, INDEX_MASK, task_id
-from paralab.messages import ACTOR, ANSWER, CANCEL, CANCEL_REF, FREE, SEVERAL, STORED
+from paralab.messages import ACTOR, ANSWER, CANCEL, CANCEL_REF
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.state.tasks import Task
@@ -76,12 +76,7 @@ class Cancelling:
 
     def came_too_late(self, task: Task, outcome: int, payload: Any, inner: Any) -> None:
         """An actor has finished a call that was cancelled while it ran: its result is dropped."""
-        results = payload if outcome == SEVERAL else [(outcome, payload, inner)]
-        for at, (each, _value, refs) in enumerate(results):
-            for ref in refs or ():
-                self._core.objects.drop_received(tuple(ref))
-            if each == STORED:
-                self._core.node.post((FREE, self._core.address, task.key + at))
+        self._core.calls.drop_results(task.key, outcome, payload, inner)
         self.end(task)
 
     def cancel_children(self, parent: int, force: bool) -> None:

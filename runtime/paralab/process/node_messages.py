@@ -168,9 +168,12 @@ class NodeMessages:
         objects = self._node.objects
         answer: Any
         try:
-            answer = objects.create(owner, key, process.address, size).offset
-        except AlreadyStored as stored:
-            answer = stored.placement.offset
+            try:
+                answer = objects.create(owner, key, process.address, size).offset
+            except AlreadyStored:
+                # By an attempt that died before it could answer: its owner never heard of it.
+                objects.free(owner, key)
+                answer = objects.create(owner, key, process.address, size).offset
         except StoreError as error:
             answer = str(error)
         self._node.post(process.address, (ANSWER, number, answer))
