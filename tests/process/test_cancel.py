@@ -27,16 +27,20 @@ class Marks:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         os.mkfifo(folder / "begun")
+        # Open for both, so that it has no end; and one line each, as several may come at once.
+        self.lines = open(folder / "begun", "r+b", buffering=0)  # noqa: SIM115
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _marks_in_a_task, (self.folder,)
 
     def begin(self) -> None:
-        """In a task: returns once the test has seen that it runs."""
+        """In a task: tells the test that it runs."""
         with open(self.folder / "begun", "w") as fifo:
-            fifo.write(str(os.getpid()))
+            fifo.write(f"{os.getpid()}\n")
 
     def begun(self) -> int:
-        """In a test: waits until the task runs; its process."""
-        with open(self.folder / "begun") as fifo:
-            return int(fifo.read())
+        """In a test: waits until a task runs; its process."""
+        return int(self.lines.readline())
 
     def leave(self, name: str) -> None:
         (self.folder / name).touch()
@@ -45,9 +49,17 @@ class Marks:
         return (self.folder / name).exists()
 
 
+def _marks_in_a_task(folder: Path) -> Marks:
+    marks = Marks.__new__(Marks)
+    marks.folder = folder
+    return marks
+
+
 @pytest.fixture
-def marks(tmp_path: Path) -> Marks:
-    return Marks(tmp_path)
+def marks(tmp_path: Path) -> Iterator[Marks]:
+    made = Marks(tmp_path)
+    with made.lines:
+        yield made
 
 
 @pytest.fixture(autouse=True)
