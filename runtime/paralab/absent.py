@@ -47,6 +47,16 @@ def why_absent(name: str) -> str | None:
     return None
 
 
+def inside(module: str, name: str) -> str:
+    """A sentence for a name of Ray's inside that is asked for in ``module`` and is not there."""
+    if is_called_ray():
+        module = "ray" + module[len("paralab") :]
+    return (
+        f"{module} has no {name!r}: it is about Ray's own processes, or about their tables, which "
+        "paralab does not have. What programs need stands in the public modules."
+    )
+
+
 def submodule(package: str, name: str) -> ModuleType:
     """The module ``name`` of a package of paralab, as an attribute that loads when it is used.
 

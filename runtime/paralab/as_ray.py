@@ -133,7 +133,7 @@ def install() -> None:
     _share_modules()
     sys.meta_path.insert(0, _Finder())
     _show_rays_names()
-    os.environ["PYTHONPATH"] = _with_hook(os.environ.get("PYTHONPATH", ""))
+    os.environ["PYTHONPATH"] = with_hook(os.environ.get("PYTHONPATH", ""))
     if HOOK not in sys.path:  # what multiprocessing hands on is this list
         sys.path.insert(0 if sys.flags.safe_path else 1, HOOK)
 
@@ -142,7 +142,8 @@ def _is_hook(module: ModuleType) -> bool:
     return (getattr(module, "__file__", None) or "").startswith(HOOK)
 
 
-def _with_hook(path: str) -> str:
+def with_hook(path: str) -> str:
+    """A PYTHONPATH with which ``import ray`` means paralab."""
     parts = [part for part in path.split(os.pathsep) if part and part != HOOK]
     return os.pathsep.join([HOOK, *parts])
 
@@ -214,7 +215,7 @@ def main() -> None:
         sys.exit(0 if sys.argv[1:] else 2)
     if sys.flags.ignore_environment:
         sys.exit("paralab.as_ray: with -E or -I Python does not look at PYTHONPATH; leave it out.")
-    os.environ["PYTHONPATH"] = _with_hook(os.environ.get("PYTHONPATH", ""))
+    os.environ["PYTHONPATH"] = with_hook(os.environ.get("PYTHONPATH", ""))
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *_interpreter_options(), *sys.argv[1:]])
 
