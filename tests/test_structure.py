@@ -24,7 +24,8 @@ RUNTIME = ROOT / "runtime" / "paralab"
 PROFILING = ROOT / "profiling" / "paralab_profiling"
 
 BOTTOM = (
-    "messages", "task_spec", "ids", "id_types", "object_ref", "object_ref_generator", "engine",
+    "messages", "task_spec", "ids", "id_types", "object_ref", "object_ref_generator",
+    "object_futures", "engine",
     "exceptions", "actor_errors", "object_errors", "task_error", "library_name",
     "plain_exception", "remote_errors", "remote_traceback",
     "serialization", "blob_format", "unpicklable",

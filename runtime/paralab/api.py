@@ -113,7 +113,8 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
 
     Args:
         object_refs: a ref, or a list of refs.
-        timeout: seconds to wait at most; None waits for ever, 0 takes what is ready.
+        timeout: seconds to wait at most; None, and -1 as in Ray, waits for ever, 0 takes what
+            is ready.
         _use_object_store: Ray's, for tensors that are not in the store; here all are.
 
     Returns:
@@ -129,7 +130,9 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     """
     engine: Any = _Slot.engine
     if timeout is not None:
-        _check_timeout(timeout)
+        _check_timeout(timeout, forever=-1)
+        if timeout == -1:
+            timeout = None
     is_single = type(object_refs) is ObjectRef
     refs: Sequence[ObjectRef] = (object_refs,) if is_single else object_refs
     if not (is_single and engine is not None and object_refs._entry.mailbox is engine.mailbox):
@@ -158,12 +161,12 @@ def _short(value: object) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _check_timeout(timeout: Any) -> None:
+def _check_timeout(timeout: Any, forever: float | None = None) -> None:
     if not isinstance(timeout, (int, float)):
         raise TypeError(
             f"timeout={timeout!r} is of type {type(timeout).__name__}; expected seconds or None."
         )
-    if not timeout >= 0:
+    if not timeout >= 0 and timeout != forever:
         raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}.")
 
 

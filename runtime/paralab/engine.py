@@ -123,6 +123,15 @@ class Engine(Protocol):
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """Splits ``refs``, order kept, into at most ``num_returns`` finished ones and the rest."""
 
+    def on_settled(self, ref: ObjectRef, call: Callable[[], None]) -> bool:
+        """Has ``call`` called once the value or error of ``ref`` is there, or the session ends.
+
+        Any thread may call it, while the engine is at work: it must neither wait nor raise.
+
+        Returns:
+            False if it is there already; then ``call`` is not called.
+        """
+
     def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
         """Asks that the task behind ``ref`` does not run on."""
 

@@ -232,6 +232,9 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
         install(None)
         _Session.started_at, _Session.by_itself = "", False
         engine.shutdown()
+        futures = sys.modules.get("paralab.object_futures")
+        if futures is not None:
+            futures.end_deliveries()
 
 
 def is_initialized() -> bool:

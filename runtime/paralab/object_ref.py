@@ -8,12 +8,17 @@ leaves the entry in the engine's mailbox and rings once if nobody is awake to lo
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Generator
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Protocol
 
-from paralab.ids import ADDRESS_SIZE, Address, object_id, task_id
+from paralab.ids import ADDRESS_SIZE, OBJECT_ID_SIZE, Address, object_id, split_object_id, task_id
 
 if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+
     from paralab.id_types import JobID, TaskID
 
 
@@ -88,6 +93,73 @@ class ObjectRef:
         from paralab.id_types import JobID
 
         return JobID.from_hex(current().info("context")["job_id"])
+
+    def owner_address(self) -> bytes:
+        """The address, 16 bytes, of the process that made this object."""
+        owner: bytes = self._entry.owner
+        return owner
+
+    def call_site(self) -> str:
+        """Where the object was made: not recorded, so always empty."""
+        return ""
+
+    def tensor_transport(self) -> str | None:
+        """None: values travel through the object store."""
+        return None
+
+    @classmethod
+    def size(cls) -> int:
+        """Bytes of an id: 28."""
+        return OBJECT_ID_SIZE
+
+    @classmethod
+    def from_binary(cls, binary: bytes) -> ObjectRef:
+        """A ref to the object with this id; it does not keep the object if nobody else does.
+
+        Raises:
+            ValueError: an id has another length.
+        """
+        from paralab.engine import restore_ref
+
+        if len(binary) != OBJECT_ID_SIZE:
+            raise ValueError(f"ID string needs to have length {OBJECT_ID_SIZE}, got {len(binary)}")
+        return restore_ref(*split_object_id(binary))
+
+    @classmethod
+    def from_hex(cls, digits: str) -> ObjectRef:
+        """The same from hexadecimal digits."""
+        return cls.from_binary(bytes.fromhex(digits))
+
+    @classmethod
+    def from_random(cls) -> ObjectRef:
+        """A ref to an object that does not exist."""
+        return cls.from_binary(os.urandom(OBJECT_ID_SIZE))
+
+    # -- as a future, see paralab.object_futures ---------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        from paralab.object_futures import as_future
+
+        return as_future(self).__await__()
+
+    def as_future(self, _internal: bool = False) -> asyncio.Future[Any]:
+        """A future of the running event loop; cancelling it does not cancel the task."""
+        from paralab.object_futures import as_future
+
+        return as_future(self)
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """A future for threads; cancelling it does not cancel the task."""
+        from paralab.object_futures import concurrent_future
+
+        return concurrent_future(self)
+
+    def _on_completed(self, py_callback: Callable[[Any], object]) -> ObjectRef:
+        """Calls the function, in another thread, with the value or the exception."""
+        from paralab.object_futures import call_when_settled
+
+        call_when_settled(self, py_callback)
+        return self
 
     def __repr__(self) -> str:
         return f"ObjectRef({self.hex()})"

@@ -60,7 +60,7 @@ def test_get_of_a_list_that_mixes() -> None:
         paralab.get([[double.remote(1)]])
 
 
-@pytest.mark.parametrize("timeout", [-1, -0.001, float("nan")])
+@pytest.mark.parametrize("timeout", [-2, -0.001, float("nan")])
 def test_negative_timeout(timeout: float) -> None:
     ref = double.remote(1)
     for call in (paralab.get, paralab.wait):

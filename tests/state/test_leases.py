@@ -78,6 +78,15 @@ def test_the_warmest_worker_is_taken() -> None:
     assert granted(leases.decide(1)) == [(DRIVER, b"w3")]
 
 
+def test_no_worker_is_leased_to_itself() -> None:
+    leases = table(cpus=4)
+    add_workers(leases, b"w1")
+    leases.want(b"w1", 1, {}, 1, 2, "child of a task that has ended")
+    assert leases.decide(0) == [StartWorker()]
+    add_workers(leases, b"w2")
+    assert granted(leases.decide(0)) == [(b"w1", b"w2")]
+
+
 def test_deeper_requests_go_first_then_older_ones() -> None:
     leases = table(cpus=8)
     for number, depth in ((1, 1), (2, 3), (3, 2), (4, 3)):

@@ -36,6 +36,7 @@ from paralab.local_mode.parts import (
     Entry,
     Mailbox,
     Names,
+    NothingIsWaitedFor,
     Running,
     changed_environment,
     described,
@@ -69,7 +70,7 @@ _RECURSION = 6_000
 """Python frames: a nested task takes six of the same stack, and 500 deep must work."""
 
 
-class LocalEngine:
+class LocalEngine(NothingIsWaitedFor):
     """See :class:`paralab.engine.Engine`."""
 
     def __init__(
@@ -391,9 +392,6 @@ class LocalEngine:
 
     # -- the rest ----------------------------------------------------------------------------
 
-    def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
-        """Does nothing: whatever has a ref has finished."""
-
     def kill(self, actor: ObjectRef, no_restart: bool) -> None:
         """Lets the actor's object go; later calls fail."""
         known = actor._entry.actor
@@ -409,9 +407,6 @@ class LocalEngine:
         if entry is None or entry.actor is None:
             return None
         return ObjectRef(entry), entry.actor.handle_state
-
-    def restart_workers(self) -> None:
-        """Does nothing: there are no workers."""
 
     def survey(self, what: str, limit: int, timeout: float) -> Survey:
         """There is one process, and it is this one."""

@@ -319,3 +319,17 @@ def environment_over(options: Any, stack: Sequence[dict[str, Any]], own: Any) ->
     parent = stack[-1]["runtime_env"] if stack else own
     over: Any = getattr(options.runtime_env, "over", None)
     return parent if over is None else over(parent)
+
+
+class NothingIsWaitedFor:
+    """What of an engine's work is nothing where every task has ended when its ref is made."""
+
+    def on_settled(self, ref: ObjectRef, call: Callable[[], None]) -> bool:
+        """False: everything that exists is settled."""
+        return False
+
+    def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
+        """Does nothing: the task has finished."""
+
+    def restart_workers(self) -> None:
+        """Does nothing: there are no workers."""

@@ -84,8 +84,12 @@ class Cancelling:
 
         Keys are numbers of each caller's own; the very int that came with the call is meant.
         """
-        for task in list(self._core.calls.table.pending.values()):
-            if task.parent is parent:
+        calls = self._core.calls
+        submissions = self._core.mailbox.submissions
+        while submissions:  # what it has submitted this moment is meant too
+            calls.enter(submissions.popleft())
+        for task in list(calls.table.pending.values()):
+            if task.parent is parent and not task.cancelled:
                 self._cancel(task.key, force and task.actor is None, True)
 
     def on_cancel_ref(

@@ -48,6 +48,7 @@ from paralab.process.cancelling import Cancelling
 from paralab.process.groups import Groups
 from paralab.process.leasing import Leasing
 from paralab.process.links import Link, Links
+from paralab.process.notices import Notices
 from paralab.process.objects import Objects
 from paralab.process.pulse import PulseBoard
 from paralab.process.questions import Questions
@@ -115,6 +116,8 @@ class CoreClient:
         self.survey = self.surveys.ask
         self.cancelling = Cancelling(self)
         self.groups = Groups(self)
+        self.notices = Notices(self)
+        self.on_settled = self.notices.add
         self.events = EventRing()
         if os.environ.get("PARALAB_EVENTS") == "0":
             self.events = EventRing(0)
@@ -213,6 +216,7 @@ class CoreClient:
             self.broken = self.broken or LocalNodeDied("The node process has ended.")
             self.links.drop(link)
             self.failures += 1
+            self.notices.end()
         else:
             self.links.drop(link)
 
@@ -369,6 +373,7 @@ class CoreClient:
     def shutdown(self) -> None:
         """Stops the I/O thread and closes the sockets; may be called twice."""
         self.baton.stop()
+        self.notices.end()
         self.mailbox.disable()
         self.links.close()
         self.mapping.close()

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from paralab.exceptions import ActorDiedError, ActorExit, LocalNodeDied
+from paralab.exceptions import ActorDiedError, ActorExit, LocalNodeDied, TaskCancelledError
 from paralab.ids import Address
 from paralab.messages import (
     ACTOR,
@@ -237,7 +237,8 @@ class Executor:
     def failed(self, call: Call, error: BaseException) -> bytes:
         template = call.template
         node = self.core.node_hex
-        if call.cancelled and isinstance(error, KeyboardInterrupt):
+        # It may have waited for a child that was cancelled with it.
+        if call.cancelled and isinstance(error, (KeyboardInterrupt, TaskCancelledError)):
             return packed_cancellation(call, error, node)
         failure = pack_failure(error, function=template.name, pid=os.getpid(), node=node)
         if template.what == ACTOR:

@@ -30,7 +30,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from pathlib import Path
+from functools import partial
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,10 +51,9 @@ SIGNAL = int(signal.SIGRTMIN) + 5
 FIRST_PAUSE, LAST_PAUSE = 0.002, 1.0
 """Seconds between two signals."""
 
-_ROOMS = tuple(
-    str(Path(__file__).parent.parent / room) + os.sep
-    for room in ("process", "state", "store", "transport")
-)
+_HOME = os.path.dirname(os.path.dirname(__file__))
+_OURS = {_HOME, *(os.path.join(_HOME, room) for room in ("process", "state", "store", "transport"))}
+"""Folders of the runtime's own code; ``util`` and the like are as good as the user's."""
 _WAIT = Baton.wait.__code__
 _passing: set[CodeType] = set()
 
@@ -114,6 +113,7 @@ class Interrupts:
     def _cancel_running(self, call: Call, force: bool, recursive: bool) -> None:
         executor = self._executor
         call.cancelled = True
+        call.with_children = recursive
         if recursive:
             executor.core.cancelling.cancel_children(call.key, force)
         if force:
@@ -145,14 +145,18 @@ class Interrupts:
         if self._target is not None and self._executor.current is self._target:
             where = _where(frame)
             if where is Where.WAITING:
-                self._executor.core.baton.note(number, frame)
+                self._executor.core.baton.note(number, None)
             elif where is Where.USERS_CODE:
                 self._raise()
 
     def _raise(self, *_signal: Any) -> None:
         """Raises in the call that is to be interrupted, if that is still the one that runs."""
         call, self._target = self._target, None
-        if call is not None and self._executor.current is call:
+        executor = self._executor
+        if call is not None and executor.current is call:
+            if call.with_children:  # those that it has submitted meanwhile
+                cancel = executor.core.cancelling.cancel_children
+                executor.core.mailbox.requests.append(partial(cancel, call.key, False))
             raise KeyboardInterrupt
 
 
@@ -182,7 +186,7 @@ def _where(frame: FrameType | None) -> Where:
             return Where.WAITING
         if code in _passing:
             return Where.RUNTIME if is_ours else Where.USERS_CODE
-        is_ours |= code.co_filename.startswith(_ROOMS)
+        is_ours |= os.path.dirname(code.co_filename) in _OURS
         is_ours |= code.co_name == "__del__"
         frame = frame.f_back
     return Where.RUNTIME

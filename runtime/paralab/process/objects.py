@@ -33,6 +33,7 @@ from paralab.messages import (
 )
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
+from paralab.process.notices import Notice
 from paralab.remote_errors import pack_failure, unpack_failure
 from paralab.serialization import blob_parts, blob_size, join_blob, load, pack
 from paralab.state.ownership import Entry, Ref
@@ -175,6 +176,8 @@ class Objects:
         for waiter in waiting:
             if type(waiter) is Link:
                 self._send_object(waiter, entry)
+            elif type(waiter) is Notice:
+                core.notices.tell(waiter)
             else:
                 core.calls.input_settled(waiter)
         if entry.refs <= 0 and not entry.holders:

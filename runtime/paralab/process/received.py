@@ -79,6 +79,8 @@ class Call:
     inner: Sequence[ObjectRef] = ()
     """Refs inside the results."""
     cancelled = False
+    with_children = False
+    """Whether what it has submitted was cancelled with it."""
     begun = False
     """Of a call in a lane: its function has been entered."""
     flow: Any = None

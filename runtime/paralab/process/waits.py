@@ -51,7 +51,7 @@ class Waits:
             if failures != core.failures:
                 failures = core.failures
                 failed = core.broken is not None or any(
-                    entry.outcome == FAILED and entry.payload is not None for entry in entries[at:]
+                    entry.outcome == FAILED and entry.payload is not None for entry in entries
                 )
             return failed
 

@@ -103,10 +103,16 @@ class Worker:
         return job_of(self.address)
 
 
-def take_idle(idle: dict[Address, Worker], job: bytes, environment: str) -> Worker | None:
-    """The worker of a job and environment that was used last, no longer idle; None if none is."""
+def take_idle(
+    idle: dict[Address, Worker], job: bytes, environment: str, client: Address
+) -> Worker | None:
+    """The worker of a job and environment that was used last, no longer idle; None if none is.
+
+    Never ``client`` itself, once its own task has ended: nobody has a socket to himself.
+    """
     for worker in reversed(idle.values()):
-        if worker.environment == environment and worker.job == job:
+        fits = worker.environment == environment and worker.job == job
+        if fits and worker.address != client:
             return idle.pop(worker.address)
     return None
 

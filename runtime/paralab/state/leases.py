@@ -336,7 +336,7 @@ class LeaseTable:
             pool = next((pool for pool in pools if pool.fits(request.resources)), None)
             if pool is None:
                 return False
-            idle = take_idle(self._idle, *kind)
+            idle = take_idle(self._idle, *kind, request.client)
             if idle is not None:
                 instructions.append(self._grant(request, idle, pool, now))
                 needed -= 1

@@ -18,22 +18,24 @@ from paralab.util.placement_group import (
 
 _FROM = {
     "ActorPool": "actor_pool",
+    "as_completed": "helpers",
     "deregister_serializer": "serialization",
     "disable_log_once_globally": "debug",
     "enable_periodic_logging": "debug",
     "inspect_serializability": "check_serialize",
     "log_once": "debug",
+    "map_unordered": "helpers",
     "register_serializer": "serialization",
 }
 """Public name → the module below this one that has it."""
 _MODULES = {
-    "actor_pool", "annotations", "check_serialize", "debug", "metrics", "queue",
-    "scheduling_strategies",
-    "serialization", "state",
+    "actor_pool", "annotations", "check_serialize", "debug", "helpers", "metrics", "queue",
+    "scheduling_strategies", "serialization", "state",
 }  # fmt: skip
 
 __all__ = [
     "ActorPool",
+    "as_completed",
     "deregister_serializer",
     "disable_log_once_globally",
     "enable_periodic_logging",
@@ -43,6 +45,7 @@ __all__ = [
     "inspect_serializability",
     "list_named_actors",
     "log_once",
+    "map_unordered",
     "placement_group",
     "placement_group_table",
     "register_serializer",
