@@ -92,6 +92,7 @@ LOOKING = 49  # owner, keys that this process still looks at
 RELAY_PRINT = 50  # task name, pid, stream, text
 RETIRING = 51  # bool: an idle worker's answer to RETIRE
 KEEP_ACTOR = 52  # request number or 0, key, facts: before CREATE_ACTOR; True, or False: name taken
+SPENT = 53  # nothing: this worker has run a function max_calls times and takes no more calls
 CONSTRUCTOR = 54  # ref, definition, call: what makes the instance of a kept actor
 NAMED_ACTOR = 55  # request number, namespace, name: who is that?
 CREATE_GROUP = 56  # request number, id, dict of what the placement group shall be, depth

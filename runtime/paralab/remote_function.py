@@ -49,6 +49,15 @@ def result_of(refs: list[Any], num_returns: int) -> Any:
     return refs if num_returns else None
 
 
+def _max_calls(given: dict[str, Any]) -> int:
+    """How often one process may run a function, 0 for any number.
+
+    What has used a GPU may keep its memory, so by default it ends after one call, as in Ray.
+    """
+    limit: int | None = given.get("max_calls")
+    return (1 if given.get("num_gpus") else 0) if limit is None else limit
+
+
 class RemoteFunction:
     """A function whose calls run as tasks.  Made by :func:`paralab.remote`."""
 
@@ -70,6 +79,7 @@ class RemoteFunction:
         spec = FunctionSpec(function, shown_name(function), is_generator)
         _specs[spec.id] = spec
         self._set(spec, settled(options), CallSignature(spec.name, shape_of(function)))
+        spec.max_calls = _max_calls(self._given)
         functools.update_wrapper(self, function, updated=())
 
     def _set(self, spec: FunctionSpec, given: dict[str, Any], signature: CallSignature) -> None:
@@ -142,7 +152,8 @@ class RemoteFunction:
 
     def __reduce__(self) -> tuple[Any, ...]:
         spec = self._spec
-        made_by = (spec.id, spec.name, spec.is_generator, self._given, self._signature.shape)
+        about = (spec.id, spec.name, spec.is_generator, spec.max_calls)
+        made_by = (*about, self._given, self._signature.shape)
         return _rebuild, made_by, spec.function
 
     def __setstate__(self, function: Callable[..., Any]) -> None:
@@ -155,12 +166,18 @@ class RemoteFunction:
 
 
 def _rebuild(
-    spec_id: bytes, name: str, is_generator: bool, given: dict[str, Any], shape: Shape
+    spec_id: bytes,
+    name: str,
+    is_generator: bool,
+    max_calls: int,
+    given: dict[str, Any],
+    shape: Shape,
 ) -> RemoteFunction:
     spec = _specs.get(spec_id)
     if spec is None:
         nothing_yet: Any = None  # the function follows, see __setstate__
-        spec = _specs.setdefault(spec_id, FunctionSpec(nothing_yet, name, is_generator, spec_id))
+        made = FunctionSpec(nothing_yet, name, is_generator, spec_id, max_calls)
+        spec = _specs.setdefault(spec_id, made)
     remote: RemoteFunction = RemoteFunction.__new__(RemoteFunction)
     remote._set(spec, given, CallSignature(name, shape))
     return remote

@@ -65,6 +65,8 @@ class FunctionSpec:
     is_generator: bool = False
     id: bytes = field(default_factory=_new_id)
     """16 bytes; the same in every process that knows this function."""
+    max_calls: int = 0
+    """How often one process may run it; 0 for any number."""
     cache: Any = field(default=None, repr=False)
     """The engine's own: what it has prepared for this function."""
 

@@ -78,6 +78,20 @@ def test_the_warmest_worker_is_taken() -> None:
     assert granted(leases.decide(1)) == [(DRIVER, b"w3")]
 
 
+def test_one_worker_that_is_spent_gets_no_more_work() -> None:
+    leases = table(cpus=2)
+    add_workers(leases, b"w1", b"w2")
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    ((_, busy),) = granted(leases.decide(0))
+    assert leases.outdate(busy) == [Revoke(DRIVER, busy, -1)]
+    assert leases.returned(DRIVER, busy, 1) == [Retire(busy)]
+    (idle,) = {b"w1", b"w2"} - {busy}
+    assert leases.outdate(idle) == [Retire(idle)]
+    assert leases.outdate(b"gone") == []
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    assert leases.decide(2) == [StartWorker()]
+
+
 def test_no_worker_is_leased_to_itself() -> None:
     leases = table(cpus=4)
     add_workers(leases, b"w1")
@@ -285,7 +299,7 @@ def test_restart_ends_every_worker_that_runs_tasks() -> None:
     leases.want_actor(DRIVER, (DRIVER, 7), {}, {}, 1, "A")
     leases.want(DRIVER, 1, CPU, 1, 1, "f")
     assert kinds(leases.decide(0)) == [PlaceActor, Grant]
-    assert leases.restart() == [Revoke(DRIVER, b"w2", -1), Retire(b"w1")]
+    assert leases.restart() == [Retire(b"w1"), Revoke(DRIVER, b"w2", -1)]
     assert leases.returned(DRIVER, b"w2", 0) == [Retire(b"w2")]
     leases.want(DRIVER, 1, CPU, 1, 1, "f")
     assert leases.decide(0) == [StartWorker()]

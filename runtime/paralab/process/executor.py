@@ -39,6 +39,7 @@ from paralab.process.imports import Imports
 from paralab.process.incoming import Incoming
 from paralab.process.interrupts import Interrupts, packed_cancellation, runs_users_code
 from paralab.process.lanes import RUNNING, Lanes
+from paralab.process.max_calls import counted
 from paralab.process.objects import INLINE_LIMIT
 from paralab.process.producing import wrapped
 from paralab.process.received import (
@@ -78,6 +79,8 @@ class Executor:
         self.incoming = Incoming(self)
         self.accept: Callable[[Call], None] = self.queue.append
         """Whom a call goes to."""
+        self.calls_of: dict[bytes, int] = {}
+        """How often functions with ``max_calls`` have run here, by their ids."""
         self.lanes: Lanes | None = None
         """Of an actor that runs several calls at once; set by its constructor's call."""
         self._threads = self.threads_wanted = 1
@@ -282,7 +285,7 @@ class Executor:
         loaded: Callable[..., Any] = load(template.data)
         if template.what == ACTOR:
             return Constructor(self, loaded)
-        loaded = wrapped(self, template, loaded)
+        loaded = counted(self, template, wrapped(self, template, loaded))
         template.function = loaded
         return loaded
 

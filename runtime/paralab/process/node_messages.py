@@ -29,6 +29,7 @@ from paralab.messages import (
     RETIRING,
     RETURN_LEASE,
     SEAL,
+    SPENT,
     STOP,
     SURVEY,
     TELL,
@@ -69,6 +70,7 @@ class NodeMessages:
             LOOKING: self._looking,
             RELAY_PRINT: self._relay_print,
             RETIRING: self._retiring,
+            SPENT: self._spent,
             SURVEY: self._survey,
             TOLD: self._told,
             **node.actors.handlers,
@@ -120,6 +122,11 @@ class NodeMessages:
         if not goes:
             self._leases.worker_ready(process.address, time.monotonic_ns())
             self._node.undecided = True
+
+    def _spent(self, process: Process, _kind: int) -> None:
+        for instruction in self._leases.outdate(process.address):
+            self._node.carry_out(instruction)
+        self._node.undecided = True
 
     def _restart(self, process: Process, _kind: int, number: int) -> None:
         for instruction in self._leases.restart():

@@ -28,6 +28,7 @@ class WorkerTemplate:
         "function",
         "function_id",
         "group",
+        "max_calls",
         "method",
         "name",
         "num_returns",
@@ -54,6 +55,7 @@ class WorkerTemplate:
         self.function_id = function_id
         self.method = self.group = ""
         self.data = b""
+        self.max_calls = 0
         self.concurrency: tuple[bool, dict[str, int]] | None = None
         """Of an actor that runs several calls at once; see ``process.lanes``."""
         if what == METHOD:
@@ -61,7 +63,7 @@ class WorkerTemplate:
         elif what == ACTOR:
             self.data, self.concurrency = rest
         else:
-            self.data = rest
+            self.data, self.max_calls = rest
         self.refs: list[ObjectRef] = refs
         self.function: Callable[..., Any] | None = None
         self.retries = retries

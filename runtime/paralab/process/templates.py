@@ -41,7 +41,7 @@ class Templates:
         """What calls of this function with these options share; made at the first call."""
         data, refs = self._pickled(spec, spec.function)
         name = options.name or spec.name
-        template = self._template(FUNCTION, spec, options, name, data, refs)
+        template = self._template(FUNCTION, spec, options, name, (data, spec.max_calls), refs)
         template.environment = self._environment(options)
         options.cache = template
         return template

@@ -126,3 +126,8 @@ def short_of(request: Request, pools: list[Pool]) -> set[str]:
         if request.makes or not pool.devices.fit(request.resources.get("GPU", 0)):
             short.add("GPU")  # enough of them in all, but in pieces
     return short
+
+
+def cpu_of(resources: dict[str, int]) -> dict[str, int]:
+    """The CPUs among resources, which a task that waits lends."""
+    return {"CPU": resources["CPU"]} if "CPU" in resources else {}

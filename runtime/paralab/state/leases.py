@@ -50,12 +50,20 @@ from paralab.state.lease_instructions import (
     StartWorker,
     Unmet,
 )
-from paralab.state.lease_parts import Forks, Request, Worker, WorkerState, short_of, take_idle
+from paralab.state.lease_parts import (
+    Forks,
+    Request,
+    Worker,
+    WorkerState,
+    cpu_of,
+    short_of,
+    take_idle,
+)
 from paralab.state.ownership import Ref
 from paralab.state.placement import Group
 from paralab.state.places import Places
 from paralab.state.pool import Pool
-from paralab.state.process_limits import chain_of, something_runs, to_make_room
+from paralab.state.process_limits import chain_of, may_start, something_runs, to_make_room
 from paralab.state.reservation import is_due, pool_for
 from paralab.state.resources import Resources
 from paralab.task_spec import Where
@@ -210,7 +218,7 @@ class LeaseTable:
         if pool is None:
             return
         if worker.blocked:
-            pool.resources.take(_cpu(worker.resources))
+            pool.resources.take(cpu_of(worker.resources))
             worker.blocked = False
         pool.give(worker.resources, worker.devices)
         self._unrevoked.pop(worker.address, None)
@@ -227,14 +235,14 @@ class LeaseTable:
             return  # the lease ended before this came
         if not worker.blocked and worker.pool is not None:
             worker.blocked = True
-            worker.pool.resources.give(_cpu(worker.resources))
+            worker.pool.resources.give(cpu_of(worker.resources))
 
     def unblocked(self, address: Address) -> None:
         """The worker's task goes on."""
         worker = self.workers.get(address)
         if worker is not None and worker.blocked and worker.pool is not None:
             worker.blocked = False
-            worker.pool.resources.take(_cpu(worker.resources))
+            worker.pool.resources.take(cpu_of(worker.resources))
 
     def worker_died(self, address: Address) -> Worker | None:
         """A worker process is gone; returns what it was."""
@@ -257,12 +265,17 @@ class LeaseTable:
 
     def restart(self) -> list[Instruction]:
         """Lets idle workers go now and leased ones when their lease ends; none gets new work."""
-        instructions: list[Instruction] = []
-        for worker in self.workers.values():
-            worker.outdated = worker.state is not WorkerState.ACTOR
-            if worker.state is WorkerState.LEASED:
-                instructions.append(self._revoke(worker, -1))
-        return instructions + self._retire(list(self._idle.values()))
+        return [each for address in list(self.workers) for each in self.outdate(address)]
+
+    def outdate(self, address: Address) -> list[Instruction]:
+        """The same for one worker."""
+        worker = self.workers.get(address)
+        if worker is None or worker.state is WorkerState.ACTOR:
+            return []
+        worker.outdated = True
+        if worker.state is WorkerState.LEASED:
+            return [self._revoke(worker, -1)]
+        return self._retire([worker]) if worker.state is WorkerState.IDLE else []
 
     def _revoke(self, worker: Worker, depth: int) -> Revoke:
         assert worker.holder is not None
@@ -395,28 +408,20 @@ class LeaseTable:
         return len(self.workers) - self._actors
 
     def _may_start(self, request: Request) -> bool:
-        if self.starting.total >= MAX_STARTING:
-            return False
-        processes = self._processes() + self.starting.total
-        if request.actor is not None or processes < self.soft_limit:
-            return True
-        if processes >= self.hard_limit:
-            return False
-        client = self.workers.get(request.client)
-        if client is not None and client.blocked:
-            return True
-        return not (self.starting.total or something_runs(self.workers.values()))
+        starting, limits = self.starting.total, (self.soft_limit, self.hard_limit)
+        processes = self._processes() + starting
+        return starting < MAX_STARTING and may_start(
+            request, self.workers, processes, bool(starting), *limits
+        )
 
     def _revoke_for(self, request: Request, pools: list[Pool]) -> list[Instruction]:
         short = short_of(request, pools)
         same = (request.client, request.class_number)
         return [
-            self._revoke(worker, request.depth)
-            for worker in list(self._unrevoked.values())
-            if not worker.blocked
-            and worker.pool in pools
-            and short & worker.resources.keys()
-            and (request.actor is not None or (worker.holder, worker.class_number) != same)
+            self._revoke(w, request.depth)
+            for w in list(self._unrevoked.values())
+            if not w.blocked and w.pool in pools and short & w.resources.keys()
+            if request.actor is not None or (w.holder, w.class_number) != same
         ]
 
     def _unmet(self, request: Request) -> list[Instruction]:
@@ -443,7 +448,3 @@ class LeaseTable:
         """Ends a group and all that runs in it."""
         self.requests = [request for request in self.requests if request.makes is not group]
         return self.places.end_group(group, self.workers.values())
-
-
-def _cpu(resources: dict[str, int]) -> dict[str, int]:
-    return {"CPU": resources["CPU"]} if "CPU" in resources else {}

@@ -17,6 +17,25 @@ def something_runs(workers: Iterable[Worker]) -> bool:
     )
 
 
+def may_start(
+    request: Request,
+    workers: Mapping[Address, Worker],
+    processes: int,
+    some_start: bool,
+    soft: int,
+    hard: int,
+) -> bool:
+    """Whether one more process may be started for a request; see the rules in ``state.leases``."""
+    if request.actor is not None or processes < soft:
+        return True
+    if processes >= hard:
+        return False
+    client = workers.get(request.client)
+    if client is not None and client.blocked:
+        return True
+    return not (some_start or something_runs(workers.values()))
+
+
 def chain_of(request: Request, workers: Mapping[Address, Worker]) -> tuple[str, ...]:
     """The tasks that wait for each other, the first one's name first, down to the request's."""
     chain = [request.name]
