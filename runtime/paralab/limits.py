@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from os.path import isdir, join
 
-ROOT = Path("/")
+ROOT = "/"
 
 
-def cpu_count(root: Path = ROOT) -> int:
+def cpu_count(root: str | os.PathLike[str] = ROOT) -> int:
     """CPUs for our use: those we may run on, or fewer if the control group's quota says so.
 
     A quota that is no whole number is rounded down, but at least 1.
@@ -28,92 +28,94 @@ def cpu_count(root: Path = ROOT) -> int:
     )
     quotas = [float(allowed)]
     for folder in _groups(root, "cpu"):
-        quota, period = _words(folder / "cpu.max", 2) or (
-            *(_words(folder / "cpu.cfs_quota_us", 1) or ("-1",)),
-            *(_words(folder / "cpu.cfs_period_us", 1) or ("0",)),
+        quota, period = _words(join(folder, "cpu.max"), 2) or (
+            *(_words(join(folder, "cpu.cfs_quota_us"), 1) or ("-1",)),
+            *(_words(join(folder, "cpu.cfs_period_us"), 1) or ("0",)),
         )
         if quota.isdigit() and period.isdigit() and int(period):
             quotas.append(int(quota) / int(period))
     return max(1, int(min(quotas)))
 
 
-def memory_limit(root: Path = ROOT) -> int:
+def memory_limit(root: str | os.PathLike[str] = ROOT) -> int:
     """Bytes of memory that we may use at most: the machine's, or the control group's limit."""
     return min([_machine("MemTotal", root), *(limit for _, limit in _memory_groups(root))])
 
 
-def memory_available(root: Path = ROOT) -> int:
+def memory_available(root: str | os.PathLike[str] = ROOT) -> int:
     """Bytes of memory that can be had now without swapping or running into a limit."""
     free = [_machine("MemAvailable", root)]
     for folder, limit in _memory_groups(root):
-        used = _number(folder / "memory.current")
+        used = _number(join(folder, "memory.current"))
         if used is None:
-            used = _number(folder / "memory.usage_in_bytes") or 0
+            used = _number(join(folder, "memory.usage_in_bytes")) or 0
         # The page cache of files that nobody used lately is given up when memory is short.
         # Version 1 has one figure for the group alone and a total with those below it.
-        stat = folder / "memory.stat"
+        stat = join(folder, "memory.stat")
         cache = _field(stat, "total_inactive_file") or _field(stat, "inactive_file")
         free.append(limit - used + min(cache, used))
     return max(0, min(free))
 
 
-def _memory_groups(root: Path) -> Iterator[tuple[Path, int]]:
+def _memory_groups(root: str | os.PathLike[str]) -> Iterator[tuple[str, int]]:
     for folder in _groups(root, "memory"):
-        limit = _number(folder / "memory.max")
+        limit = _number(join(folder, "memory.max"))
         if limit is None:
-            limit = _number(folder / "memory.limit_in_bytes")
+            limit = _number(join(folder, "memory.limit_in_bytes"))
         if limit is not None:
             yield folder, limit
 
 
-def _groups(root: Path, controller: str) -> Iterator[Path]:
+def _groups(root: str | os.PathLike[str], controller: str) -> Iterator[str]:
     """Folders of our control groups for ``controller``, from ours up to the mount's root."""
-    mounts = root / "sys/fs/cgroup"
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    mounts = join(root, "sys/fs/cgroup")
+    for line in _text(join(root, "proc/self/cgroup")).splitlines():
         _, controllers, name = line.split(":", 2)
         if controllers == "":
-            unified = mounts / "unified"
-            mount = unified if unified.is_dir() else mounts
+            unified = join(mounts, "unified")
+            mount = unified if isdir(unified) else mounts
         elif controller in controllers.split(","):
-            mount = mounts / controller
+            mount = join(mounts, controller)
         else:
             continue
-        folder = mount / name.lstrip("/")
-        while folder != mount and mount in folder.parents:
-            if folder.is_dir():
+        parts = [part for part in name.split("/") if part]
+        while parts:
+            folder = join(mount, *parts)
+            if isdir(folder):
                 yield folder
-            folder = folder.parent
-        if mount.is_dir():
+            parts.pop()
+        if isdir(mount):
             yield mount
 
 
-def _machine(name: str, root: Path) -> int:
-    kilobytes = _field(root / "proc/meminfo", f"{name}:")
+def _machine(name: str, root: str | os.PathLike[str]) -> int:
+    kilobytes = _field(join(root, "proc/meminfo"), f"{name}:")
     if kilobytes:
         return kilobytes * 1024
     # Elsewhere than on Linux the standard library knows the total only.
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _text(path: Path) -> str:
+def _text(path: str) -> str:
     try:
-        return path.read_text()
+        with open(path) as file:
+            return file.read()
     except OSError:
         return ""
 
 
-def _words(path: Path, count: int) -> tuple[str, ...] | None:
+def _words(path: str, count: int) -> tuple[str, ...] | None:
     words = tuple(_text(path).split())
     return words if len(words) == count else None
 
 
-def _number(path: Path) -> int | None:
+def _number(path: str) -> int | None:
     """The number in ``path``; None if there is none, as "max" for no limit."""
     text = _text(path).strip()
     return int(text) if text.isdigit() else None
 
 
-def _field(path: Path, name: str) -> int:
+def _field(path: str, name: str) -> int:
     """The number behind ``name`` at the start of a line of ``path``, or 0."""
     for line in _text(path).splitlines():
         words = line.split()

@@ -21,7 +21,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 _PR_SET_PDEATHSIG = 1
@@ -366,7 +365,8 @@ class NumericThreads:
 
 def _mapped_files() -> Iterable[str]:
     try:
-        lines = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+        with open("/proc/self/maps", errors="replace") as maps:
+            lines = maps.read().splitlines()
     except OSError:
         raise UnsupportedPlatformError("/proc/self/maps", "find numeric libraries") from None
     return {line[line.index("/") :] for line in lines if "/" in line}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from typing import Any
 
 from paralab.engine import current, installed
@@ -164,6 +163,8 @@ class RuntimeContext:
 
     def get_temp_dir(self) -> str:
         """The folder in which the session has its own, if it has one."""
+        import tempfile  # takes longer than the start of a worker can spare
+
         folder = current().info("address").get("session_dir")
         return os.path.dirname(folder) if folder else tempfile.gettempdir()
 
