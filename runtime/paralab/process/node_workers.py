@@ -170,6 +170,10 @@ class WorkerPool:
         self._start_failed(process)
         self._close(process)
         self._node.process_died(process, how)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Ends what has been left to us, once it is known which of our children are workers."""
         if self._starting:
             self._sweep = True
         else:

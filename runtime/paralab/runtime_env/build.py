@@ -110,9 +110,12 @@ def build(description: dict[str, Any]) -> dict[str, Any]:
             shutil.rmtree(home, ignore_errors=True)
             try:
                 _make(home)
+                scratch = home / "tmp"  # so that a killed installer leaves nothing elsewhere
+                scratch.mkdir()
                 variables = {**_variables(home), **description.get("env_vars", {})}
                 install = _install_uv if tool == "uv" else _install_pip
-                install(home, wanted, variables, lock)
+                install(home, wanted, {**variables, "TMPDIR": str(scratch)}, lock)
+                shutil.rmtree(scratch)
                 (home / "ready").touch()
             except BaseException:
                 shutil.rmtree(home, ignore_errors=True)

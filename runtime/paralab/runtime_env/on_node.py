@@ -101,6 +101,7 @@ class NodeEnvironments:
             return
         self._node.unwatch(fd)
         self._end(builder)
+        self._node.pool.sweep()
         try:
             answer = json.loads(said)
         except ValueError:
