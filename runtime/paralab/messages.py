@@ -23,6 +23,7 @@ HOLD       key, address of the new holder                                any →
 RELEASE    key, number of holds                                          borrower → owner
 CANCEL     key, force, recursive                                         caller → worker
 CANCEL_REF request number, key, force, recursive; ANSWER back        borrower → owner
+SURROUND   the driver's import path and folder, which have changed      driver → worker, node
 TERMINATE  nothing                                                       owner of an actor → it
 PRINTED    task name, pid, stream, text                                  worker → driver
 ASSIGNED   resources, accelerator ids, depth, where; once a lease        caller → worker
@@ -54,6 +55,8 @@ ASSIGNED = 14
 CANCEL_REF = 16
 ITEMS = 15
 CREDIT = 17
+
+SURROUND = 80
 
 # what DEFINE defines
 FUNCTION = 0

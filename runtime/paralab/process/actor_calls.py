@@ -160,7 +160,7 @@ class ActorCalls:
         if actor is None:
             return
         if actor.peer is not None:
-            self._core.drain(actor.peer)
+            self._core.links.drain(actor.peer)
         failed = actor.lost(has_begun)
         if failed:
             name = actor_id(object_id(*actor.ref))
@@ -181,7 +181,7 @@ class ActorCalls:
         if actor is None:
             return
         if actor.peer is not None:
-            self._core.drain(actor.peer)
+            self._core.links.drain(actor.peer)
         if cause is None:
             name = actor_id(object_id(*actor.ref)).hex()
             cause = self._core.objects.failure(ActorDiedError(text, actor_id=name))

@@ -93,7 +93,10 @@ class CoreClient:
         self.dead: dict[Address, str] = {}
         self.environments: Any = None
         """Made with the first task or actor that has a ``runtime_env``."""
-        self.handlers: dict[int, Callable[..., None]] = {WELCOME: self._on_welcome}
+        self._early: list[tuple[Any, ...]] = []
+        """What came behind the welcome, until there is somebody to handle it."""
+        keep: Callable[..., None] = lambda *message: self._early.append(message)  # noqa: E731
+        self.handlers = dict.fromkeys(range(256), keep) | {WELCOME: self._on_welcome}
         self.links = Links(node_socket, self.handlers, self._closed)
         self.node = self.links.node
         self.mailbox = Mailbox(self.links.ring)
@@ -133,6 +136,7 @@ class CoreClient:
 
     def _install(self, handlers: dict[int, Callable[..., None]]) -> None:
         calls, objects = self.calls, self.objects
+        self.handlers.clear()
         self.handlers.update(
             {
                 RESULT: calls.on_result,
@@ -159,6 +163,8 @@ class CoreClient:
 
     def start(self) -> None:
         """Starts the I/O thread."""
+        for link, kind, *rest in self._early:
+            self.handlers[kind](link, kind, *rest)
         self.baton.start()
 
     # -- the engine's work, under the baton --------------------------------------------------
@@ -365,8 +371,12 @@ class CoreClient:
             "runtime_env": self.welcome["environment"][1],
         }
 
+    def look_around(self, leading: bool = False) -> None:
+        """Tells workers where the driver stands, if it has moved; nothing to do in a worker."""
+
     def restart_workers(self) -> None:
         """See :class:`paralab.engine.Engine`."""
+        self.look_around()
         # The answer comes behind the revocation of every lease on an old worker.
         self.ask(RESTART)
 
@@ -419,21 +429,11 @@ class CoreClient:
     def _on_died(self, _link: Link, _kind: int, address: Address, how: str) -> None:
         link = self.links.peer(address)
         if link is not None:
-            self.drain(link)
+            self.links.drain(link)
             self.links.drop(link)
         self.dead[address] = how
         self.calls.process_died(address, how)
         self.objects.process_died(address)
-
-    def drain(self, link: Link) -> None:
-        """Handles what a process sent before it died."""
-        connection = link.connection
-        while connection is not None and not connection.closed:
-            messages = connection.receive()
-            for message in messages:
-                self.handlers[message[0]](link, *message)
-            if not messages and not connection.stuck and not connection.readable():
-                break
 
     def _on_printed(
         self, _link: Link, _kind: int, name: str, pid: int, stream: str, text: str

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from typing import Any
 
-from paralab.messages import ENVIRONMENT, STOP
+from paralab.messages import ENVIRONMENT, STOP, SURROUND
 from paralab.process import session_folder
 from paralab.process.client import CoreClient
 from paralab.process.links import Link
@@ -28,10 +30,12 @@ class DriverCore(CoreClient):
         self._node_process = node
         self._stopping = False
         self._printed = PrintedLines(log)
+        self._stands = stands()
         super().__init__(sock, "paralab-io", self._printed)
         self._shell = notebook_shell()
         if self._shell is not None:  # what is repeated in the next cell is no repeat there
             self._shell.events.register("post_execute", self._printed.finish)
+            self._shell.events.register("pre_execute", self.look_around)
 
     def shutdown(self) -> None:
         """Ends the session: node, workers, sockets.  May be called twice.
@@ -51,6 +55,7 @@ class DriverCore(CoreClient):
             self._printed.finish()
             if self._shell is not None:
                 self._shell.events.unregister("post_execute", self._printed.finish)
+                self._shell.events.unregister("pre_execute", self.look_around)
                 self._shell = None
             if node is not None:
                 end_node(node)
@@ -61,6 +66,27 @@ class DriverCore(CoreClient):
         folder = self.welcome["info"]["session_dir"]
         named = self.welcome["environment"] = runtime_env.named({}, folder)
         self.request(lambda: self.post_node((ENVIRONMENT, *named, True)))
+
+    def look_around(self, leading: bool = False) -> None:
+        """See :class:`CoreClient`.  Looked at are the import path and the folder.
+
+        It is done where it costs nothing: at the first call of a function, before workers are
+        asked for, at the start of a notebook's cell.
+        """
+        here = stands()
+        if here != self._stands:
+            self._stands = here
+            if leading:
+                self._say_where()
+            else:
+                self.request(self._say_where)
+
+    def _say_where(self) -> None:
+        """The node tells idle workers and those to come; those on lease hear it from here."""
+        message = (SURROUND, *self._stands)
+        self.node.post(message)
+        for worker in self.calls.table.leases.values():
+            worker.peer.post(message)
 
     def disown(self) -> None:
         """In a forked child: it must not wait for the parent's node either."""
@@ -80,6 +106,14 @@ class DriverCore(CoreClient):
         """A node that was killed leaves its folder to its drivers."""
         if self.welcome:
             session_folder.remove(self.welcome["info"]["session_dir"])
+
+
+def stands() -> tuple[list[str], str]:
+    """This process's import path and folder, which its workers are to have too."""
+    try:
+        return list(sys.path), os.getcwd()
+    except FileNotFoundError:  # it has been removed
+        return list(sys.path), "/"
 
 
 def _shut_down() -> BaseException:

@@ -11,6 +11,7 @@ somebody here still holds are listed in the reply, so that the caller can tell t
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -86,6 +87,8 @@ class Executor:
         self._threads = self.threads_wanted = 1
         """How many threads the numeric libraries use here, and should use."""
         self._numeric: NumericThreads | None = None
+        self.is_settled = True
+        """It has the driver's import path and folder as they are now."""
         self.ending = False
         self.exit_code = 0
         self.exit_cause: bytes | None = None
@@ -182,6 +185,8 @@ class Executor:
             if self._threads != self.threads_wanted:
                 self._set_threads()
                 self.interrupts.check(call)
+                if not self.is_settled:
+                    self.settle()
             function = template.function
             if function is None:
                 function = self.load_function(template)
@@ -227,6 +232,13 @@ class Executor:
             core.mailbox.requests.append(Reply(core, call, outcome, payload, stamps))
         else:
             link.post((RESULT, key, outcome, payload, stamps))
+
+    def settle(self) -> None:
+        """Takes over the driver's import path and folder, in this process's environment."""
+        self.is_settled = True
+        welcome = self.core.welcome
+        around = importlib.import_module("paralab.runtime_env.surroundings")  # above this room
+        around.settle(welcome["sys_path"], welcome["cwd"], welcome["environment"][1])
 
     def _set_threads(self) -> None:
         """Lets BLAS and OpenMP use as many threads as the task has CPUs."""

@@ -22,6 +22,7 @@ from paralab.messages import (
     RETIRING,
     RETURNED,
     STORED,
+    SURROUND,
     TAKE_BACK,
     TERMINATE,
 )
@@ -53,6 +54,7 @@ class Incoming:
             ASSIGNED: self._on_assigned,
             TERMINATE: self._on_terminate,
             RETIRE: self._on_retire,
+            SURROUND: self._on_surround,
         }
         self._flows = Flows(self.handlers)
 
@@ -160,6 +162,15 @@ class Incoming:
         executor.assigned.take(executor.core, resources, devices, where)
         executor.threads_wanted = max(1, resources.get("CPU", 0) // RESOURCE_UNIT)
         executor.core.depth = depth
+
+    def _on_surround(self, _link: Link, _kind: int, path: list[str], folder: str) -> None:
+        executor = self._executor
+        executor.core.welcome |= {"sys_path": path, "cwd": folder}
+        if executor.current is None and not executor.queue:
+            executor.settle()
+        else:  # not under the feet of a task
+            executor.is_settled = False
+            executor.look_again()
 
     def _on_terminate(self, _link: Link, _kind: int) -> None:
         executor = self._executor

@@ -55,6 +55,7 @@ class Leasing:
         slots = self._core.slots(cls.resources) - len(cls.workers)
         wanted = max(1, min(len(cls.queue), slots)) - cls.requested
         if wanted > 0:
+            self._core.look_around(leading=True)
             name = cls.queue[0].template.name
             cls.requested += wanted
             request = (cls.number, cls.resources, wanted, cls.depth, name, cls.where)

@@ -132,6 +132,16 @@ class Links:
                 elif connection.closed:
                     self._closed(link)
 
+    def drain(self, link: Link) -> None:
+        """Handles what a process sent before it died."""
+        connection = link.connection
+        while connection is not None and not connection.closed:
+            messages = connection.receive()
+            for message in messages:
+                self._handlers[message[0]](link, *message)
+            if not messages and not connection.stuck and not connection.readable():
+                break
+
     def listen(self, timeout: float | None, eager: bool = False) -> None:
         """Waits for sockets at most ``timeout`` seconds and hands on what they bring.
 

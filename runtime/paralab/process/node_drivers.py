@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paralab import platform
 from paralab.ids import Address, job_of
-from paralab.messages import PRINTED
+from paralab.messages import PRINTED, SURROUND
 from paralab.process.door import Door
 from paralab.process.node_workers import Process
 from paralab.process.session_folder import LOG, SCHEME
@@ -79,6 +79,16 @@ class NodeDrivers:
         job.config = {**job.config, "environment": (key, description)}
         if description.get("config", {}).get("eager_install", True):
             self._prestart(process.address, key)
+
+    def moved(self, driver: Process, path: list[str], folder: str) -> None:
+        """A driver has another import path or folder, and so have its workers; actors stay."""
+        job = self.jobs.of(driver.address)
+        job.config = {**job.config, "sys_path": path, "cwd": folder}
+        actors = self._node.directory.by_worker
+        for address in self._node.clients:  # those that are starting among them
+            if job_of(address) == job_of(driver.address) and address not in actors:
+                if address != driver.address:
+                    self._node.post(address, (SURROUND, path, folder))
 
     def left(self, driver: Process) -> None:
         """A driver has gone, or says that it goes: all that it has started ends."""

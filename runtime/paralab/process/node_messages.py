@@ -31,6 +31,7 @@ from paralab.messages import (
     SEAL,
     SPENT,
     STOP,
+    SURROUND,
     SURVEY,
     TELL,
     TIDIED,
@@ -77,6 +78,7 @@ class NodeMessages:
             CREATE_GROUP: node.groups.create,
             GROUP: node.groups.change,
             TIDIED: node.groups.tidied,
+            SURROUND: lambda driver, _kind, *here: node.drivers.moved(driver, *here),
             ENVIRONMENT: lambda client, _kind, *named: node.environments.add(client, *named),
             ENVIRONMENT_FAILED: lambda client, _kind, *how: node.environments.bad(client, *how),
         }

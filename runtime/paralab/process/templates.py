@@ -67,6 +67,7 @@ class Templates:
     def _environment(self, options: TaskOptions | ActorOptions) -> Any:
         """The name of the environment in which calls with these options run."""
         core = self._core
+        core.look_around()
         if not options.runtime_env:
             return core.welcome["environment"][0]
         if core.environments is None:  # by name: it stands above this room

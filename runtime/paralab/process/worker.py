@@ -84,11 +84,15 @@ def main(sock: socket.socket, node_pid: int) -> int:
     core.construction = construction
     executor.attach(core)
     engine.install(core)
+    executor.settle()
     _adopt(core.welcome)
     _redirect(core, executor)
     executor.imports.install()
     core.start()
-    failure = _around().set_up(core.welcome["environment"][1])
+    failure = ""
+    if core.welcome["environment"][0]:  # by name: it stands above this room
+        around = importlib.import_module("paralab.runtime_env.surroundings")
+        failure = around.set_up(core.welcome["environment"][1])
     if failure:
         core.post_node((ENVIRONMENT_FAILED, os.getpid(), failure))
         executor._end(None)
@@ -101,14 +105,9 @@ def main(sock: socket.socket, node_pid: int) -> int:
     return executor.exit_code
 
 
-def _around() -> Any:
-    return importlib.import_module("paralab.runtime_env.surroundings")  # it stands above this room
-
-
 def _adopt(welcome: dict[str, Any]) -> None:
-    """Takes over the driver's import path and folder; gives this process seeds of its own."""
+    """Takes over what the driver calls things; gives this process seeds of its own."""
     sys.argv = list(welcome["argv"])
-    _around().settle(welcome["sys_path"], welcome["cwd"], welcome["environment"][1])
     if welcome["as_ray"]:
         importlib.import_module("paralab.as_ray").install()  # by name: it stands above this room
     for variable in _THREADS:  # of numeric libraries that are still to be loaded
