@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar, Self
 
-from paralab.ids import ACTOR_ID_SIZE, JOB_ID_SIZE, NODE_ID_SIZE, OBJECT_ID_SIZE
+from paralab.ids import ACTOR_ID_SIZE, ADDRESS_SIZE, JOB_ID_SIZE, NODE_ID_SIZE, OBJECT_ID_SIZE
 
 
 class BaseID:
@@ -175,3 +175,7 @@ class TaskID(BaseID):
 
     __slots__ = ()
     _SIZE = OBJECT_ID_SIZE - 4
+
+    def job_id(self) -> JobID:
+        """The job to which the task's owner belongs."""
+        return JobID(self._binary[ADDRESS_SIZE - JOB_ID_SIZE : ADDRESS_SIZE])

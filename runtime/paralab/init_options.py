@@ -17,7 +17,7 @@ _HARMLESS = {
     "include_dashboard", "dashboard_host", "dashboard_port", "logging_format", "_temp_dir",
     "_node_name", "_node_ip_address", "_metrics_export_port", "_redis_username",
     "_redis_password", "_plasma_directory", "_enable_object_reconstruction",
-    "_driver_object_store_memory", "_skip_env_hook",
+    "_driver_object_store_memory", "_skip_env_hook", "_system_config",
 }  # fmt: skip
 """Names of Ray's parts that do not exist here: there is nothing that they could change."""
 
@@ -31,7 +31,6 @@ NOT_YET: dict[str, str] = {
     "proxy_server_url": "the dashboard",
     "object_spilling_directory": "spilling to disk",
     "_memory": "a declared amount of memory",
-    "_system_config": "Ray's internal settings",
     "_tracing_startup_hook": "tracing hooks",
     "allow_multiple": "several clusters at once",
 }

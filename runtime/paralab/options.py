@@ -40,18 +40,22 @@ class Option:
     """What one option may be: its types, in words, and a check of the value."""
 
     types: tuple[type, ...]
+    """In Ray's order: messages show them, and programs look for what Ray shows."""
     expected: str
     is_valid: Callable[[Any], bool] = lambda value: True
 
     def check(self, name: str, value: object) -> None:
         """Raises TypeError or ValueError that names the option, the value and what was expected."""
         if not isinstance(value, self.types):
+            shown = self.types if len(self.types) > 1 else self.types[0]
             raise TypeError(
-                f"The option {name}={value!r} is of type {type(value).__name__}; "
-                f"expected {self.expected}."
+                f"The type of keyword {name!r} must be {shown}, but received type {type(value)}: "
+                f"{name}={value!r}; expected {self.expected}."
             )
         if not self.is_valid(value):
-            raise ValueError(f"The option {name}={value!r} is not valid; expected {self.expected}.")
+            raise ValueError(
+                f"The keyword {name!r} only accepts {self.expected}; it got {name}={value!r}."
+            )
 
 
 def _at_least(lowest: int) -> Callable[[Any], bool]:
@@ -63,8 +67,7 @@ def _is_amount(value: Any) -> bool:
         return True
     if not math.isfinite(value) or value < 0:
         return False
-    units = value * RESOURCE_UNIT
-    return bool(abs(units - round(units)) <= 1e-6 * max(1.0, units))
+    return bool(value == 0 or value >= 1 / RESOURCE_UNIT)
 
 
 def _is_gpu_amount(value: Any) -> bool:
@@ -83,11 +86,15 @@ def _are_exceptions(value: Any) -> bool:
 
 def _count(infinite: bool) -> Option:
     if infinite:
-        return Option((int, _NONE), "None, 0, a positive int, or -1 for no limit", _at_least(-1))
-    return Option((int, _NONE), "None, 0 or a positive int", _at_least(0))
+        return Option(
+            (int, _NONE),
+            "None, 0, -1 or a positive integer, where -1 represents infinity",
+            _at_least(-1),
+        )
+    return Option((int, _NONE), "None, 0 or a positive integer", _at_least(0))
 
 
-_AMOUNT = Option((int, float, _NONE), "a number >= 0 in steps of 0.0001", _is_amount)
+_AMOUNT = Option((float, int, _NONE), "0 or a number >= 0.0001", _is_amount)
 _TEXT = Option((str, _NONE), "a str or None")
 _DICT = Option((dict, _NONE), "a dict or None")
 _FLAG = Option((bool, _NONE), "True or False")
@@ -95,11 +102,11 @@ _FLAG = Option((bool, _NONE), "True or False")
 COMMON: dict[str, Option] = {
     "num_cpus": _AMOUNT,
     "num_gpus": Option(
-        (int, float, _NONE),
-        "a number >= 0 in steps of 0.0001, whole above 1",
+        (float, int, _NONE),
+        "0 or a number >= 0.0001, whole above 1",
         _is_gpu_amount,
     ),
-    "memory": Option((int, float, _NONE), "a number of bytes >= 0", _is_memory),
+    "memory": Option((float, int, _NONE), "a number of bytes >= 0", _is_memory),
     "resources": _DICT,
     "name": _TEXT,
     "accelerator_type": _TEXT,
@@ -115,7 +122,7 @@ COMMON: dict[str, Option] = {
 }
 _NUM_RETURNS = Option(
     (int, str, _NONE),
-    "None, an int >= 0, 'streaming' or 'dynamic'",
+    "None, a non-negative integer, 'streaming' (for generators), or 'dynamic'",
     lambda value: (
         value in ("streaming", "dynamic") if isinstance(value, str) else value is None or value >= 0
     ),

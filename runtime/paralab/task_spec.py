@@ -29,8 +29,11 @@ DYNAMIC = -2
 
 
 def fixed_resources(amounts: Mapping[str, float]) -> dict[str, int]:
-    """Amounts such as ``{"CPU": 0.5}`` in units of 1e-4, zeros left out."""
-    fixed = {name: round(amount * RESOURCE_UNIT) for name, amount in amounts.items()}
+    """Amounts such as ``{"CPU": 0.5}`` in units of 1e-4, zeros left out.
+
+    What is finer is cut off, as in Ray, but for the errors of floats: 0.29 stays 0.29.
+    """
+    fixed = {name: int(amount * RESOURCE_UNIT + 1e-6) for name, amount in amounts.items()}
     return {name: amount for name, amount in fixed.items() if amount}
 
 

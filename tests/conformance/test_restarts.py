@@ -176,3 +176,16 @@ def test_a_constructor_that_raises_is_the_end(rt: Any) -> None:
     with pytest.raises(rt.exceptions.ActorDiedError, match="no life") as caught:
         rt.get(actor.hello.remote())
     assert "error raised in its creation task" in str(caught.value)
+
+
+@pytest.mark.usefixtures("own_process")
+def test_a_kill_before_it_has_started_uses_a_restart(rt: Any, mortal_class: Any) -> None:
+    holder = mortal_class.options(num_cpus=rt.cluster_resources()["CPU"]).remote()
+    assert rt.get(holder.add.remote()) == 1
+    actor = mortal_class.options(num_cpus=1, max_restarts=1).remote()  # there is no place for it
+    rt.kill(actor, no_restart=False)
+    rt.kill(holder)
+    assert when_back(rt, actor.add) == 1
+    rt.kill(actor, no_restart=False)
+    with pytest.raises(rt.exceptions.ActorDiedError):
+        rt.get(actor.add.remote())

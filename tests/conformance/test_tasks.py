@@ -231,3 +231,38 @@ def test_arrays_are_read_only_where_they_are_shared(rt: Any) -> None:
     if rt.engine != "local":
         assert not writeable
         assert not rt.get(ref).flags.writeable
+
+
+def test_amounts_are_cut_to_four_digits(rt: Any) -> None:
+    @rt.remote
+    def held() -> Any:
+        return rt.get_runtime_context().get_assigned_resources()
+
+    assert rt.get(held.options(num_cpus=1 / 3).remote()) == {"CPU": 0.3333}
+    assert rt.get(held.options(num_cpus=0.99999).remote()) == {"CPU": 0.9999}
+    with pytest.raises(ValueError, match="num_cpus"):
+        held.options(num_cpus=0.00001)
+
+
+def test_wrong_options_are_named_as_in_ray(rt: Any) -> None:
+    def identity(x: Any) -> Any:
+        return x
+
+    with pytest.raises(TypeError, match=r"The type of keyword 'num_cpus' must be .*received type"):
+        rt.remote(num_cpus="two")(identity)
+    with pytest.raises(ValueError, match=r"The keyword 'max_calls' only accepts None, 0 or a posi"):
+        rt.remote(max_calls=-1)(identity)
+    where_minus_one = "The keyword 'max_retries' only accepts None, 0, -1 or a positive integer"
+    with pytest.raises(ValueError, match=where_minus_one):
+        rt.remote(max_retries=-2)(identity)
+    with pytest.raises(ValueError, match=r"The keyword 'num_returns' only accepts None, a non-neg"):
+        rt.remote(num_returns=-1)(identity)
+
+
+def test_the_job_of_a_task(rt: Any) -> None:
+    @rt.remote
+    def jobs() -> Any:
+        context = rt.get_runtime_context()
+        return context.task_id.job_id(), rt.put(1).job_id(), context.job_id
+
+    assert set(rt.get(jobs.remote())) == {rt.get_runtime_context().job_id}

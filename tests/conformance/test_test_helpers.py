@@ -115,4 +115,5 @@ def test_the_worker_that_older_programs_ask(rt: Any) -> None:
     assert worker.connected
     assert worker.current_job_id.hex() == context.get_job_id()
     assert worker.current_node_id.hex() == context.get_node_id()
+    assert worker.node.unique_id == context.get_node_id()
     assert worker.mode in (0, 2)

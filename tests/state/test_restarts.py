@@ -43,10 +43,19 @@ def test_nothing_is_said_of_restarts_that_were_never_promised() -> None:
     assert placed(0).told() == ""
 
 
+def test_a_kill_before_there_is_a_process_uses_a_restart() -> None:
+    restarts = Restarts(2)
+    for _ in range(2):
+        assert restarts.may_restart()
+        assert restarts.happened(Event.LOST) is Life.RESTARTING
+    assert not restarts.may_restart()
+    assert restarts.happened(Event.PLACED) is Life.ALIVE
+
+
 def test_what_cannot_be_is_an_error() -> None:
-    restarts = Restarts(1)
-    with pytest.raises(RuntimeError, match=r"An actor that is pending .* its process is gone"):
-        restarts.happened(Event.LOST)
+    restarts = placed(1)
+    with pytest.raises(RuntimeError, match=r"An actor that is alive .* it has a process"):
+        restarts.happened(Event.PLACED)
     restarts.happened(Event.ENDED)
     for event in Event:
         with pytest.raises(RuntimeError, match="An actor that is dead"):

@@ -5,15 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 import paralab
-from paralab.engine import installed
+from paralab.engine import current, installed
 from paralab.id_types import JobID, NodeID, TaskID, WorkerID
 from paralab.other_languages import SCRIPT_MODE, WORKER_MODE
 
 LOCAL_MODE = 2
 
 
+class _Node:
+    """The node of this process."""
+
+    @property
+    def unique_id(self) -> str:
+        """Its id, in hexadecimal digits."""
+        return paralab.get_runtime_context().get_node_id()
+
+    @property
+    def address_info(self) -> dict[str, Any]:
+        """What ``init`` returns about it."""
+        return dict(current().info("address"))
+
+    @property
+    def node_ip_address(self) -> str:
+        """Its address in the network."""
+        return str(self.address_info["node_ip_address"])
+
+    def __getattr__(self, name: str) -> Any:
+        from paralab.absent import inside
+
+        raise AttributeError(inside(f"{__name__}.global_worker.node", name))
+
+
 class _Worker:
     """Facts about this process, read anew; their public form is ``get_runtime_context()``."""
+
+    node = _Node()
 
     @property
     def connected(self) -> bool:

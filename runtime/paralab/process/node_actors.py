@@ -190,12 +190,14 @@ class NodeActors:
         record = self.directory.records.get(tuple(ref))
         if record is not None:
             record.askers.add(process.address)
-            if no_restart:
+            if no_restart or record.dead:
                 self.end(record, KILLED)
             elif record.worker is not None:  # the answer comes once its process is gone
                 record.waiting.append((process.address, number))
                 self._node.pool.kill(record.worker)
                 return
+            elif not self.directory.lost(record):
+                self.end(record, KILLED)
         self._node.post(process.address, (ANSWER, number, None))
 
     def _drop(

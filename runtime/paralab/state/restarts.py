@@ -9,7 +9,8 @@ of its creator.
 from        event    to
 =========== ======== ====================================================================
 PENDING     PLACED   ALIVE: it has a process
-ALIVE       LOST     RESTARTING; only while it has restarts left, else ENDED follows
+all but     LOST     RESTARTING; only while it has restarts left, else ENDED follows.  One that
+DEAD                 is killed before it has a process has used a restart too, as in Ray
 RESTARTING  PLACED   ALIVE
 all but     ENDED    DEAD, for good
 DEAD
@@ -46,6 +47,8 @@ _NEXT = {
     (Life.PENDING, Event.PLACED): Life.ALIVE,
     (Life.RESTARTING, Event.PLACED): Life.ALIVE,
     (Life.ALIVE, Event.LOST): Life.RESTARTING,
+    (Life.PENDING, Event.LOST): Life.RESTARTING,
+    (Life.RESTARTING, Event.LOST): Life.RESTARTING,
     (Life.PENDING, Event.ENDED): Life.DEAD,
     (Life.ALIVE, Event.ENDED): Life.DEAD,
     (Life.RESTARTING, Event.ENDED): Life.DEAD,

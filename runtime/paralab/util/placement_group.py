@@ -234,9 +234,8 @@ def _check_bundles(bundles: Any) -> None:
         if not all(math.isfinite(amount) and amount >= 0 for amount in bundle.values()):
             raise ValueError(f"The amounts of a bundle must be finite and >= 0. Got {bundle!r}.")
         for key, amount in bundle.items():
-            units = amount * RESOURCE_UNIT
-            if key != "memory" and abs(units - round(units)) > 1e-6 * max(1.0, units):
-                raise ValueError(f"The amount {amount} of {key} is finer than 0.0001: {bundle!r}.")
+            if 0 < amount < 1 / RESOURCE_UNIT:
+                raise ValueError(f"The amount {amount} of {key} is below 0.0001: {bundle!r}.")
         if not any(bundle.values()):
             raise ValueError(
                 "Bundles cannot be an empty dictionary or resources with only 0 values. "
