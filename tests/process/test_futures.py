@@ -87,6 +87,18 @@ def test_a_callback_may_use_the_library() -> None:
 
 
 @pytest.mark.usefixtures("runtime")
+def test_refs_from_ids() -> None:
+    ref = add.remote(1)
+    again = paralab.ObjectRef.from_hex(ref.hex())
+    assert again == ref == paralab.ObjectRef.from_binary(ref.binary())
+    assert paralab.get(again) == 2
+    with pytest.raises(ValueError, match="28"):
+        paralab.ObjectRef.from_binary(b"short")
+    with pytest.raises(paralab.exceptions.ObjectLostError):
+        paralab.get(paralab.ObjectRef.from_random(), timeout=5)
+
+
+@pytest.mark.usefixtures("runtime")
 def test_a_loop_that_has_ended_meanwhile(fifo: str) -> None:
     refs: list[Any] = []
 
