@@ -175,8 +175,11 @@ class Engine(Protocol):
     def restart_workers(self) -> None:
         """Lets idle workers go and busy ones after their task, so that edited modules load anew."""
 
-    def shutdown(self) -> None:
-        """Ends everything this engine started; may be called twice."""
+    def shutdown(self, linger: float = 0.0) -> None:
+        """Ends everything this engine started; may be called twice.
+
+        What was submitted and is not answered yet may go on for ``linger`` seconds.
+        """
 
 
 class _Slot:

@@ -23,6 +23,9 @@ from paralab.engine import Engine, _Slot, install, installed
 from paralab.init_options import InitOptions, check_init_options, refuse_when_joining
 from paralab.library_name import is_called_ray, said
 
+LINGER_SECONDS = 0.5
+"""What tasks that nobody waits for may still take when the interpreter exits; as in Ray."""
+
 
 class _Session:
     """The running session.  Set by init, cleared by shutdown; the lock orders the two."""
@@ -215,7 +218,7 @@ def start_by_itself() -> Engine:
 def _at_exit() -> None:
     # A child that the user forked inherits this handler, but not the session.
     if _Session.pid == os.getpid():
-        shutdown()
+        shutdown(_exiting_interpreter=True)
 
 
 def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
@@ -224,6 +227,9 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
     May be called twice.  Processes have always ended when this returns, whatever
     ``wait_for_processes`` says.  A later ``.remote()`` of a function or class starts a new session;
     refs and handles of this one stay invalid.
+
+    When the interpreter exits, tasks that nobody has waited for may go on for half a second, so
+    that a program whose last line is ``f.remote()`` sees what ``f`` prints.
     """
     with _Session.lock:
         engine = installed()
@@ -231,7 +237,7 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             return
         install(None)
         _Session.started_at, _Session.by_itself = "", False
-        engine.shutdown()
+        engine.shutdown(LINGER_SECONDS if _exiting_interpreter else 0.0)
         futures = sys.modules.get("paralab.object_futures")
         if futures is not None:
             futures.end_deliveries()

@@ -22,7 +22,9 @@ from paralab.plain_exception import as_plain, plain
 from paralab.remote_traceback import Raised, describe, last_line
 
 
-def pack_failure(exc: BaseException, *, function: str, pid: int, node: str) -> bytes:
+def pack_failure(
+    exc: BaseException, *, function: str, pid: int, node: str, met: bool = False
+) -> bytes:
     """``exc`` as bytes for :func:`unpack_failure`.  Never raises.
 
     Args:
@@ -31,9 +33,10 @@ def pack_failure(exc: BaseException, *, function: str, pid: int, node: str) -> b
         function: name of the task or method, as it is shown.
         pid: the process in which it was raised.
         node: the node's id in hexadecimal digits.
+        met: the task has begun, so it is a TaskError although no user's frame has seen it.
     """
     raised = _describe(exc)
-    if _is_systems_own(exc, raised):
+    if not met and _is_systems_own(exc, raised):
         return _dumps((None, 0, "", raised, _pack_object(exc)))
     cause = exc.cause if isinstance(exc, TaskError) else exc
     return _dumps((function, pid, node, raised, _pack_object(cause)))

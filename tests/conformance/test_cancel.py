@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -189,3 +190,41 @@ def test_what_cannot_be_cancelled(rt: Any) -> None:
 def test_the_driver_is_never_cancelled(rt: Any) -> None:
     with pytest.raises(RuntimeError):
         rt.get_runtime_context().is_canceled()
+
+
+@pytest.mark.parametrize("method", ["give_up", "catch"])
+def test_a_running_call_of_an_async_actor(rt: Any, method: str) -> None:
+    if rt.engine in ("local", "pickled"):
+        pytest.skip("there, a call has ended before it could be cancelled")
+
+    @rt.remote
+    class Waiter:
+        def __init__(self) -> None:
+            self.begun = asyncio.Event()
+            self.seen = False
+
+        async def give_up(self) -> None:
+            self.begun.set()
+            await asyncio.Event().wait()
+
+        async def catch(self) -> str:
+            try:
+                await self.give_up()
+            except asyncio.CancelledError:
+                self.seen = True
+            return "not what get returns"
+
+        async def has_begun(self) -> None:
+            await self.begun.wait()
+
+        async def has_seen(self) -> bool:
+            return self.seen
+
+    waiter = Waiter.remote()
+    ref = getattr(waiter, method).remote()
+    rt.get(waiter.has_begun.remote())
+    rt.cancel(ref)
+    with pytest.raises(rt.exceptions.TaskCancelledError) as caught:
+        rt.get(ref)
+    assert isinstance(caught.value, rt.exceptions.RayTaskError)
+    assert rt.get(waiter.has_seen.remote()) is (method == "catch")

@@ -75,7 +75,12 @@ for i in range(5):
 """,
     "repeat": "paralab.get(shout.remote(4));",
     "repeat again": "paralab.get(shout.remote(4));",
-    "many": "paralab.get([shout.remote('same') for _ in range(40)]);",
+    "many": """
+Shouter = paralab.remote(type("Shouter", (), {"shout": lambda self: print("same")}))
+one, two = Shouter.remote(), Shouter.remote()
+paralab.get(one.shout.remote())
+paralab.get([two.shout.remote() for _ in range(39)]);
+""",
     "ref": "ref = shout.remote('shown')\nref",
     "out": "paralab.get(Out[len(Out) and max(Out)])",
     "fail": """
@@ -156,8 +161,8 @@ def test_a_line_is_shown_in_each_cell_that_prints_it(notebook: dict[str, list[Me
 
 def test_repeats_are_counted_under_their_cell(notebook: dict[str, list[Message]]) -> None:
     first, note = printed(notebook["many"])
-    assert first == "(shout) line same"
-    assert note.startswith("(shout) [the line above came 39 more times")
+    assert first == "(Shouter) same"
+    assert note.startswith("(Shouter) [the line above came 39 more times")
 
 
 def test_a_ref_is_a_cells_value(notebook: dict[str, list[Message]]) -> None:

@@ -13,10 +13,10 @@ from paralab.process.prints import FOLD_SECONDS, PrintedLines, PrintStream, harm
 class Screen:
     """A driver's two streams, and what is shown on them."""
 
-    def __init__(self, show: bool = True) -> None:
+    def __init__(self, show: bool = True, fold: bool = True) -> None:
         self.files = {"stdout": io.StringIO(), "stderr": io.StringIO()}
         self.now = 0.0
-        self.lines = PrintedLines(show, self.files.__getitem__, lambda: self.now)
+        self.lines = PrintedLines(show, self.files.__getitem__, lambda: self.now, fold)
 
     def out(self) -> list[str]:
         return self.files["stdout"].getvalue().splitlines(keepends=True)
@@ -41,52 +41,73 @@ class TestPrintedLines:
         screen.lines("f", 1, "stdout", "other\n")
         assert screen.out() == [
             "(f pid=1) same\n",
-            "(f) [the line above came 4 more times, from 3 processes]\n",
+            "(f) [the line above came 4 more times; from 3 processes in all]\n",
             "(f pid=1) other\n",
         ]
 
     def test_the_count_at_the_end_is_told(self) -> None:
         screen = Screen()
-        screen.lines("", 5, "stdout", "same\nsame\n")
+        for pid in (5, 6):
+            screen.lines("", pid, "stdout", "same\n")
         screen.lines.finish()
         screen.lines.finish()
         assert screen.out() == [
             "(pid=5) same\n",
-            "[the line above came once more, from 1 process]\n",
+            "[the line above came once more; from 2 processes in all]\n",
         ]
+
+    def test_what_one_process_repeats_is_shown(self) -> None:
+        screen = Screen()
+        for pid in (1, 1, 2, 1):
+            screen.lines("f", pid, "stdout", "same\n")
+        screen.lines.finish()
+        assert screen.out() == [
+            "(f pid=1) same\n",
+            "(f pid=1) same\n",
+            "(f) [the line above came 2 more times; from 2 processes in all]\n",
+        ]
+
+    def test_nothing_is_counted_if_all_is_to_be_shown(self) -> None:
+        screen = Screen(fold=False)
+        for pid in (1, 2, 1):
+            screen.lines("f", pid, "stdout", "same\n")
+        assert screen.out() == [f"(f pid={pid}) same\n" for pid in (1, 2, 1)]
 
     def test_after_some_seconds_a_repeat_is_shown_again(self) -> None:
         screen = Screen()
-        for screen.now in (0.0, FOLD_SECONDS - 0.1, FOLD_SECONDS, FOLD_SECONDS + 1):
-            screen.lines("f", 1, "stdout", "same\n")
+        times = (0.0, FOLD_SECONDS - 0.1, FOLD_SECONDS, FOLD_SECONDS + 1)
+        for pid, screen.now in enumerate(times, 1):
+            screen.lines("f", pid, "stdout", "same\n")
         assert screen.out() == [
             "(f pid=1) same\n",
-            "(f) [the line above came once more, from 1 process]\n",
-            "(f pid=1) same\n",
+            "(f) [the line above came once more; from 2 processes in all]\n",
+            "(f pid=3) same\n",
         ]
 
     def test_after_the_end_of_a_cell_a_repeat_is_shown_again(self) -> None:
         screen = Screen()
-        for _ in range(2):
-            screen.lines("f", 1, "stdout", "same\n")
+        for pid in (1, 2):
+            screen.lines("f", pid, "stdout", "same\n")
             screen.lines.finish()
-        assert screen.out() == ["(f pid=1) same\n"] * 2
+        assert screen.out() == ["(f pid=1) same\n", "(f pid=2) same\n"]
 
     def test_the_count_stands_below_its_line(self) -> None:
         screen = Screen()
-        screen.lines("f", 1, "stderr", "same\nsame\n")
+        screen.lines("f", 1, "stderr", "same\n")
+        screen.lines("f", 2, "stderr", "same\n")
         screen.lines("f", 1, "stdout", "other\n")
-        assert screen.err()[1] == "(f) [the line above came once more, from 1 process]\n"
+        assert screen.err()[1] == "(f) [the line above came once more; from 2 processes in all]\n"
         assert screen.out() == ["(f pid=1) other\n"]
 
     def test_order_is_kept_within_one_text(self) -> None:
         screen = Screen()
-        screen.lines("f", 1, "stdout", "a\na\nb\nb\nb\nc\n")
+        screen.lines("f", 1, "stdout", "a\n")
+        screen.lines("f", 2, "stdout", "a\na\nb\nb\nc\n")
         assert [line.rsplit(") ")[1] for line in screen.out()] == [
             "a\n",
-            "[the line above came once more, from 1 process]\n",
+            "[the line above came 2 more times; from 2 processes in all]\n",
             "b\n",
-            "[the line above came 2 more times, from 1 process]\n",
+            "b\n",
             "c\n",
         ]
 

@@ -50,6 +50,12 @@ def say(*words: Any, **options: Any) -> int:
 
 
 @paralab.remote
+class Speaker:
+    def say(self, text: str) -> None:
+        print(text)
+
+
+@paralab.remote
 def complain(text: str) -> int:
     sys.stderr.write(text)
     return os.getpid()
@@ -187,10 +193,12 @@ def test_a_last_line_before_a_violent_end(shown: Shown) -> None:
 
 
 def test_repeats_are_folded(shown: Shown) -> None:
-    paralab.get([say.remote("the same") for _ in range(50)])
-    paralab.get(say.remote("another"))
+    one, two = Speaker.remote(), Speaker.remote()
+    paralab.get(one.say.remote("the same"))
+    paralab.get([two.say.remote("the same") for _ in range(49)])
+    paralab.get(one.say.remote("another"))
     assert shown.out().count("the same\n") == 1
-    assert "[the line above came 49 more times, from " in shown.out()
+    assert "[the line above came 49 more times; from 2 processes in all]" in shown.out()
 
 
 def test_a_flood_is_shown_whole_and_in_order(shown: Shown) -> None:
@@ -271,7 +279,8 @@ def test_nothing_is_lost_at_shutdown(last: Callable[[], Any], shown: Shown) -> N
 
 def test_a_count_is_not_lost_at_shutdown(shown: Shown) -> None:
     try:
-        paralab.get([say.remote("the same") for _ in range(3)])
+        speakers = [Speaker.remote() for _ in range(3)]
+        paralab.get([speaker.say.remote("the same") for speaker in speakers])
         paralab.shutdown()
         assert "came 2 more times" in shown.out()
     finally:
@@ -281,3 +290,29 @@ def test_a_count_is_not_lost_at_shutdown(shown: Shown) -> None:
 @paralab.remote
 def nested_last() -> None:
     paralab.get(say.remote("nested last"))
+
+
+def ended_program(program: str) -> tuple[str, str, int]:
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return ran.stdout, ran.stderr, ran.returncode
+
+
+def test_what_nobody_waits_for_is_seen_before_the_program_ends() -> None:
+    out, err, code = ended_program("""
+import paralab
+paralab.init(num_cpus=1)
+say = paralab.remote(lambda *words: print(*words))
+first = say.remote("first")
+say.remote("second", first)
+""")
+    assert re.findall(r"\) (first|second None)\n", out) == ["first", "second None"]
+    assert (err, code) == ("", 0)
+
+
+def test_the_end_of_a_program_is_not_put_off_for_long() -> None:
+    assert ended_program("""
+import time, paralab
+paralab.init(num_cpus=1)
+last = paralab.remote(lambda: time.sleep(1000)).remote()
+""") == ("", "", 0)

@@ -435,8 +435,8 @@ class LocalEngine(NothingIsWaitedFor):
             return [actor.row(self._address, self._namespace) for actor in found if actor]
         raise ValueError(f"info({what!r}) is not known.")
 
-    def shutdown(self) -> None:
-        """Lets go of what was pinned; may be called twice."""
+    def shutdown(self, linger: float = 0.0) -> None:
+        """Lets go of what was pinned; may be called twice.  Nothing is under way here."""
         self._pinned.clear()
         if self._recursion:
             sys.setrecursionlimit(self._recursion)

@@ -380,7 +380,7 @@ class CoreClient:
         # The answer comes behind the revocation of every lease on an old worker.
         self.ask(RESTART)
 
-    def shutdown(self) -> None:
+    def shutdown(self, linger: float = 0.0) -> None:
         """Stops the I/O thread and closes the sockets; may be called twice."""
         self.baton.stop()
         self.notices.end()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from paralab.messages import ENVIRONMENT, STOP, SURROUND
@@ -29,7 +30,7 @@ class DriverCore(CoreClient):
     ) -> None:
         self._node_process = node
         self._stopping = False
-        self._printed = PrintedLines(log)
+        self._printed = PrintedLines(log, fold=_folds_repeats())
         self._stands = stands()
         super().__init__(sock, "paralab-io", self._printed)
         self._shell = notebook_shell()
@@ -37,12 +38,14 @@ class DriverCore(CoreClient):
             self._shell.events.register("post_execute", self._printed.finish)
             self._shell.events.register("pre_execute", self.look_around)
 
-    def shutdown(self) -> None:
+    def shutdown(self, linger: float = 0.0) -> None:
         """Ends the session: node, workers, sockets.  May be called twice.
 
         The node ends its workers, passes on what they had printed, and closes its socket.
         """
         node = self._node_process
+        if linger and self._shell is None:  # no cell is left that could show anything
+            self._linger(time.monotonic() + linger)
         if (node is None or node.returncode is None) and self.broken is None:
             self._stopping = True
             self.post_node((STOP,))
@@ -60,6 +63,12 @@ class DriverCore(CoreClient):
             if node is not None:
                 end_node(node)
                 self._sweep()
+
+    def _linger(self, deadline: float) -> None:
+        """Waits for what is not answered yet; Ctrl-C ends the patience, not the shutdown."""
+        pending, submissions = self.calls.table.pending, self.mailbox.submissions
+        with suppress(KeyboardInterrupt):
+            self.baton.wait(lambda: self.broken or not (pending or submissions), deadline)
 
     def say_environment(self, runtime_env: Any) -> None:
         """Which environment this job has, which is that of all that it submits by default."""
@@ -114,6 +123,11 @@ def stands() -> tuple[list[str], str]:
         return list(sys.path), os.getcwd()
     except FileNotFoundError:  # it has been removed
         return list(sys.path), "/"
+
+
+def _folds_repeats() -> bool:
+    """Whether the variable of Ray's users lets us count equal lines instead of showing them."""
+    return os.environ.get("RAY_DEDUP_LOGS", "1").lower() in ("1", "true")
 
 
 def _shut_down() -> BaseException:

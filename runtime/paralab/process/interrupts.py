@@ -197,7 +197,11 @@ def cancelled(call: Call) -> TaskCancelledError:
     return TaskCancelledError(TaskID(task_id(call.link.address, call.key)))
 
 
-def packed_cancellation(call: Call, error: BaseException, node: str) -> bytes:
-    """The same once ``error`` has ended the call: it says where that was."""
+def packed_cancellation(call: Call, error: BaseException, node: str, met: bool = False) -> bytes:
+    """The same once ``error`` has ended the call: it says where that was.
+
+    ``met`` is for a call that has begun, even if no frame of its own is left to say so.
+    """
     reason = cancelled(call).with_traceback(error.__traceback__)
-    return pack_failure(reason, function=call.template.name, pid=os.getpid(), node=node)
+    pid = os.getpid()
+    return pack_failure(reason, function=call.template.name, pid=pid, node=node, met=met)

@@ -192,6 +192,8 @@ class Lanes:
             result = function(*args, **kwargs)
             if self._is_async and inspect.iscoroutine(result):
                 result = await result
+                if call.cancelled:  # it has caught what was to end it, and its result is dropped
+                    raise cancelled(call)
             ended = _now()
             outcome, payload = packed_result(core, call, result)
         except BaseException as error:
@@ -215,8 +217,8 @@ class Lanes:
         if self._is_async:
             from asyncio import CancelledError
 
-            if isinstance(error, CancelledError):
-                return FAILED, packed_cancellation(call, error, self.core.node_hex)
+            if call.cancelled or isinstance(error, CancelledError):
+                return FAILED, packed_cancellation(call, error, self.core.node_hex, met=True)
         return FAILED, executor.failed(call, error)
 
     # -- the main thread ---------------------------------------------------------------------

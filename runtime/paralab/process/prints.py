@@ -5,9 +5,9 @@
     driver: PrintedLines ──▶ "(name pid=123) text" on the driver's own stream
 
 A line is on its way when ``print`` returns, so it comes before the reply of the task that wrote
-it, and a process that is killed right after it loses none.  A line that several tasks print is
-shown once and then counted, so that a thousand tasks do not fill a page; after some seconds, and
-in the next notebook cell, it is shown again.
+it, and a process that is killed right after it loses none.  A line that several processes print is
+shown once and then counted, so that a hundred actors do not fill a page; after some seconds, and
+in the next notebook cell, it is shown again.  What one process alone repeats is all shown.
 
 What is printed may hold anything; it is shown as text.  Colours (ECMA-48 "SGR") are kept and end
 with their line; every other control character is shown as a replacement character.
@@ -166,6 +166,7 @@ class PrintedLines:
 
     Args:
         show: whether to show anything (``log_to_driver``).
+        fold: whether to count repeats instead of showing them.
         streams: gives the file for "stdout" or "stderr"; by default what ``sys`` has now.
         clock: in seconds.
     """
@@ -175,8 +176,10 @@ class PrintedLines:
         show: bool,
         streams: Callable[[str], Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        fold: bool = True,
     ) -> None:
         self._show = show
+        self._fold = fold
         self._clock = clock
         self._lock = threading.RLock()  # whoever leads the engine, and the end of a cell
         self._shown_at = 0.0
@@ -185,6 +188,7 @@ class PrintedLines:
         """Name, stream and text of the line that was shown last."""
         self._repeats = 0
         self._pids: set[int] = set()
+        """Who has printed that line, first and again."""
 
     def __call__(self, name: str, pid: int, stream: str, text: str) -> None:
         """Shows lines; called by any thread."""
@@ -199,14 +203,18 @@ class PrintedLines:
         now = self._clock()
         for raw in text.removesuffix("\n").split("\n"):
             line = harmless(raw)
-            if (name, stream, line) == self._last and pid and now - self._shown_at < FOLD_SECONDS:
-                self._repeats += 1
+            is_repeat = (name, stream, line) == self._last and now - self._shown_at < FOLD_SECONDS
+            if is_repeat and pid and self._fold:
                 self._pids.add(pid)
-                continue
+                if len(self._pids) > 1:
+                    self._repeats += 1
+                    continue
             if self._repeats:
                 self._write(stream, "".join(shown))
                 shown.clear()
                 self.finish()
+            if not is_repeat:
+                self._pids = {pid}
             self._last = (name, stream, line)
             self._shown_at = now
             shown.append(f"{label}{line}\n")
@@ -224,10 +232,11 @@ class PrintedLines:
             return
         label = f"({name}) " if name else ""
         times = "once more" if self._repeats == 1 else f"{self._repeats:,} more times"
-        where = "1 process" if len(self._pids) == 1 else f"{len(self._pids)} processes"
+        count = len(self._pids)
         self._repeats = 0
-        self._pids.clear()
-        self._write(stream, f"{label}[the line above came {times}, from {where}]\n")
+        self._write(
+            stream, f"{label}[the line above came {times}; from {count} processes in all]\n"
+        )
 
     def _write(self, stream: str, text: str) -> None:
         if not text:
