@@ -59,6 +59,21 @@ def test_idle_workers_of_an_environment_end(shutdown_after: None) -> None:
     eventually(lambda: pid not in descendants(os.getpid()))
 
 
+@pytest.mark.slow
+def test_each_driver_of_a_node_has_its_own_environment(shutdown_after: None) -> None:
+    paralab.init(num_cpus=2, runtime_env={"env_vars": {"WHO": "first"}})
+    address = paralab.get_runtime_context().gcs_address
+    code = f"""
+    paralab.init({address!r}, runtime_env={{"env_vars": {{"WHO": "second"}}}})
+    print(paralab.get(paralab.remote(lambda: os.environ["WHO"]).remote()), flush=True)
+    sys.stdin.readline()
+    """
+    with program(code) as driver:
+        assert driver.line() == "second"
+        assert paralab.get(variable.remote("WHO"))[0] == "first"
+        driver.end(line="\n")
+
+
 @pytest.fixture
 def sessions() -> Callable[[], list[str]]:
     """Gives the folders of sessions that are there."""

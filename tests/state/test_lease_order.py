@@ -137,6 +137,8 @@ class LeaseMachine(RuleBasedStateMachine):
             if isinstance(instruction, Grant):
                 worker = self.leases.workers[instruction.worker]
                 for request in self.leases.requests:
+                    if request.client == instruction.worker:
+                        continue  # nobody gets a lease on himself
                     if request.depth > worker.depth and "GPU" not in request.resources:
                         assert any(
                             amount > worker.resources.get(name, 0)

@@ -9,9 +9,10 @@ from paralab.state.lease_parts import Request, Worker, WorkerState
 
 
 def something_runs(workers: Iterable[Worker]) -> bool:
-    """Whether a worker will be free without any more processes."""
+    """Whether a worker, or the place of one, will be free without any more processes."""
     return any(
         (w.state is WorkerState.LEASED and not w.blocked)
+        or (w.state is WorkerState.IDLE and not w.asked)
         or (w.state is WorkerState.RETIRING and not w.outdated)
         for w in workers
     )
