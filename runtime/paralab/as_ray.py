@@ -35,6 +35,8 @@ RAY_RELEASE = "2.60.0"
 """What ``ray.__version__`` says: the release whose API this is."""
 HOOK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ray_hook")
 """Stands in PYTHONPATH of child processes."""
+COMMAND = os.path.join(os.path.dirname(HOOK), "ray_command")
+"""Stands in PATH of child processes: the program ``ray``."""
 _SHOWN_AS = {
     "object_ref.ObjectRef": "ray",
     "actor.ActorClass": "ray.actor",
@@ -133,7 +135,7 @@ def install() -> None:
     _share_modules()
     sys.meta_path.insert(0, _Finder())
     _show_rays_names()
-    os.environ["PYTHONPATH"] = with_hook(os.environ.get("PYTHONPATH", ""))
+    _tell_children()
     if HOOK not in sys.path:  # what multiprocessing hands on is this list
         sys.path.insert(0 if sys.flags.safe_path else 1, HOOK)
 
@@ -146,6 +148,18 @@ def with_hook(path: str) -> str:
     """A PYTHONPATH with which ``import ray`` means paralab."""
     parts = [part for part in path.split(os.pathsep) if part and part != HOOK]
     return os.pathsep.join([HOOK, *parts])
+
+
+def _tell_children() -> None:
+    """Both names, ``import ray`` and the program ``ray``, mean paralab in what is started here."""
+    os.environ["PYTHONPATH"] = with_hook(os.environ.get("PYTHONPATH", ""))
+    os.environ["PATH"] = os.pathsep.join([COMMAND, *_other_commands()])
+    os.environ["PARALAB_PYTHON"] = sys.executable
+
+
+def _other_commands() -> list[str]:
+    path = os.environ.get("PATH", os.defpath)
+    return [part for part in path.split(os.pathsep) if part != COMMAND]
 
 
 def _show_rays_names() -> None:
@@ -188,6 +202,7 @@ def environment_without_alias() -> dict[str, str]:
     environment = dict(os.environ)
     kept = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part != HOOK]
     environment["PYTHONPATH"] = os.pathsep.join(kept)
+    environment["PATH"] = os.pathsep.join(_other_commands())
     return environment
 
 
@@ -215,7 +230,7 @@ def main() -> None:
         sys.exit(0 if sys.argv[1:] else 2)
     if sys.flags.ignore_environment:
         sys.exit("paralab.as_ray: with -E or -I Python does not look at PYTHONPATH; leave it out.")
-    os.environ["PYTHONPATH"] = with_hook(os.environ.get("PYTHONPATH", ""))
+    _tell_children()
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *_interpreter_options(), *sys.argv[1:]])
 

@@ -22,7 +22,6 @@ _HARMLESS = {
 """Names of Ray's parts that do not exist here: there is nothing that they could change."""
 
 NOT_YET: dict[str, str] = {
-    "job_config": "Ray's job configuration",
     "logging_config": "logging in workers by configuration; configure it in the tasks",
     "enable_resource_isolation": "limits by cgroup",
     "cgroup_path": "limits by cgroup",
@@ -42,7 +41,7 @@ SMALLEST_STORE = 1 << 20
 _ACTED_ON = {
     "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
     "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
-    "runtime_env", "labels", "_full_tracebacks", "_idle_worker_seconds",
+    "runtime_env", "labels", "job_config", "_full_tracebacks", "_idle_worker_seconds",
 }  # fmt: skip
 
 
@@ -78,6 +77,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
     for name, what in NOT_YET.items():
         if given.get(name):
             raise NotImplementedError(f"init({name}={given[name]!r}): {what} is not available yet.")
+    given = {**given, **_of_job(given)}
     address = _address(given.get("address"))
     for name in ("num_cpus", "num_gpus"):
         _check_count(name, given.get(name))
@@ -115,6 +115,25 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
     )
 
 
+def _of_job(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``job_config`` says about arguments that are not given."""
+    job = given.get("job_config")
+    if job is None:
+        return {}
+    from paralab.job_config import JobConfig
+
+    _check_type("job_config", job, JobConfig, "a JobConfig")
+    if job.default_actor_lifetime == "detached":
+        raise NotImplementedError(
+            "init(job_config=): default_actor_lifetime='detached' is not available; give the "
+            "actors lifetime='detached' themselves."
+        )
+    if job.py_logging_config is not None:
+        raise NotImplementedError(f"init(job_config=): {NOT_YET['logging_config']}.")
+    said = {"namespace": job.ray_namespace, "runtime_env": job.runtime_env or None}
+    return {name: value for name, value in said.items() if given.get(name) is None}
+
+
 def _check_type(name: str, value: object, type_: type, expected: str) -> None:
     if not isinstance(value, type_):
         raise TypeError(
@@ -126,12 +145,20 @@ def _address(address: object) -> str | None:
     """The address that was given, or the one that the environment names."""
     if address is not None:
         _check_type("address", address, str, "None, 'auto', 'local' or an address")
+        if _is_here(str(address)):
+            return "auto"
         if "://" in str(address):
             raise ValueError(
                 f"init(address={address!r}): clients of another machine's cluster are not "
                 "available; run the program on that machine."
             )
     return str(address or os.environ.get("PARALAB_ADDRESS") or _rays_address() or "") or None
+
+
+def _is_here(address: str) -> bool:
+    """Whether it is Ray's way of naming a cluster of this machine, by a port that is not here."""
+    host, _, port = address.removeprefix("ray://").partition(":")
+    return host in ("localhost", "127.0.0.1") and (port.isdecimal() or not port)
 
 
 def _rays_address() -> str | None:

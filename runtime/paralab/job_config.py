@@ -15,12 +15,13 @@ class JobConfig:
     Args:
         jvm_options, code_search_path: for Java and C++, which paralab does not run.
         runtime_env: the environment of all tasks and actors.
-        metadata: texts by name.
+        metadata: texts by name; nobody reads them here.
         ray_namespace: the namespace of named actors.
         default_actor_lifetime: "detached" or "non_detached".
 
     Raises:
         ValueError: the lifetime is neither of the two.
+        TypeError: the search path is no list.
     """
 
     def __init__(
@@ -35,6 +36,11 @@ class JobConfig:
         _disable_job_level_lineage_reconstruction: bool = False,
         _py_driver_sys_path: list[str] | None = None,
     ) -> None:
+        if code_search_path is not None and not isinstance(code_search_path, (list, tuple)):
+            raise TypeError(
+                f"The type of code search path is incorrect: {type(code_search_path)}; "
+                "expected a list of str."
+            )
         self.jvm_options = jvm_options or []
         self.code_search_path = code_search_path or []
         self.metadata = metadata or {}

@@ -96,7 +96,9 @@ def init(
         logging_level, configure_logging: level of the logger "paralab".
         include_dashboard, dashboard_host, dashboard_port, logging_format: accepted for Ray's
             users; there is nothing that they could change.
-        job_config, logging_config, enable_resource_isolation, cgroup_path,
+        job_config: a :class:`paralab.job_config.JobConfig`; its namespace and environment stand
+            for those that are not given here.
+        logging_config, enable_resource_isolation, cgroup_path,
             system_reserved_cpu, system_reserved_memory, proxy_server_url: Ray's, not
             available yet.
         **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks;

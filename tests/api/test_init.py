@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -134,7 +135,7 @@ def test_stale_refs_as_arguments(how: dict[str, Any]) -> None:
         ({"address": "10.0.0.1:6379"}, ConnectionError),
         ({"address": 5}, TypeError),
         ({"address": "auto"}, ConnectionError),
-        ({"job_config": object()}, NotImplementedError),
+        ({"job_config": object()}, TypeError),
         ({"no_such_argument": 1}, RuntimeError),
     ],
     ids=str,
@@ -143,6 +144,28 @@ def test_bad_arguments(arguments: dict[str, Any], error: type[Exception]) -> Non
     with pytest.raises(error, match=next(iter(arguments))):
         paralab.init(**arguments)
     assert not paralab.is_initialized()
+
+
+def test_a_job_config_stands_for_arguments_that_are_not_given(how: dict[str, Any]) -> None:
+    config = paralab.job_config.JobConfig(
+        code_search_path=["/nowhere"],
+        metadata={"a": "b"},
+        ray_namespace="of the job",
+        runtime_env={"env_vars": {"OF_THE_JOB": "1"}},
+    )
+    with paralab.init(job_config=config, **how):
+        assert paralab.get_runtime_context().namespace == "of the job"
+        assert paralab.get(paralab.remote(lambda: os.environ["OF_THE_JOB"]).remote()) == "1"
+    with paralab.init(job_config=config, namespace="given", **how):
+        assert paralab.get_runtime_context().namespace == "given"
+
+
+def test_what_a_job_config_cannot_ask_for() -> None:
+    config = paralab.job_config.JobConfig(default_actor_lifetime="detached")
+    with pytest.raises(NotImplementedError, match="lifetime='detached'"):
+        paralab.init(job_config=config)
+    with pytest.raises(TypeError, match="search path is incorrect: <class 'str'>"):
+        paralab.job_config.JobConfig(code_search_path="/a:/b")  # type: ignore[arg-type]
 
 
 def test_arguments_of_rays_that_change_nothing(how: dict[str, Any]) -> None:

@@ -215,3 +215,40 @@ def test_messages_say_ray(tmp_path: Path) -> None:
         "Maybe you called ray.init twice by accident? This ",
         "<class 'ray.ObjectRef'> ray.init().",
     ]
+
+
+def test_the_program_ray_is_paralabs(tmp_path: Path, how: str) -> None:
+    source = """
+        import subprocess
+        import ray
+
+        def tell(*words):
+            return subprocess.check_output(["ray", *words], text=True)
+
+        @ray.remote
+        class Kept:
+            pass
+
+        print("node" in tell("start", "--head", "--num-cpus=1"))
+        try:
+            for space in ("a", "b"):
+                with ray.init("ray://localhost:10001", namespace=space):
+                    Kept.options(name="kept", lifetime="detached").remote()
+            ray.init("127.0.0.1:6379", namespace="a")
+            print(ray.util.list_named_actors(all_namespaces=True) != [])
+        finally:
+            print(tell("stop", "--force").strip())
+        """
+    assert said(run(tmp_path, source, how=how)) == ["True", "True", "Stopped 1 node."]
+
+
+def test_the_program_ray_is_found_as_before_without_the_alias(tmp_path: Path, how: str) -> None:
+    source = """
+        import os
+        from paralab.as_ray import COMMAND, environment_without_alias
+        import ray
+
+        print(os.environ["PATH"].split(os.pathsep).count(COMMAND))
+        print(COMMAND in environment_without_alias()["PATH"])
+        """
+    assert said(run(tmp_path, source, how=how)) == ["1", "False"]

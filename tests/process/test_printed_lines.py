@@ -47,14 +47,21 @@ class TestPrintedLines:
 
     def test_the_count_at_the_end_is_told(self) -> None:
         screen = Screen()
-        for pid in (5, 6):
+        for pid in (5, 6, 5):
             screen.lines("", pid, "stdout", "same\n")
         screen.lines.finish()
         screen.lines.finish()
         assert screen.out() == [
             "(pid=5) same\n",
-            "[the line above came once more; from 2 processes in all]\n",
+            "[the line above came 2 more times; from 2 processes in all]\n",
         ]
+
+    def test_a_single_repeat_is_shown_after_all(self) -> None:
+        screen = Screen()
+        for pid in (5, 6):
+            screen.lines("f", pid, "stdout", "same\n")
+        screen.lines("f", 5, "stdout", "other\n")
+        assert screen.out() == ["(f pid=5) same\n", "(f pid=6) same\n", "(f pid=5) other\n"]
 
     def test_what_one_process_repeats_is_shown(self) -> None:
         screen = Screen()
@@ -80,7 +87,7 @@ class TestPrintedLines:
             screen.lines("f", pid, "stdout", "same\n")
         assert screen.out() == [
             "(f pid=1) same\n",
-            "(f) [the line above came once more; from 2 processes in all]\n",
+            "(f pid=2) same\n",
             "(f pid=3) same\n",
         ]
 
@@ -94,9 +101,9 @@ class TestPrintedLines:
     def test_the_count_stands_below_its_line(self) -> None:
         screen = Screen()
         screen.lines("f", 1, "stderr", "same\n")
-        screen.lines("f", 2, "stderr", "same\n")
+        screen.lines("f", 2, "stderr", "same\nsame\n")
         screen.lines("f", 1, "stdout", "other\n")
-        assert screen.err()[1] == "(f) [the line above came once more; from 2 processes in all]\n"
+        assert screen.err()[1].startswith("(f) [the line above came 2 more times")
         assert screen.out() == ["(f pid=1) other\n"]
 
     def test_order_is_kept_within_one_text(self) -> None:

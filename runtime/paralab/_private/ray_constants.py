@@ -9,6 +9,7 @@ from paralab.id_types import UniqueID
 ID_SIZE = len(UniqueID.nil().binary())
 DEFAULT_OBJECT_STORE_MEMORY_PROPORTION = 0.3
 LOGGER_FORMAT = "%(asctime)s\t%(levelname)s %(filename)s:%(lineno)s -- %(message)s"
+RESOURCE_CONSTRAINT_PREFIX = "accelerator_type:"
 RAY_ADDRESS_ENVIRONMENT_VARIABLE = "RAY_ADDRESS"
 RAY_NAMESPACE_ENVIRONMENT_VARIABLE = "RAY_NAMESPACE"
 

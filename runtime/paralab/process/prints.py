@@ -187,6 +187,8 @@ class PrintedLines:
         self._last = ("", "", "")
         """Name, stream and text of the line that was shown last."""
         self._repeats = 0
+        self._held = ""
+        """Its last repeat as it would be shown, which it is if there is no other."""
         self._pids: set[int] = set()
         """Who has printed that line, first and again."""
 
@@ -208,6 +210,7 @@ class PrintedLines:
                 self._pids.add(pid)
                 if len(self._pids) > 1:
                     self._repeats += 1
+                    self._held = f"{label}{line}\n"
                     continue
             if self._repeats:
                 self._write(stream, "".join(shown))
@@ -228,15 +231,14 @@ class PrintedLines:
     def _finish(self) -> None:
         name, stream, _line = self._last
         self._last = ("", "", "")
-        if not self._repeats:
+        repeats, self._repeats = self._repeats, 0
+        if repeats < 2:
+            self._write(stream, self._held if repeats else "")
             return
         label = f"({name}) " if name else ""
-        times = "once more" if self._repeats == 1 else f"{self._repeats:,} more times"
         count = len(self._pids)
-        self._repeats = 0
-        self._write(
-            stream, f"{label}[the line above came {times}; from {count} processes in all]\n"
-        )
+        said = f"the line above came {repeats:,} more times; from {count} processes in all"
+        self._write(stream, f"{label}[{said}]\n")
 
     def _write(self, stream: str, text: str) -> None:
         if not text:
