@@ -76,6 +76,7 @@ def chrome_trace(
             name: getattr(record, name)
             for name in (
                 "submitted",
+                "pickled",
                 "packed",
                 "ready",
                 "leased",

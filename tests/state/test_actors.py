@@ -34,7 +34,7 @@ TEMPLATE = Template(1, 1, None, TaskOptions(max_retries=AS_ACTOR), "method", MAI
 
 
 def call(key: int, missing: int = 0) -> Task:
-    task = Task(key, TEMPLATE, [], b"", (), (), 0, 0, 0)
+    task = Task(key, TEMPLATE, [], b"", (), (), 0, 0, 0, 0)
     task.missing = missing
     return task
 
@@ -126,9 +126,8 @@ def test_what_waited_for_a_constructor_goes_again_for_nothing(actor: Actor) -> N
 
 def test_a_method_may_say_itself_how_often_it_is_retried(actor: Actor) -> None:
     actor.max_task_retries = 5
-    never = Task(
-        1, Template(1, 1, None, TaskOptions(max_retries=0), "m", MAILBOX), [], b"", (), (), 0, 0, 0
-    )
+    of = Template(1, 1, None, TaskOptions(max_retries=0), "m", MAILBOX)
+    never = Task(1, of, [], b"", (), (), 0, 0, 0, 0)
     assert not actor.may_retry(never)
     cancelled = call(2)
     cancelled.cancelled = True

@@ -36,7 +36,7 @@ TEMPLATE = Template(1, 0, None, TaskOptions(), "f", MAILBOX)
 def keep(ring: EventRing, at: int, outcome: int = INLINE, top: Any = ()) -> None:
     """What the client does when the reply to a call has come."""
     key = at << INDEX_BITS | 1
-    task = Task(key, TEMPLATE, [], b"12345", top, (), 0, BIG + at, BIG + at + 1)
+    task = Task(key, TEMPLATE, [], b"12345", top, (), 0, BIG + at - 1, BIG + at, BIG + at + 1)
     task.leased = BIG + at + 2
     task.sent = BIG + at + 3
     stamps = tuple(BIG + at + 10 + each for each in range(5))
@@ -61,8 +61,8 @@ def test_stamps_stand_in_the_order_of_what_happens() -> None:
     ring = EventRing()
     keep(ring, 1)
     (record,) = ring.snapshot()
-    names = ("submitted", "packed", "leased", "sent", "received", "taken", "loaded", "ended",
-             "stored", "returned")  # fmt: skip
+    names = ("submitted", "pickled", "packed", "leased", "sent", "received", "taken",
+             "loaded", "ended", "stored", "returned")  # fmt: skip
     stamps = [getattr(record, name) for name in names]
     assert stamps == sorted(stamps)
     assert len(set(stamps)) == len(stamps)

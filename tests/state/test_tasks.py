@@ -59,7 +59,7 @@ UNKNOWN_ONE, SHORT_ONE, LONG_ONE = template(), template(SHORT), template(LONG)
 
 
 def task(key: int, of: Template = SHORT_ONE) -> Task:
-    return Task(key, of, [], b"", (), (), 0, 0, 0)
+    return Task(key, of, [], b"", (), (), 0, 0, 0, 0)
 
 
 def table_with_workers(count: int) -> tuple[TaskTable, SchedulingClass]:

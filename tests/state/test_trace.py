@@ -15,8 +15,8 @@ KEY = 9 << INDEX_BITS | 1
 
 
 def record(**changes: Any) -> TaskRecord:
-    times = ("submitted", "packed", "ready", "leased", "sent", "received", "taken", "loaded",
-             "ended", "stored", "returned")  # fmt: skip
+    times = ("submitted", "pickled", "packed", "ready", "leased", "sent", "received", "taken",
+             "loaded", "ended", "stored", "returned")  # fmt: skip
     values: dict[str, Any] = {name: 1_000 * at for at, name in enumerate(times, 1)}
     values |= {
         "key": KEY, "name": "f", "parent": 4 << INDEX_BITS | 1, "attempt": 0, "bytes_in": 10,
@@ -35,7 +35,7 @@ def test_a_task_is_a_bar_from_its_start_to_its_end() -> None:
     (event,) = tasks(chrome_trace([record()], {}, DRIVER))
     assert event["name"] == "f"
     assert event["cat"] == "task"
-    assert event["ts"] == 8.0, "loaded, in microseconds"
+    assert event["ts"] == 9.0, "loaded, in microseconds"
     assert event["dur"] == 1.0
     assert event["tid"] == 3
     args = event["args"]
@@ -50,7 +50,7 @@ def test_all_stamps_are_there_the_last_once_it_was_fetched() -> None:
     stamps = event["args"]["stamps_ns"]
     assert stamps.pop("fetched") is None
     assert list(stamps.values()) == sorted(stamps.values())
-    assert len(stamps) == 11
+    assert len(stamps) == 12
     (event,) = tasks(chrome_trace([record()], {KEY: 99_000}, DRIVER))
     assert event["args"]["stamps_ns"]["fetched"] == 99_000
 

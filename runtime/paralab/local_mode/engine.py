@@ -370,7 +370,7 @@ class LocalEngine(NothingIsWaitedFor):
         begun, loaded, ended = stamps
         caller = (
             *(task | FIRST_RETURN, name, parent, attempt, 0, submitted, packed),
-            *(begun, begun, begun, context["actor_key"], ()),
+            *(begun, begun, begun, context["actor_key"], (), packed),
         )
         outcome = INLINE if error is None else FAILED
         worked = (begun, begun, loaded, ended, stored)

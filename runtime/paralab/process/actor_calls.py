@@ -61,6 +61,7 @@ class ActorCalls:
         template = core.templates.of_class(spec, options)
         submitted = _now()
         data, buffers, nested, top = pack_args(args, kwargs, f"{spec.name}.__init__")
+        pickled = _now()
         core.objects.check_refs((*(ref for _place, ref in top), *nested))
         argument, payload = None, data
         facts = self._kept.facts(spec, options)
@@ -74,7 +75,7 @@ class ActorCalls:
         entry.payload = b""
         task = Task(
             *(key + FIRST_RETURN, template, [], payload, top, nested),
-            *(core.parent_key, submitted, _now()),
+            *(core.parent_key, submitted, pickled, _now()),
         )
         task.argument = argument
         task.plain = False

@@ -72,6 +72,7 @@ class Calls:
         submitted = _now()
         core = self._core
         data, buffers, nested, top = pack_args(args, kwargs, template.name)
+        pickled = _now()
         if top or nested:
             core.objects.check_refs((*(ref for _place, ref in top), *nested))
         key = core.next_key() + FIRST_RETURN
@@ -87,7 +88,7 @@ class Calls:
             entries = [entry]
             refs = [ObjectRef(entry)]
         elif count < 0:
-            call = (data, top, nested, core.parent_key, submitted)
+            call = (data, top, nested, core.parent_key, submitted, pickled)
             return core.streams.submit(template, actor, key, call, argument)
         else:
             entries = []
@@ -97,7 +98,8 @@ class Calls:
                 owned[key + index] = entry
                 entries.append(entry)
             refs = [ObjectRef(entry) for entry in entries]
-        task = Task(key, template, entries, data, top, nested, core.parent_key, submitted, _now())
+        parent = core.parent_key
+        task = Task(key, template, entries, data, top, nested, parent, submitted, pickled, _now())
         if argument is not None:
             task.argument = argument
             task.plain = False

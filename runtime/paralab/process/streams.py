@@ -89,10 +89,13 @@ class Streams:
     ) -> list[Any]:
         """Leaves a call of a generator in the mailbox; see ``Calls.submit``.  Any thread."""
         core = self._core
-        data, top, nested, parent, submitted = call
+        data, top, nested, parent, submitted, pickled = call
         entry = core.ownership.own(key)
         entry.pending = True
-        task = StreamTask(key, template, [], data, top, nested, parent, submitted, _now())
+        task = StreamTask(
+            *(key, template, [], data, top, nested),
+            *(parent, submitted, pickled, _now()),
+        )
         task.stream = stream = CallerStream(core, entry, template)
         task.argument = argument
         task.actor = actor

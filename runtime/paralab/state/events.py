@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from paralab.messages import FAILED
 
 RING_BYTES = 32 << 20
-RECORD_BYTES = 752
+RECORD_BYTES = 792
 """What one record occupies, with its pair in ``fetched``, measured with sys.getsizeof."""
 
 
@@ -39,6 +39,8 @@ class TaskRecord(NamedTuple):
     """Key of the actor, 0 for a task."""
     needs: tuple[int, ...]
     """Keys of the objects it took."""
+    pickled: int
+    """Between ``submitted`` and ``packed``."""
     received: int
     taken: int
     """The worker takes the call from its queue."""
@@ -92,8 +94,8 @@ def task_record(
     """What the caller and the worker know of a task, as one record.
 
     Args:
-        caller: ``Task.record()``: the first twelve fields, and of a generator the number of its
-            items and their bytes, which count instead of those of its answer.
+        caller: ``Task.record()``: the first fields, up to ``pickled``, and of a generator the
+            number of its items and their bytes, which count instead of those of its answer.
     """
-    items, size = caller[12:] or (0, bytes_out)
-    return TaskRecord._make((*caller[:12], *stamps, returned, worker, failed, size, items))
+    items, size = caller[13:] or (0, bytes_out)
+    return TaskRecord._make((*caller[:13], *stamps, returned, worker, failed, size, items))

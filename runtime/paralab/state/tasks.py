@@ -136,6 +136,7 @@ class Task:
         nested: Any,
         parent: int,
         submitted: int,
+        pickled: int,
         packed: int,
     ) -> None:
         self.key = key
@@ -146,6 +147,7 @@ class Task:
         self.nested = nested
         self.parent = parent
         self.submitted = submitted
+        self.pickled = pickled
         self.packed = self.ready = packed
         if top or nested:
             self.plain = False
@@ -166,6 +168,7 @@ class Task:
             self.sent,
             0 if self.actor is None else self.actor.ref[1],
             tuple([ref._entry.key for _place, ref in top]) if top else (),
+            self.pickled,
         )
 
 

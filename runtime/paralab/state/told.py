@@ -25,7 +25,7 @@ class TaskRow(NamedTuple):
     worker: Address
     """Where it runs or ran; b"" if nowhere."""
     caller: tuple[Any, ...]
-    """The first twelve fields of ``TaskRecord``, and of a generator two more (``Task.record``)."""
+    """The first fields of ``TaskRecord``, up to ``pickled``; of a generator two more."""
     stamps: tuple[int, ...]
     """The worker's five, () if it has not answered."""
     returned: int
