@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from process_helpers import eventually
-from program import Program, program
+from program import Program, process_name, program
 
 import paralab
-from leak_check import wait_ended
+from leak_check import descendants, wait_ended
 from paralab.process import session_folder
 from paralab.process.door import LARGEST_REQUEST, MOST_GUESTS, ask, end_node_at
 from paralab.process.session import start_node_alone
@@ -369,9 +369,12 @@ def test_the_node_of_a_killed_driver_removes_its_folder() -> None:
 
 def test_what_nobody_could_remove_is_swept_by_the_next(tmp_path: Path) -> None:
     folder = start_node_alone(num_cpus=1)
-    pid = ask(folder, "status")["pid"]
-    os.kill(pid, signal.SIGKILL)
-    assert wait_ended(pid)
+    node = ask(folder, "status")["pid"]
+    (zygote,) = [pid for pid in descendants(node) if process_name(pid) == "paralab-zygote"]
+    os.kill(zygote, signal.SIGSTOP)  # or it would remove the folder
+    for pid in (node, zygote):
+        os.kill(pid, signal.SIGKILL)
+        assert wait_ended(pid)
     assert session_folder.running(on_their_own=False) == []
     assert os.path.exists(folder), "it may be one that is being made"
     past = time.time() - 2 * session_folder.STALE_SECONDS

@@ -157,6 +157,7 @@ class CoreClient:
                 TELL: self.surveys.on_tell,
                 CANCEL_REF: self.cancelling.on_cancel_ref,
                 **self.groups.handlers,
+                **self.streams.handlers,
                 **handlers,
             }
         )

@@ -82,7 +82,7 @@ class Streams:
 
     def __init__(self, core: CoreClient) -> None:
         self._core = core
-        core.handlers[ITEMS] = self.on_items
+        self.handlers: dict[int, Callable[..., None]] = {ITEMS: self.on_items}
 
     def submit(
         self, template: Template, actor: Any, key: int, call: Any, argument: ObjectRef | None
