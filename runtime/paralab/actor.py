@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, Union
 from weakref import WeakValueDictionary
 
 from paralab.actor_interface import (
@@ -24,10 +24,13 @@ from paralab.actor_interface import (
     Interface,
     MethodTable,
     Traits,
+    class_attribute,
     is_generator,
     known,
     methods_of,
     no_such_method,
+    public_names,
+    stale,
     table_of,
 )
 from paralab.actor_interface import is_async as is_async_method
@@ -37,7 +40,6 @@ from paralab.exceptions import (
     ActorAlreadyExistsError,
     ActorClassInheritanceException,
     ActorExit,
-    ActorHandleNotFoundError,
     PendingCallsLimitExceeded,
 )
 from paralab.id_types import ActorID
@@ -191,15 +193,12 @@ class ActorClass:
                 f"{self._spec.name} is {kind} actor, which can't execute its tasks in order: "
                 "leave out allow_out_of_order_execution=False."
             )
-        engine = _Slot.engine
-        if engine is None:
-            engine = start_engine()
+        engine = _Slot.engine or start_engine()
         if ((len(args), *kwargs) if kwargs else len(args)) not in self._signature.accepted:
             self._signature.check(args, kwargs)
-        options = self._options
-        if options.get_if_exists:
+        if self._options.get_if_exists:
             return self._get_or_create(args, kwargs)
-        ref = engine.create_actor(self._spec, options, args, kwargs)
+        ref = engine.create_actor(self._spec, self._options, args, kwargs)
         return ActorHandle(ref, self._interface)
 
     def bind(self, *args: Any, **kwargs: Any) -> Any:
@@ -245,12 +244,18 @@ class ActorClass:
             f"'{name}.remote()'; '{name}.__wrapped__()' makes an ordinary object here."
         )
 
+    def __getattr__(self, name: str) -> Any:
+        return class_attribute(self, name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *public_names(self.__dict__.get("__wrapped__"))]
+
     def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
         raise ActorClassInheritanceException(
             said(
                 f"Attempted to define a subclass of the actor class '{self._spec.name}'. "
-                "Inheriting from actor classes is not supported. Derive from the plain class and "
-                "put @paralab.remote on the derived one."
+                "Inheriting from actor classes is not currently supported. Derive from the plain "
+                "class and put @paralab.remote on the derived one."
             )
         )
 
@@ -313,7 +318,7 @@ class ActorHandle:
         return made
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._interface.options})
+        return sorted({"__init__", *self._interface.options})
 
     @property
     def _actor_id(self) -> ActorID:
@@ -338,6 +343,10 @@ def _rebuild_handle(
     ref: ObjectRef, id_: bytes, name: str, table: MethodTable, traits: Traits
 ) -> ActorHandle:
     return ActorHandle(ref, known(id_, name, table, traits))
+
+
+_Actor = TypeVar("_Actor")
+ActorProxy = Union[ActorHandle, type[_Actor]]  # noqa: UP007 - for annotations
 
 
 class ActorMethod:
@@ -371,7 +380,7 @@ class ActorMethod:
         engine: Any = _Slot.engine
         ref = self._ref
         if engine is None or ref._entry.mailbox is not engine.mailbox:
-            raise _stale(self._interface.name, ref)
+            raise stale(self._interface.name, actor_id_of(ref))
         if ((len(args), *kwargs) if kwargs else len(args)) not in self._accepted:
             self._interface.signatures[self._name].check(args, kwargs)
         options = self._options
@@ -439,11 +448,3 @@ class _LimitedMethod(ActorMethod):
 
 def _method_class(interface: Interface) -> type[ActorMethod]:
     return ActorMethod if interface.traits.max_pending_calls <= 0 else _LimitedMethod
-
-
-def _stale(name: str, ref: ObjectRef) -> ActorHandleNotFoundError:
-    return ActorHandleNotFoundError(
-        f"The handle Actor({name}, {actor_id_of(ref).hex()}) is from a session that was shut "
-        "down: its actor is gone. Handles are not valid across sessions; make a new actor with "
-        f"{name}.remote()."
-    )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from weakref import WeakValueDictionary
 
 from paralab.call_signature import CallSignature, Shape, shape_of
+from paralab.exceptions import ActorHandleNotFoundError
 from paralab.options import build_method_options
 from paralab.task_spec import ACTOR_METHODS, TaskOptions
 
@@ -144,4 +145,33 @@ def no_such_method(interface: Interface, name: str) -> NoReturn:
     raise AttributeError(
         f"'ActorHandle' object has no attribute {name!r}: the actor class {interface.name} has no "
         f"method {name!r}. {advice} Attributes of an actor can only be read by its methods."
+    )
+
+
+def class_attribute(actor_class: Any, name: str) -> Any:
+    """An attribute of the class behind an actor class.
+
+    Methods use class attributes, and static and class methods, under the class's own name, and
+    that is the actor class's.
+
+    Raises:
+        AttributeError: there is none, or the class is not known here yet.
+    """
+    wrapped = vars(actor_class).get("__wrapped__")
+    if wrapped is not None and not name.startswith("__") and hasattr(wrapped, name):
+        return getattr(wrapped, name)
+    raise AttributeError(f"{type(actor_class).__name__!r} object has no attribute {name!r}")
+
+
+def public_names(cls: type | None) -> list[str]:
+    """What completion offers of a class."""
+    return [name for name in dir(cls) if cls is not None and not name.startswith("_")]
+
+
+def stale(name: str, actor_id: bytes) -> ActorHandleNotFoundError:
+    """The error for a call by a handle from an earlier session."""
+    return ActorHandleNotFoundError(
+        f"The handle Actor({name}, {actor_id.hex()}) is from a session that was shut down: its "
+        "actor is gone. Handles are not valid across sessions; make a new actor with "
+        f"{name}.remote()."
     )

@@ -189,3 +189,39 @@ def test_an_actor_class_inside_a_task_and_an_actor_that_makes_its_like(rt: Any) 
         return int(rt.get(Node.remote(depth).depth.remote()))
 
     assert rt.get(build.remote(2)) == 2
+
+
+def test_the_class_is_seen_through(rt: Any) -> None:
+    class Base:
+        HEIGHT = 2
+
+        @staticmethod
+        def double(x: int) -> int:
+            return 2 * x
+
+    @rt.remote
+    class Box(Base):
+        WIDTH = 3
+
+        def __init__(self, depth: int) -> None:
+            self.depth = depth
+
+        @classmethod
+        def flat(cls) -> Any:
+            return cls(1)
+
+        def volume(self) -> int:
+            """Of the box."""
+            return Box.HEIGHT * Box.WIDTH * Box.double(self.depth)
+
+    assert (Box.HEIGHT, Box.WIDTH, Box.double(4)) == (2, 3, 8)
+    assert Box.flat().depth == 1
+    assert Box.volume.__doc__ == "Of the box."
+    box = Box.remote(5)
+    assert rt.get(box.volume.remote()) == 60
+    assert rt.get(box.double.remote(3)) == 6
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = Box.nothing
+    assert {"volume", "flat", "WIDTH", "remote", "options", "bind"} <= set(dir(Box))
+    shown = {name for name in dir(box) if not name.startswith("_")}
+    assert shown == {"volume", "double", "flat"}

@@ -189,3 +189,25 @@ def test_a_kill_before_it_has_started_uses_a_restart(rt: Any, mortal_class: Any)
     rt.kill(actor, no_restart=False)
     with pytest.raises(rt.exceptions.ActorDiedError):
         rt.get(actor.add.remote())
+
+
+@pytest.mark.usefixtures("own_process")
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_an_exit_code_says_whether_it_is_started_again(rt: Any, at_once: int) -> None:
+    @rt.remote(max_restarts=1, max_concurrency=at_once)
+    class Leaving:
+        def leave(self, code: int | None) -> None:
+            raise SystemExit(code)
+
+        def ping(self) -> str:
+            return "pong"
+
+    for code in (1, None):
+        actor = Leaving.remote()
+        with pytest.raises(rt.exceptions.ActorUnavailableError):
+            rt.get(actor.leave.remote(code))
+        assert when_back(rt, actor.ping) == "pong"
+    actor = Leaving.remote()
+    for call in (actor.leave, actor.leave):
+        with pytest.raises(rt.exceptions.ActorDiedError):
+            rt.get(call.remote(0))

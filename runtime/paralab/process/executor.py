@@ -214,8 +214,8 @@ class Executor:
             ended = _now()
             outcome, payload = self.leave_actor()
         except SystemExit as error:
-            if self.actor_ref is None:
-                self._leave_process(error)
+            if self.actor_ref is None or error.code != 0:
+                self.leave_process(error)
                 return
             ended = _now()
             outcome, payload = self.leave_actor()
@@ -267,10 +267,17 @@ class Executor:
             self._end(failure)
         return failure
 
-    def _leave_process(self, error: SystemExit) -> None:
-        """A task has called ``sys.exit``: its process ends, and that is the answer."""
+    def leave_process(self, error: SystemExit) -> None:
+        """A task has called ``sys.exit``: its process ends, and that is the answer.
+
+        The same holds for an actor that says that something is wrong: then it has not ended on
+        purpose, and is started again where it has restarts left.
+        """
         code = error.code
         self.exit_code = code if type(code) is int else 0 if code is None else 1
+        if self.actor_ref is not None:
+            self._end(None)
+            return
         self.ending = True
         self.core.mailbox.requests.append(lambda: self.incoming.give_back(None))
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 RUNNING: ContextVar[Call | None] = ContextVar("paralab_running", default=None)
 """The call that runs in this thread or coroutine of an actor with lanes."""
 
+NO_ANSWER = -1
+"""The process ends, and that is the answer."""
+
 _now = time.monotonic_ns
 
 
@@ -203,7 +206,9 @@ class Lanes:
         executor.flush_prints()
         stamps = (call.received, taken, loaded, ended, _now())
         requests = core.mailbox.requests
-        if call.nested or call.inner or outcome == SEVERAL:
+        if outcome == NO_ANSWER:
+            pass
+        elif call.nested or call.inner or outcome == SEVERAL:
             requests.append(Reply(core, call, outcome, payload, stamps))
         else:
             requests.append(partial(call.link.post, (RESULT, call.key, outcome, payload, stamps)))
@@ -212,6 +217,9 @@ class Lanes:
 
     def _failed(self, call: Call, error: BaseException) -> tuple[int, bytes]:
         executor = self.executor
+        if isinstance(error, SystemExit) and error.code != 0:
+            executor.leave_process(error)
+            return NO_ANSWER, b""
         if isinstance(error, (ActorExit, SystemExit)):
             return executor.leave_actor()
         if self._is_async:
