@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from paralab import remote_traceback
@@ -23,6 +24,10 @@ from paralab.remote_function import RemoteFunction
 
 _ALL = 1 << 31
 _SURVEY_SECONDS = 30.0
+
+
+_entry_of = attrgetter("_entry")
+_mailbox_of = attrgetter("mailbox")
 
 
 def _engine() -> Engine:
@@ -235,8 +240,13 @@ def wait(
         return [], []
     engine: Any = _Slot.engine
     # A thousand refs are looked at in C; what is wrong with one of them is found out after.
-    entries = {getattr(ref, "_entry", None) for ref in refs}
-    if engine is None or {getattr(e, "mailbox", None) for e in entries} != {engine.mailbox}:
+    entries: set[Any] = set()
+    try:
+        entries.update(map(_entry_of, refs))
+        is_ours = engine is not None and set(map(_mailbox_of, entries)) == {engine.mailbox}
+    except AttributeError:
+        is_ours = False
+    if not is_ours:
         engine = _engine_of(refs, "wait")
     if len(entries) != len(refs):
         twice = next(ref for i, ref in enumerate(refs) if ref in refs[:i])

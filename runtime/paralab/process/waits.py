@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from paralab.exceptions import GetTimeoutError
@@ -18,6 +19,9 @@ from paralab.state.ownership import Entry
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
+
+
+_payload_of = attrgetter("_entry.payload")
 
 
 class Waits:
@@ -102,6 +106,8 @@ class Waits:
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """Splits ``refs``, order kept, into at most ``num_returns`` settled ones and the rest."""
         core = self._core
+        if num_returns == len(refs) and None not in map(_payload_of, refs):
+            return list(refs), []
         ready, rest = _split(refs, num_returns)
         if len(ready) < num_returns:
             entries = [ref._entry for ref in rest]
