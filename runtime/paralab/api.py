@@ -14,9 +14,9 @@ from typing import Any
 
 from paralab import remote_traceback
 from paralab.actor import ActorClass, ActorHandle, find_actor
-from paralab.engine import Engine, _Slot
-from paralab.exceptions import ActorHandleNotFoundError, ParalabError
-from paralab.library_name import said
+from paralab.engine import Engine, _Slot, current
+from paralab.exceptions import ActorHandleNotFoundError, ParalabError, SystemFailure
+from paralab.library_name import is_called_ray, said
 from paralab.lifecycle import start_by_itself
 from paralab.object_ref import ObjectRef
 from paralab.object_ref_generator import ObjectRefGenerator
@@ -32,6 +32,17 @@ _mailbox_of = attrgetter("mailbox")
 
 def _engine() -> Engine:
     return _Slot.engine or start_by_itself()
+
+
+def _running() -> Engine:
+    """The engine that runs; who only looks at a session does not start one."""
+    engine = _Slot.engine
+    if engine is None:
+        library = "Ray" if is_called_ray() else "paralab"
+        error = SystemFailure(f"{library} has not been started yet.")
+        error.ADVICE = said("Call paralab.init() before you ask for its state.")
+        raise error
+    return engine
 
 
 def remote(*args: Any, **options: Any) -> Any:
@@ -368,20 +379,32 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
 
 
 def nodes() -> list[dict[str, Any]]:
-    """One dict about each node, with the keys of Ray's ``nodes()``."""
-    found: list[dict[str, Any]] = _engine().info("nodes")
+    """One dict about each node, with the keys of Ray's ``nodes()``.
+
+    Raises:
+        SystemFailure: nothing runs yet.
+    """
+    found: list[dict[str, Any]] = _running().info("nodes")
     return found
 
 
 def cluster_resources() -> dict[str, float]:
-    """How much there is of each resource: CPUs and GPUs as numbers, memory in bytes."""
-    found: dict[str, float] = _engine().info("cluster_resources")
+    """How much there is of each resource: CPUs and GPUs as numbers, memory in bytes.
+
+    Raises:
+        SystemFailure: nothing runs yet.
+    """
+    found: dict[str, float] = _running().info("cluster_resources")
     return found
 
 
 def available_resources() -> dict[str, float]:
-    """How much of each resource is free now; what is used up is left out."""
-    found: dict[str, float] = _engine().info("available_resources")
+    """How much of each resource is free now; what is used up is left out.
+
+    Raises:
+        SystemFailure: nothing runs yet.
+    """
+    found: dict[str, float] = _running().info("available_resources")
     return found
 
 
@@ -400,10 +423,13 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
 
     Args:
         filename: where to write them as JSON; None returns them instead.
+
+    Raises:
+        RuntimeError: nothing runs yet.
     """
     from paralab.chrome_trace import trace_of_all
 
-    survey = _engine().survey("tasks", _ALL, _SURVEY_SECONDS)
+    survey = current().survey("tasks", _ALL, _SURVEY_SECONDS)
     events = trace_of_all((each.address, each.answer or []) for each in survey.told)
     if filename is None:
         return events

@@ -42,6 +42,8 @@ _SHOWN_AS = {
     "actor.ActorClass": "ray.actor",
     "actor.ActorHandle": "ray.actor",
     "actor.ActorMethod": "ray.actor",
+    "object_ref_generator.DynamicObjectRefGenerator": "ray._private.object_ref_generator",
+    "object_ref_generator.ObjectRefGenerator": "ray._private.object_ref_generator",
     "remote_function.RemoteFunction": "ray.remote_function",
     "runtime_context.RuntimeContext": "ray.runtime_context",
 }

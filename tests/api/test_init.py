@@ -249,3 +249,12 @@ def test_the_first_use_starts_it_and_init_names_the_line(first: str) -> None:
     told = run(program)
     assert told.startswith("True\nMaybe you called paralab.init twice")
     assert "started by itself at <string>:6" in told
+
+
+def test_who_only_looks_does_not_start_it() -> None:
+    for look in (paralab.nodes, paralab.cluster_resources, paralab.available_resources):
+        with pytest.raises(paralab.exceptions.RaySystemError, match=r"(?s)not been .*init\(\)"):
+            look()
+    with pytest.raises(RuntimeError, match=r"call paralab\.init"):
+        paralab.timeline()
+    assert not paralab.is_initialized()

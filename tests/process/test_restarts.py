@@ -193,7 +193,7 @@ def test_kill_returns_when_the_process_is_gone() -> None:
         paralab.kill(actor, no_restart=False)
     assert paralab.get(actor.add.remote()) == 1
     paralab.kill(actor, no_restart=False)
-    with pytest.raises(ActorDiedError, match=r"killed by kill\(\).*restarted 2 times"):
+    with pytest.raises(ActorDiedError, match=r"killed by `paralab.kill`.*restarted 2 times"):
         paralab.get(actor.add.remote())
 
 
@@ -288,7 +288,7 @@ def test_an_actor_that_is_killed_while_it_waits(waits: str) -> None:
     paralab.kill(actor)
     ready, _rest = paralab.wait([call], timeout=20)
     assert ready
-    with pytest.raises(ActorDiedError, match="killed by kill"):
+    with pytest.raises(ActorDiedError, match=r"killed by `paralab\.kill`"):
         paralab.get(actor.add.remote())
     assert not is_named("waiting")
 

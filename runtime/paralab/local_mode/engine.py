@@ -29,6 +29,7 @@ from paralab.ids import (
     make_address,
     object_id,
 )
+from paralab.library_name import said
 from paralab.limits import cpu_count, memory_limit
 from paralab.local_mode.groups import LocalGroups
 from paralab.local_mode.parts import (
@@ -397,7 +398,9 @@ class LocalEngine(NothingIsWaitedFor):
         known = actor._entry.actor
         assert known is not None
         if known.dead is None:
-            known.dead = died(known, "It was killed by paralab.kill().")
+            known.dead = died(
+                known, said("The actor is dead because it was killed by `paralab.kill`.")
+            )
             known.instance = None
         self._pinned.pop(actor._entry.key, None)
 

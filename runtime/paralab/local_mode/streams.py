@@ -211,7 +211,7 @@ class LocalStream:
         context = self._context
         caller = (
             *(context["key"], context["task_name"], self._parent, self._attempt, 0),
-            *(submitted, begun, begun, begun, begun, context["actor_key"], ()),
+            *(submitted, begun, begun, begun, begun, context["actor_key"], (), begun),
             *(self._come, 0),
         )
         outcome = INLINE if error is None else FAILED

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paralab.exceptions import ActorDiedError, ActorUnavailableError
 from paralab.ids import FIRST_RETURN, Address, actor_id, object_id
+from paralab.library_name import said
 from paralab.messages import ASSIGNED, CREATE_ACTOR, DROP_ACTOR, FIND_ACTOR, TERMINATE
 from paralab.object_ref import ObjectRef
 from paralab.process.kept_actors import KeptActors
@@ -185,7 +186,7 @@ class ActorCalls:
             self._core.links.drain(actor.peer)
         if cause is None:
             name = actor_id(object_id(*actor.ref)).hex()
-            cause = self._core.objects.failure(ActorDiedError(text, actor_id=name))
+            cause = self._core.objects.failure(ActorDiedError(said(text), actor_id=name))
         for task in actor.died(cause):
             self._core.calls.fail(task, cause)
         if actor.creation is not None:

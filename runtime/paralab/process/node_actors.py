@@ -36,7 +36,7 @@ from paralab.task_spec import Where
 if TYPE_CHECKING:
     from paralab.process.node import Node
 
-KILLED = "The actor is dead because it was killed by kill()."
+KILLED = "The actor is dead because it was killed by `paralab.kill`."
 
 
 class NodeActors:
