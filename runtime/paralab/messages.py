@@ -123,4 +123,8 @@ CONSTRUCT = 76  # owner, definition, call, resources held, accelerator ids, dept
 ACTOR_RESTARTS = 77  # ref, text, whether a call had begun: there will be another process
 GROUP_STATE = 78  # id, bool: the placement group is made, or is removed
 TIDY = 79  # number: leases without work are to be returned
+RESOURCES = 63  # dict, number of nodes: what all nodes have together, after one has come or gone
 TELL = 82  # asker's address, request number, what, limit
+
+NODE_DIED = "its node has died"
+"""How the text of DIED begins if the whole node of a worker is gone."""

@@ -80,7 +80,8 @@ def where_of(
     if isinstance(strategy, NodeLabelSchedulingStrategy):
         hard = tuple(_condition(key, value) for key, value in strategy.hard.items())
         selectors = tuple(hard + each for each in selectors or ((),))
-    return Where(selectors=selectors) if selectors else None, inherits
+    spreads = strategy == "SPREAD"
+    return Where(selectors=selectors, spreads=spreads) if selectors or spreads else None, inherits
 
 
 def _check_strategy(strategy: Any) -> None:

@@ -52,6 +52,8 @@ class Where(NamedTuple):
     """Whether another node will do where that one does not exist."""
     selectors: tuple[Any, ...] = ()
     """Conditions on the labels of the node (``state.labels``), each the next one's fallback."""
+    spreads: bool = False
+    """Whether the nodes take turns."""
 
 
 def _new_id() -> bytes:

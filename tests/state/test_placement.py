@@ -99,7 +99,7 @@ def group(*bundles: dict[str, int], id_: str = "g", strategy: str = "PACK", **mo
 def test_a_group_takes_its_resources_and_gives_them_back() -> None:
     leases = table()
     made = group(CPU, TWO)
-    assert leases.want_group(made, DRIVER, 1, "g")
+    assert leases.want_group(made, DRIVER, 1)
     assert leases.decide(5) == [GroupMade(made)]
     assert leases.resources.available["CPU"] == ONE
     assert made.state is GroupState.CREATED
@@ -113,7 +113,7 @@ def test_a_group_is_made_as_a_whole_or_waits() -> None:
     leases.want(DRIVER, 1, TWO, 1, 1, "f")
     leases.decide(0)
     waits = group(TWO, CPU)
-    leases.want_group(waits, DRIVER, 1, "g")
+    leases.want_group(waits, DRIVER, 1)
     assert leases.decide(0) == [Revoke(DRIVER, b"w4", 1)]
     assert leases.resources.available["CPU"] == 2 * ONE
     leases.returned(DRIVER, b"w4", 0)
@@ -123,7 +123,7 @@ def test_a_group_is_made_as_a_whole_or_waits() -> None:
 def test_what_is_in_a_group_takes_from_one_of_its_bundles() -> None:
     leases = table()
     made = group(CPU, TWO)
-    leases.want_group(made, DRIVER, 1, "g")
+    leases.want_group(made, DRIVER, 1)
     leases.decide(0)
     leases.want(DRIVER, 1, TWO, 2, 1, "any bundle", Where("g"))
     assert [type(i) for i in leases.decide(0)] == [Grant]
@@ -136,7 +136,7 @@ def test_what_is_in_a_group_takes_from_one_of_its_bundles() -> None:
 def test_a_blocked_task_lends_its_cpu_inside_of_its_bundle() -> None:
     leases = table(cpus=1)
     made = group(CPU)
-    leases.want_group(made, DRIVER, 1, "g")
+    leases.want_group(made, DRIVER, 1)
     leases.want(DRIVER, 1, CPU, 1, 1, "outer", Where("g"))
     leases.decide(0)
     leases.want(b"w4", 1, CPU, 1, 2, "inner", Where("g"))
@@ -153,7 +153,7 @@ def test_a_blocked_task_lends_its_cpu_inside_of_its_bundle() -> None:
 def test_gpus_of_a_bundle_are_its_own() -> None:
     leases = table(GPU=2)
     made = group({"GPU": ONE}, {"GPU": ONE})
-    leases.want_group(made, DRIVER, 1, "g")
+    leases.want_group(made, DRIVER, 1)
     leases.want(DRIVER, 1, {"GPU": ONE}, 1, 1, "f", Where("g", 1))
     leases.want(DRIVER, 2, {"GPU": ONE // 2}, 1, 1, "f", Where("g", 0))
     devices = [i.devices for i in leases.decide(0) if isinstance(i, Grant)]
@@ -168,7 +168,7 @@ def test_gpus_of_a_bundle_are_its_own() -> None:
 def test_removal_ends_what_is_in_the_group() -> None:
     leases = table()
     made = group(TWO)
-    leases.want_group(made, DRIVER, 1, "g")
+    leases.want_group(made, DRIVER, 1)
     leases.want(DRIVER, 1, CPU, 1, 1, "f", Where("g"))
     leases.want_actor(DRIVER, (DRIVER, 7), CPU, {}, 1, "A", Where("g"))
     leases.want(DRIVER, 2, CPU, 1, 1, "outside")
@@ -192,7 +192,7 @@ def test_requests_wait_for_their_group() -> None:
     leases.want(DRIVER, 9, CPU, 1, 1, "f")
     leases.decide(0)
     late = group(CPU)
-    leases.want_group(late, DRIVER, 1, "g")
+    leases.want_group(late, DRIVER, 1)
     leases.want_actor(DRIVER, (DRIVER, 7), CPU, {}, 1, "A", Where("g"))
     assert leases.decide(0) == [Revoke(DRIVER, b"w4", 1)]
     leases.returned(DRIVER, b"w4", 0)
@@ -211,7 +211,7 @@ def test_requests_wait_for_their_group() -> None:
 )
 def test_a_group_that_can_never_be_made_is_said_once(never: Group) -> None:
     leases = table()
-    assert leases.want_group(never, DRIVER, 1, "g")
+    assert leases.want_group(never, DRIVER, 1)
     assert [type(i) for i in leases.decide(0)] == [Unmet]
     assert leases.decide(0) == []
     leases.want(DRIVER, 1, CPU, 1, 1, "f")
@@ -221,17 +221,17 @@ def test_a_group_that_can_never_be_made_is_said_once(never: Group) -> None:
 def test_names_are_free_after_removal() -> None:
     leases = table()
     first = group(CPU, name="mine")
-    assert leases.want_group(first, DRIVER, 1, "g")
-    assert not leases.want_group(group(CPU, id_="h", name="mine"), DRIVER, 1, "h")
+    assert leases.want_group(first, DRIVER, 1)
+    assert not leases.want_group(group(CPU, id_="h", name="mine"), DRIVER, 1)
     leases.remove_group(first)
-    assert leases.want_group(group(CPU, id_="h", name="mine"), DRIVER, 1, "h")
+    assert leases.want_group(group(CPU, id_="h", name="mine"), DRIVER, 1)
 
 
 def test_a_group_outlives_the_worker_that_asked_for_it() -> None:
     leases = table(cpus=1)
     leases.want(DRIVER, 1, CPU, 1, 1, "f")
     leases.decide(0)
-    leases.want_group(group(CPU), b"w4", 2, "g")
+    leases.want_group(group(CPU), b"w4", 2)
     leases.worker_died(b"w4")
     leases.client_died(b"w4")
     assert [type(i) for i in leases.decide(0)] == [GroupMade]
@@ -259,7 +259,7 @@ def test_affinity_and_labels_of_requests() -> None:
 def test_what_the_bundles_show_as_free() -> None:
     leases = table()
     made = group(CPU, TWO)
-    leases.want_group(made, DRIVER, 1, "g")
+    leases.want_group(made, DRIVER, 1)
     leases.want(DRIVER, 1, CPU, 1, 1, "f", Where("g", 1))
     leases.decide(0)
     assert leases.groups.shown({made.pools[1]: 1}) == {

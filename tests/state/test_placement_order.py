@@ -106,7 +106,7 @@ class GroupMachine(RuleBasedStateMachine):
         self.number += 1
         copies = [dict(bundle) for bundle in bundles]
         group = Group(f"g{self.number}", copies, strategy, "", DRIVER, [], self.now)
-        assert self.leases.want_group(group, DRIVER, 1, "group")
+        assert self.leases.want_group(group, DRIVER, 1)
         self.decide()
 
     @rule(data=st.data())

@@ -48,11 +48,12 @@ class LocalGroups:
             *(group_id, bundles, wish["strategy"], name, None, wish["selectors"]),
             created=monotonic_ns(),
         )
-        if self._places.group_request(group, b"", 0, name, 0) is None:
+        if not self._places.groups.add(group):
             raise SystemFailure(
                 f"Failed to create placement group '{group_id}' because name '{name}' already "
                 "exists."
             )
+        self._places.look_again(group)
         self._waiting.append(group)
         self._make()
 
@@ -112,7 +113,7 @@ class LocalGroups:
 
     def table(self) -> list[dict[str, Any]]:
         """What ``info("groups")`` tells."""
-        return self._places.groups.table(self._node)
+        return self._places.groups.table()
 
     def available(self, running: list[dict[str, Any]]) -> dict[str, float]:
         """What is free outside of groups and in them, told as if only the innermost task ran."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from paralab.exceptions import TaskError, WorkerCrashedError
+from paralab.exceptions import NodeDiedError, TaskError, WorkerCrashedError
 from paralab.ids import FIRST_RETURN, Address
 from paralab.messages import ACTOR as ACTOR_CLASS
 from paralab.messages import (
@@ -21,6 +21,7 @@ from paralab.messages import (
     FAILED,
     FREE,
     INLINE,
+    NODE_DIED,
     SEVERAL,
     STORED,
 )
@@ -385,7 +386,8 @@ class Calls:
                 self._core.cancelling.end(task)
             else:
                 limit = task.template.options.max_retries
-                error = WorkerCrashedError(
+                by_node = how.startswith(NODE_DIED)
+                error = (NodeDiedError if by_node else WorkerCrashedError)(
                     f"Task {task.template.name} failed: {how} "
                     f"This was attempt {task.attempt + 1}; max_retries={limit} allows no more."
                 )

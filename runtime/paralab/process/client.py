@@ -107,10 +107,13 @@ class CoreClient:
             raise self.broken
         self.address: Address = self.welcome["address"]
         self.node_hex: str = self.welcome["node_id"].hex()
-        self._total: dict[str, int] = self.welcome["resources"]
+        self.total: dict[str, int]
+        """What the nodes have together."""
+        self.total, nodes = self.welcome["resources"]
         self.ownership = Ownership(self.address, self.mailbox)
         self.objects = Objects(self)
         self.calls = Calls(self)
+        self.calls.table.nodes = nodes
         self.streams = Streams(self)
         self.leasing = Leasing(self)
         self.templates = Templates(self)
@@ -403,7 +406,7 @@ class CoreClient:
         """How many tasks with these needs the node could run at once."""
         if not resources:
             return FREE_SLOTS
-        return min(self._total.get(name, 0) // amount for name, amount in resources.items())
+        return min(self.total.get(name, 0) // amount for name, amount in resources.items())
 
     def post_node(self, message: tuple[Any, ...]) -> None:
         """Leaves a message for the node.  Any thread."""

@@ -6,8 +6,9 @@
     guest   ◀── answer, or from now on the frames of a driver's connection
 
 The kernel says whose process a guest is, and the token comes before anything that would have to
-be parsed.  A request says what the guest wants: to be a driver, to know the node's state, or to
-end the node.  Guests that say nothing cost a descriptor each, for a few seconds; there are few.
+be parsed.  A request says what the guest wants: to be a driver, to know the node's state, to
+add or remove a virtual node, or to end it all.  Guests that say nothing cost a descriptor each,
+for a few seconds; there are few.
 """
 
 from __future__ import annotations
@@ -129,9 +130,16 @@ class Door:
             self._leaving.append(guest.socket)
             self._node.running = False
             return
-        answer = (
-            self._node.drivers.status() if what == "status" else {"error": f"unknown: {what!r}"}
-        )
+        cluster = self._node.cluster
+        match what:
+            case "status":
+                answer = self._node.drivers.status()
+            case "add_node":
+                answer = cluster.add(request)
+            case "remove_node":
+                answer = cluster.remove(request)
+            case _:
+                answer = {"error": f"unknown: {what!r}"}
         guest.socket.settimeout(1.0)
         try:
             guest.socket.sendall(json.dumps(answer).encode())
@@ -161,13 +169,13 @@ def knock(path: str, what: str, **request: Any) -> socket.socket:
     return sock
 
 
-def ask(path: str, what: str) -> Any:
+def ask(path: str, what: str, **request: Any) -> Any:
     """The node's answer to a question.
 
     Raises:
         ConnectionError: it gives none.
     """
-    with knock(path, what) as sock, sock.makefile("rb") as answer:
+    with knock(path, what, **request) as sock, sock.makefile("rb") as answer:
         text = answer.read()
     if not text:
         raise ConnectionError("The node closed the connection instead of answering.")

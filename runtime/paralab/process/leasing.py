@@ -18,6 +18,7 @@ from paralab.messages import (
     ASSIGNED,
     LEASED,
     REFUSED,
+    RESOURCES,
     RETURN_LEASE,
     RETURNED,
     REVOKE,
@@ -48,6 +49,7 @@ class Leasing:
             REFUSED: self._on_refused,
             REVOKE: self._on_revoke,
             RETURNED: self._on_returned,
+            RESOURCES: self._on_resources,
         }
 
     def want(self, cls: SchedulingClass) -> None:
@@ -90,6 +92,11 @@ class Leasing:
         cls.requested = 0
         while cls.queue:
             self._core.calls.fail(cls.queue.popleft(), failure)
+
+    def _on_resources(self, _link: Link, _kind: int, total: dict[str, int], nodes: int) -> None:
+        """A node has come or gone: more workers may be had for what waits, or fewer."""
+        self._core.total, self._table.nodes = total, nodes
+        self._ready.update(cls for cls in self._table.by_number.values() if cls.queue)
 
     def _on_revoke(self, _link: Link, _kind: int, address: Address, depth: int) -> None:
         """The node wants a worker back: at once if it is idle, else after its time slice."""

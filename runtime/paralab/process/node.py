@@ -40,6 +40,7 @@ from paralab.messages import (
     WELCOME,
 )
 from paralab.process.node_actors import NodeActors
+from paralab.process.node_cluster import NodeCluster
 from paralab.process.node_drivers import NodeDrivers
 from paralab.process.node_groups import NodeGroups
 from paralab.process.node_messages import NodeMessages
@@ -88,7 +89,7 @@ PROCESS_MEMORY = 10 << 20
 
 
 class Node:
-    """One machine's node, or one of several that imitate a cluster.
+    """One machine's node, or the several that imitate a cluster.
 
     Args:
         config: what the driver wants: ``resources`` (units of 1e-4), ``capacity`` (bytes),
@@ -114,8 +115,8 @@ class Node:
         self._numbers = 0
         self.clients: dict[Address, Process] = {}
         self.dirty: deque[Process] = deque()
-        self.departed: deque[tuple[Address, int, str]] = deque(maxlen=1_000)
-        """Address, pid and end of the workers that ended last."""
+        self.departed: deque[tuple[Address, int, str, str]] = deque(maxlen=1_000)
+        """Address, pid, end and node of the workers that ended last."""
         cpus = config["resources"].get("CPU", 0) // 10_000
         soft = max(64, 8 * cpus)
         hard = config["process_limit"] or min(
@@ -126,6 +127,7 @@ class Node:
         self.leases = LeaseTable(
             Resources(config["resources"]), min(soft, hard), hard, node_hex, self.labels
         )
+        self.cluster = NodeCluster(self)
         self.groups = NodeGroups(self)
         self.undecided = True
         self.helpers: set[int] = set()
@@ -154,20 +156,22 @@ class Node:
 
     # -- processes ---------------------------------------------------------------------------
 
-    def add_process(self, sock: socket.socket, job: Job, environment: str = "") -> Process:
+    def add_process(
+        self, sock: socket.socket, job: Job, environment: str = "", node: int = 0
+    ) -> Process:
         """A new client of this node; its welcome is on its way."""
         self._numbers += 1
         address = make_address(self.node_id, self._numbers, job.number)
         if not job.ended and job.driver is None:
             job.driver = address
         connection = Connection(sock, address, descriptors=True)
-        process = Process(address, self._numbers, connection, environment)
+        process = Process(address, self._numbers, connection, environment, node)
         self.clients[address] = process
         config = self.config
         welcome = {
             "address": address,
-            "node_id": self.node_id,
-            "resources": config["resources"],
+            "node_id": bytes.fromhex(self.cluster.id_of(process)),
+            "resources": self.cluster.resources(),
             "capacity": config["capacity"],
             **self.drivers.welcome(job),
             "environment": self.environments.named(environment) if environment else ("", {}),
@@ -213,7 +217,7 @@ class Node:
             return
         self.unwatch(process.connection.fd)
         process.connection.close()
-        self.departed.append((address, process.pid, how))
+        self.departed.append((address, process.pid, how, self.cluster.id_of(process)))
         self.undecided = True
         self.leases.worker_died(address)
         self.groups.process_died(address)
@@ -238,8 +242,8 @@ class Node:
                     self.post(client, (LEASED, number, worker, list(devices)))
                 else:
                     self.leases.returned(client, worker, time.monotonic_ns())
-            case StartWorker(job, environment):
-                self.pool.start_worker(self.drivers.jobs.jobs[job], environment)
+            case StartWorker(job, environment, node):
+                self.pool.start_worker(self.drivers.jobs.jobs[job], environment, node)
             case BuildEnvironment(environment):
                 self.environments.build(environment)
             case RefuseEnvironment():

@@ -27,6 +27,7 @@ from paralab.messages import (
     KEEP_ACTOR,
     KILL_ACTOR,
     NAMED_ACTOR,
+    NODE_DIED,
 )
 from paralab.process.node_workers import Process
 from paralab.state.directory import ActorDirectory, ActorRecord
@@ -77,6 +78,8 @@ class NodeActors:
                 self._restart(record, how, has_begun)
             else:
                 died = f"The actor is dead because its worker process has died: {how}"
+                if how.startswith(NODE_DIED):
+                    died = f"The actor died because {how}"
                 self._ended(record.ref, KILLED if record.waiting else died)
         for orphan in self.directory.process_died(address):
             self.end(orphan, "The actor is dead because its owner has ended.")

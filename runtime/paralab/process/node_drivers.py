@@ -46,12 +46,20 @@ class NodeDrivers:
         config = self._node.config["job"]
         if config is None:
             _log_to(os.path.join(self.door.path, LOG))
+            if self._node.config["ends_with"]:
+                self._end_with(self._node.config["ends_with"])
             sock.sendall(self.door.path.encode())
             sock.close()
             return
         parent = os.getppid()
         self.master = self.add(sock, parent, config)
         self._node.running = self.master is not None and os.getppid() == parent
+
+    def _end_with(self, pid: int) -> None:
+        def end(_event: int) -> None:
+            self._node.running = False
+
+        self._node.watch(platform.open_process(pid), end)
 
     def add(self, sock: socket.socket, pid: int, config: dict[str, Any]) -> Process | None:
         """A driver comes, and with it a job; None if it has gone already."""
@@ -132,8 +140,9 @@ class NodeDrivers:
         return {
             "node_id": self._node.node_id.hex(),
             "pid": os.getpid(),
-            "total": shown(leases.resources.total),
-            "available": shown(),
+            "total": shown(leases.places.total()),
+            "available": shown(leases.places.available()),
+            "nodes": len(leases.places.alive),
             "workers": len(leases.workers),
             "waiting": [
                 {"name": r.name, "count": r.count, "resources": shown(r.resources)}

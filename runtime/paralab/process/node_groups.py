@@ -43,9 +43,8 @@ class NodeGroups:
             *(group_id, wish["bundles"], wish["strategy"], name, owner, selectors),
             created=time.monotonic_ns(),
         )
-        shown = f"The placement group {name or group_id} ({group.strategy})"
         answer = None
-        if not self._leases.want_group(group, process.address, depth, shown):
+        if not self._leases.want_group(group, process.address, depth):
             answer = (
                 f"Failed to create placement group '{group_id}' because name '{name}' already "
                 "exists."
@@ -66,7 +65,7 @@ class NodeGroups:
             if group is not None and group.state is not GroupState.REMOVED:
                 self.remove(group)
             self._node.post(process.address, (ANSWER, number, None))
-        elif group is None or group.state is not GroupState.PENDING:
+        elif group is None or group.state in (GroupState.CREATED, GroupState.REMOVED):
             is_made = group is not None and group.state is GroupState.CREATED
             self._node.post(process.address, (GROUP_STATE, group_id, is_made))
         else:
@@ -176,4 +175,6 @@ class NodeGroups:
             if worker.pool is not None:
                 used[worker.pool] = used.get(worker.pool, 0) + 1
         resources = self._leases.resources
-        return resources.shown({**resources.available, **self._leases.groups.shown(used)})
+        return resources.shown(
+            {**self._leases.places.available(), **self._leases.groups.shown(used)}
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform as host
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -156,11 +155,11 @@ class NodeMessages:
 
     def unmet(self, name: str, resources: dict[str, float], place: str) -> str:
         """What to say of a request that nothing here can ever meet."""
-        total = self._leases.resources
+        total = self._leases.resources.shown(self._leases.places.total())
         return (
             f"paralab: {name} asks for {resources}{place}, which this cluster can never give: it "
-            f"has {total.shown(total.total)} in all. It waits until such resources appear; change "
-            "its options, or give init() more."
+            f"has {total} in all. It waits until such resources appear; change its options, or "
+            "give init() more."
         )
 
     # -- introductions -----------------------------------------------------------------------
@@ -211,14 +210,14 @@ class NodeMessages:
         answer: Any
         match what:
             case "cluster_resources":
-                answer = resources.shown(resources.total)
+                answer = resources.shown(self._leases.places.total())
             case "available_resources":
                 self._node.groups.ask_available(process, number)
                 return
             case "groups":
-                answer = self._leases.groups.table(self._node.node_id.hex())
+                answer = self._leases.groups.table()
             case "nodes":
-                answer = [self._describe()]
+                answer = self._node.cluster.described()
             case "workers":
                 answer = self._workers()
             case "actors":
@@ -268,6 +267,7 @@ class NodeMessages:
                     {
                         "worker_id": address.hex(),
                         "pid": client.pid,
+                        "node_id": self._node.cluster.id_of(client),
                         "state": lease.state.value,
                         "blocked": lease.blocked,
                         "holder": lease.holder.hex() if lease.holder else None,
@@ -289,29 +289,9 @@ class NodeMessages:
             "namespace": record.namespace,
             "worker": record.worker,
             "pid": None if process is None else process.pid,
+            "node_id": None if process is None else self._node.cluster.id_of(process),
             "resources": [] if worker is None else list(worker.resources.items()),
             "is_detached": record.detached,
             "restarts": record.restarts.count,
             "why": record.text,
-        }
-
-    def _describe(self) -> dict[str, Any]:
-        resources = self._leases.resources
-        return {
-            "NodeID": self._node.node_id.hex(),
-            "Alive": True,
-            "NodeManagerAddress": "127.0.0.1",
-            "NodeManagerHostname": host.node(),
-            "NodeManagerPort": 0,
-            "ObjectManagerPort": 0,
-            "ObjectStoreSocketName": "",
-            "RayletSocketName": "",
-            "MetricsExportPort": 0,
-            "NodeName": "127.0.0.1",
-            "RuntimeEnvAgentPort": 0,
-            "DeathReason": 0,
-            "DeathReasonMessage": "",
-            "alive": True,
-            "Resources": resources.shown(resources.total),
-            "Labels": self._node.labels,
         }

@@ -31,6 +31,7 @@ class Process:
         "connection",
         "environment",
         "last_lines",
+        "node",
         "number",
         "partial",
         "peers",
@@ -40,12 +41,19 @@ class Process:
     )
 
     def __init__(
-        self, address: Address, number: int, connection: Connection, environment: str
+        self,
+        address: Address,
+        number: int,
+        connection: Connection,
+        environment: str,
+        node: int,
     ) -> None:
         self.address = address
         self.number = number
         self.connection = connection
         self.environment = environment
+        self.node = node
+        """The number of its virtual node."""
         self.pid = 0
         self.pidfd = -1
         self.peers: set[Address] = set()
@@ -80,7 +88,7 @@ class WorkerPool:
         except OSError:
             pass  # it is gone: its replacement is told
 
-    def start_worker(self, job: Job, environment: str) -> None:
+    def start_worker(self, job: Job, environment: str, node: int = 0) -> None:
         """Starts one more worker, by the zygote or as a fresh interpreter."""
         mine, theirs = socket.socketpair()
         out, out_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -98,7 +106,7 @@ class WorkerPool:
         for fd in (out_end, err_end):
             os.close(fd)
         theirs.close()
-        process = self._node.add_process(mine, job, environment)
+        process = self._node.add_process(mine, job, environment, node)
         self._starting[process.address] = process
         process.pipes = [out, err]
         for fd, stream in ((out, "stdout"), (err, "stderr")):
@@ -123,9 +131,13 @@ class WorkerPool:
         """A worker says that it can take work."""
         if not self.watch_end(process, pid):
             return
+        if self._node.cluster.is_gone(process):  # it was removed meanwhile
+            self._signal(pid)
+            return
         self._starting.pop(process.address, None)
         now = time.monotonic_ns()
-        self._node.leases.worker_ready(process.address, now, process.environment)
+        kind = (process.environment, process.node)
+        self._node.leases.worker_ready(process.address, now, *kind)
         self._node.undecided = True
         if self._sweep and not self._starting:
             self._end_orphans()
@@ -143,7 +155,7 @@ class WorkerPool:
     def _start_failed(self, process: Process) -> None:
         if self._starting.pop(process.address, None) is not None:
             leases, environment = self._node.leases, process.environment
-            leases.starting.end(job_of(process.address), environment)
+            leases.starting.end(job_of(process.address), environment, process.node)
             if leases.environments.start_failed(environment):
                 self._node.environments.give_up(process)
 
@@ -167,6 +179,8 @@ class WorkerPool:
         if last:
             lines = "\n".join(last[-STDERR_LINES:])
             how += f" The last lines of its error output:\n{lines}\n"
+        if self._node.cluster.is_gone(process):
+            how = self._node.cluster.death_of(process)
         self._start_failed(process)
         self._close(process)
         self._node.process_died(process, how)

@@ -108,16 +108,17 @@ def attach_session(
     return _install(core, runtime_env)
 
 
-def start_node_alone(**amounts: Any) -> str:
-    """Starts a node that outlives this process, and returns its folder.
+def start_node_alone(*, ends_with_us: bool = False, **amounts: Any) -> str:
+    """Starts a node that is no driver's, and returns its folder.
 
     Args:
+        ends_with_us: whether it ends when this process does; else it outlives it.
         **amounts: ``num_cpus`` to ``object_store_memory`` of :func:`start_session`.
 
     Raises:
         RuntimeError: it did not start; what it had to say is in the message.
     """
-    config = {**_node_config(**amounts), "job": None}
+    config = {**_node_config(**amounts), "job": None, "ends_with": os.getpid() * ends_with_us}
     # Not our own output: who waits for the end of that would wait for the node's.
     process, mine = _start_node(config, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
@@ -175,14 +176,11 @@ def _node_config(
 ) -> dict[str, Any]:
     memory_limit = limits.memory_limit()
     capacity = int(object_store_memory or default_capacity(memory_limit))
+    free = float(memory if memory is not None else max(0, memory_limit - capacity))
     amounts = {
-        "CPU": float(limits.cpu_count() if num_cpus is None else num_cpus),
-        "GPU": float(num_gpus or 0),
-        "memory": float(memory if memory is not None else max(0, memory_limit - capacity)),
         "object_store_memory": float(capacity),
-        "node:127.0.0.1": 1.0,
         "node:__internal_head__": 1.0,
-        **(resources or {}),
+        **node_amounts(num_cpus, num_gpus, resources, free),
     }
     return {
         "resources": fixed_resources(amounts),
@@ -191,6 +189,22 @@ def _node_config(
         "idle_seconds": idle_seconds,
         "process_limit": process_limit,
         "info": _address_info(),
+    }
+
+
+def node_amounts(
+    num_cpus: float | None,
+    num_gpus: float | None,
+    resources: Mapping[str, float] | None,
+    memory: float,
+) -> dict[str, float]:
+    """What every node has."""
+    return {
+        "CPU": float(limits.cpu_count() if num_cpus is None else num_cpus),
+        "GPU": float(num_gpus or 0),
+        "memory": memory,
+        "node:127.0.0.1": 1.0,
+        **(resources or {}),
     }
 
 

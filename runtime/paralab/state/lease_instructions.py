@@ -15,6 +15,7 @@ class StartWorker:
 
     job: bytes = b""
     environment: str = ""
+    node: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,27 +50,31 @@ class Request:
         return job_of(self.actor[0] if self.actor else self.client)
 
 
+Kind = tuple[bytes, str, int]
+"""What a worker is for its whole life: its job, its environment, and its node's number."""
+
+
 class Forks:
-    """Workers asked for that have not reported yet, by job and environment."""
+    """Workers asked for that have not reported yet, by their kind."""
 
     def __init__(self) -> None:
         self.total = 0
-        self._of: dict[tuple[bytes, str], int] = {}
+        self._of: dict[Kind, int] = {}
 
-    def of(self, job: bytes, environment: str = "") -> int:
-        """How many are to work for this job in this environment."""
-        return self._of.get((job, environment), 0)
+    def of(self, job: bytes, environment: str = "", node: int = 0) -> int:
+        """How many are to work for this job in this environment on this node."""
+        return self._of.get((job, environment, node), 0)
 
-    def begin(self, job: bytes, environment: str = "") -> None:
+    def begin(self, job: bytes, environment: str = "", node: int = 0) -> None:
         """One more is asked for."""
         self.total += 1
-        self._of[job, environment] = self.of(job, environment) + 1
+        self._of[job, environment, node] = self.of(job, environment, node) + 1
 
-    def end(self, job: bytes, environment: str = "") -> None:
+    def end(self, job: bytes, environment: str = "", node: int = 0) -> None:
         """One has reported, or has died before it could."""
-        if self.of(job, environment):
+        if self.of(job, environment, node):
             self.total -= 1
-            self._of[job, environment] -= 1
+            self._of[job, environment, node] -= 1
 
 
 @dataclass(slots=True)
@@ -94,6 +98,8 @@ class Worker:
     outdated: bool = False
     """It has imported modules that have changed; it ends instead of becoming idle."""
     environment: str = ""
+    node: int = 0
+    """The number of its node."""
     asked: bool = False
     """Since its last work it was asked to make room for a worker of another kind."""
 
@@ -104,14 +110,14 @@ class Worker:
 
 
 def take_idle(
-    idle: dict[Address, Worker], job: bytes, environment: str, client: Address
+    idle: dict[Address, Worker], job: bytes, environment: str, node: int, client: Address
 ) -> Worker | None:
-    """The worker of a job and environment that was used last, no longer idle; None if none is.
+    """The worker of a kind that was used last, no longer idle; None if none is.
 
     Never ``client`` itself, once its own task has ended: nobody has a socket to himself.
     """
     for worker in reversed(idle.values()):
-        fits = worker.environment == environment and worker.job == job
+        fits = worker.environment == environment and worker.node == node and worker.job == job
         if fits and worker.address != client:
             return idle.pop(worker.address)
     return None

@@ -5,8 +5,8 @@ table answers events with instructions and does nothing itself.  Its rules:
 
 1. Deeper requests go first (a nested task before a new top one), then older ones.  So the
    processes that a recursion needs grow with its depth and not with its size.
-2. A request is granted when its resources are free and a worker of its job and environment is
-   idle.  Where only the worker is missing, one is started.
+2. A request is granted when its resources are free and a worker of its job, environment and node
+   is idle.  Where only the worker is missing, one is started.
 3. A worker whose task waits in ``get`` lends its CPU; when it goes on it takes it back at once,
    into debt if need be.
 4. When a request waits for what leases hold, those leases are revoked, once.  Their holders
@@ -52,6 +52,7 @@ from paralab.state.lease_instructions import (
 )
 from paralab.state.lease_parts import (
     Forks,
+    Kind,
     Request,
     Worker,
     WorkerState,
@@ -60,19 +61,19 @@ from paralab.state.lease_parts import (
     take_idle,
 )
 from paralab.state.ownership import Ref
-from paralab.state.placement import Group
+from paralab.state.placement import Group, GroupState
 from paralab.state.places import Places
 from paralab.state.pool import Pool
 from paralab.state.process_limits import chain_of, may_start, something_runs, to_make_room
+from paralab.state.requests import Requests
 from paralab.state.reservation import is_due, pool_for
 from paralab.state.resources import Resources
-from paralab.task_spec import Where
 
 MAX_STARTING = 8
 """Forks under way at once."""
 
 
-class LeaseTable:
+class LeaseTable(Requests):
     """Workers, requests and resources of one node."""
 
     def __init__(
@@ -83,6 +84,7 @@ class LeaseTable:
         node_id: str = "",
         labels: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__()
         self.resources = resources
         self.places = Places(resources, node_id, labels or {})
         self.node = self.places.node
@@ -92,86 +94,27 @@ class LeaseTable:
         self.workers: dict[Address, Worker] = {}
         self.starting = Forks()
         self.environments = Environments()
-        self.requests: list[Request] = []
         self._idle: dict[Address, Worker] = {}
         """Workers without work; the one that was used last, which is warm, stands last."""
         self._unrevoked: dict[Address, Worker] = {}
         """Leased workers that nobody has asked back."""
-        self._lacking: Counter[tuple[bytes, str]] = Counter()
-        """By job and environment, workers that requests of this round still wait for."""
+        self._lacking: Counter[Kind] = Counter()
+        """Workers that requests of this round still wait for."""
         self._planned: list[Pool] = []
         """Pools in which this round has promised something."""
         self._actors = 0
-        self._order = 0
         self._said_unmet: set[tuple[Address, int, Ref | None, Group | None]] = set()
-
-    # -- requests ----------------------------------------------------------------------------
-
-    def want(
-        self,
-        client: Address,
-        class_number: int,
-        resources: dict[str, int],
-        count: int,
-        depth: int,
-        name: str,
-        where: Where | None = None,
-        environment: str = "",
-    ) -> None:
-        """``client`` wants ``count`` more workers for a class; 0 withdraws what it asked for."""
-        for request in self.requests:
-            if request.client == client and request.class_number == class_number:
-                if request.actor is None:
-                    if count:
-                        request.count += count
-                    else:
-                        self.requests.remove(request)
-                    return
-        if count:
-            self._order += 1
-            request = Request(client, resources, depth, name, self._order, count, class_number)
-            request.where, request.environment = where, environment
-            self._insert(request)
-
-    def want_actor(
-        self,
-        client: Address,
-        actor: Ref,
-        placing: dict[str, int],
-        held: dict[str, int],
-        depth: int,
-        name: str,
-        where: Where | None = None,
-        environment: str = "",
-    ) -> None:
-        """``client`` wants a process for an actor."""
-        self._order += 1
-        request = Request(client, placing, depth, name, self._order, actor=actor, held=held)
-        request.where, request.environment = where, environment
-        self._insert(request)
-
-    def _insert(self, request: Request) -> None:
-        at = len(self.requests)
-        while at and self.requests[at - 1].depth < request.depth:
-            at -= 1
-        self.requests.insert(at, request)
-
-    def drop_actor(self, actor: Ref) -> bool:
-        """The actor is not wanted any more; True if it had no process yet."""
-        for request in self.requests:
-            if request.actor == actor:
-                self.requests.remove(request)
-                return True
-        return False
 
     # -- workers -----------------------------------------------------------------------------
 
-    def worker_ready(self, address: Address, now: int, environment: str = "") -> None:
+    def worker_ready(
+        self, address: Address, now: int, environment: str = "", node: int = 0
+    ) -> None:
         """A worker that was started reports, or one that was asked to retire must stay."""
         worker = self.workers.get(address)
         if worker is None:
-            worker = self.workers[address] = Worker(address, environment=environment)
-            self.starting.end(worker.job, environment)
+            worker = self.workers[address] = Worker(address, environment=environment, node=node)
+            self.starting.end(worker.job, environment, node)
             self.environments.started(environment)
         if worker.outdated:  # it owns what others need; until they do not, it gets no work
             worker.since = now
@@ -183,12 +126,12 @@ class LeaseTable:
         worker.since = now
         self._idle[worker.address] = worker
 
-    def prestart(self, job: bytes, environment: str = "") -> list[Instruction]:
+    def prestart(self, job: bytes, environment: str = "", node: int = 0) -> list[Instruction]:
         """One worker before anybody asks, so that the first task finds it ready."""
         if not self.environments.is_ready(environment):
             return [*self.environments.prepare(environment)]
-        self.starting.begin(job, environment)
-        return [StartWorker(job, environment)]
+        self.starting.begin(job, environment, node)
+        return [StartWorker(job, environment, node)]
 
     def environment_failed(self, environment: str, text: str) -> list[Instruction]:
         """There is no such environment: who waits for a worker of it learns why."""
@@ -343,12 +286,12 @@ class LeaseTable:
             instructions.append(made)
             request.count = 0
             return True
-        kind = (request.job, request.environment)
-        needed = request.count
+        needed, caller = request.count, self.workers.get(request.client)
         while needed:
-            pool = next((pool for pool in pools if pool.fits(request.resources)), None)
+            pool = self.places.choose(request, pools, caller, self._planned)
             if pool is None:
                 return False
+            kind = (request.job, request.environment, pool.node.number)
             idle = take_idle(self._idle, *kind, request.client)
             if idle is not None:
                 instructions.append(self._grant(request, idle, pool, now))
@@ -387,6 +330,8 @@ class LeaseTable:
         request.since = 0
         worker.pool = pool
         worker.where = request.where
+        if request.where is not None and request.where.spreads:
+            self.places.turn = pool.node.number + 1
         worker.resources = dict(held)
         worker.devices = devices
         worker.name = request.name
@@ -436,15 +381,36 @@ class LeaseTable:
 
     # -- placement groups --------------------------------------------------------------------
 
-    def want_group(self, group: Group, client: Address, depth: int, name: str) -> bool:
+    def want_group(self, group: Group, client: Address, depth: int) -> bool:
         """A group waits for its resources; False if its name is taken."""
         self._order += 1
-        request = self.places.group_request(group, client, depth, name, self._order)
-        if request is not None:
-            self._insert(request)
-        return request is not None
+        if not self.places.groups.add(group):
+            return False
+        self._insert(self.places.group_request(group, client, depth, self._order))
+        return True
 
     def remove_group(self, group: Group) -> list[Instruction]:
         """Ends a group and all that runs in it."""
         self.requests = [request for request in self.requests if request.makes is not group]
         return self.places.end_group(group, self.workers.values())
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    def nodes_changed(self) -> None:
+        """A node has come or gone: groups that wait may fit now, or not any more."""
+        for request in self.requests:
+            if request.makes is not None:
+                self.places.look_again(request.makes)
+
+    def remove_node(self, pool: Pool) -> list[Instruction]:
+        """A node is gone, with its workers; the bundles that were on it look for another place."""
+        for group in self.places.remove_node(pool):
+            group.state = GroupState.RESCHEDULING
+            self.requests = [request for request in self.requests if request.makes is not group]
+            self._order += 1
+            self._insert(self.places.group_request(group, group.owner or b"", 0, self._order))
+        self.nodes_changed()
+        there = [worker for worker in self.workers.values() if worker.node == pool.node.number]
+        for worker in there:
+            self._idle.pop(worker.address, None)
+        return [EndWorker(worker.address) for worker in there]

@@ -3,13 +3,15 @@
 ``place`` decides which bundle goes to which node; it is given what each node has free.  A group
 is made as a whole or not at all, so two groups cannot wait for each other half made.
 
-=========== =================== ====================================================
-state       from                when
-=========== =================== ====================================================
-PENDING     created             its bundles wait for resources
-CREATED     PENDING             each bundle is a pool of its own (``state.pool``)
-REMOVED     PENDING, CREATED    removed by hand, or its owner has died; what was in it ends
-=========== =================== ====================================================
+============ ===================== =================================================
+state        from                  when
+============ ===================== =================================================
+PENDING      created               its bundles wait for resources
+CREATED      PENDING, RESCHEDULING each bundle is a pool of its own (``state.pool``)
+RESCHEDULING CREATED               a node is gone; its bundles wait for another place
+REMOVED      any of these          removed by hand, or its owner has died; what was
+                                   in it ends
+============ ===================== =================================================
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class GroupState(Enum):
 
     PENDING = "PENDING"
     CREATED = "CREATED"
+    RESCHEDULING = "RESCHEDULING"
     REMOVED = "REMOVED"
 
 
@@ -135,6 +138,9 @@ class Group:
     """When it was asked for, in ns."""
     state: GroupState = GroupState.PENDING
     pools: list[Pool] = field(default_factory=list)
+    """By bundle; one on a node that is gone waits for its successor."""
+    nodes: list[str] = field(default_factory=list)
+    """The ids of the nodes of its bundles, kept when it is removed."""
     attempts: int = 0
     can_fit: bool = True
     """Whether an idle cluster could take it."""
@@ -143,17 +149,27 @@ class Group:
     watchers: set[Address] = field(default_factory=set)
     """Processes to be told when it is made or removed."""
 
+    def lacking(self) -> list[int]:
+        """Its bundles that are to be placed: all if it is new, or those of a node that is gone."""
+        pools = self.pools
+        return [at for at in range(len(self.bundles)) if not pools or not pools[at].node.is_alive]
+
     def total(self) -> dict[str, int]:
-        """The sum of its bundles."""
+        """The sum of the bundles that are to be placed."""
         total: dict[str, int] = {}
-        for bundle in self.bundles:
-            for name, amount in bundle.items():
+        for at in self.lacking():
+            for name, amount in self.bundles[at].items():
                 total[name] = total.get(name, 0) + amount
         return total
 
+    @property
+    def shown(self) -> str:
+        """What it is called in messages."""
+        return f"The placement group {self.name or self.id} ({self.strategy})"
+
 
 class GroupTable:
-    """All placement groups of a node; a removed one stays for a while, without its pools."""
+    """All placement groups; a removed one stays for a while, without its pools."""
 
     def __init__(self) -> None:
         self.groups: dict[str, Group] = {}
@@ -176,7 +192,8 @@ class GroupTable:
         """The bundles of a group have their resources."""
         group.state = GroupState.CREATED
         group.pools = pools
-        group.latency = now - group.created
+        group.nodes = [pool.node.id for pool in pools]
+        group.latency = group.latency or now - group.created
         group.attempts += 1
 
     def removed(self, group: Group) -> list[Pool]:
@@ -201,7 +218,8 @@ class GroupTable:
         group = self.groups.get(group_id)
         if group is None or group.state is GroupState.REMOVED:
             return None
-        return group.pools if bundle < 0 else group.pools[bundle : bundle + 1]
+        pools = group.pools if bundle < 0 else group.pools[bundle : bundle + 1]
+        return [pool for pool in pools if pool.node.is_alive]
 
     def shown(self, used: Mapping[Pool, int]) -> dict[str, int]:
         """What is free in the bundles, by the names that Ray has for it.
@@ -212,6 +230,8 @@ class GroupTable:
         shown: dict[str, int] = {}
         for group in self.groups.values():
             for index, pool in enumerate(group.pools):
+                if not pool.node.is_alive:
+                    continue
                 marks = BUNDLE_UNITS - used.get(pool, 0) * RESOURCE_UNIT // 1_000
                 for name, amount in {**pool.resources.available, "bundle": marks}.items():
                     shown[f"{name}_group_{index}_{group.id}"] = amount
@@ -219,12 +239,12 @@ class GroupTable:
                     shown[whole] = shown.get(whole, 0) + amount
         return shown
 
-    def table(self, node: str) -> list[dict[str, Any]]:
+    def table(self) -> list[dict[str, Any]]:
         """What ``placement_group_table`` shows of each group."""
-        return [_described(group, node) for group in self.groups.values()]
+        return [_described(group) for group in self.groups.values()]
 
 
-def _described(group: Group, node: str) -> dict[str, Any]:
+def _described(group: Group) -> dict[str, Any]:
     latency = group.latency / 1e6
     scheduling = {GroupState.CREATED: "FINISHED", GroupState.REMOVED: "REMOVED"}.get(
         group.state, "QUEUED" if group.can_fit else "INFEASIBLE"
@@ -236,7 +256,7 @@ def _described(group: Group, node: str) -> dict[str, Any]:
             {name: amount / RESOURCE_UNIT for name, amount in bundle.items()}
             for bundle in group.bundles
         ],
-        "node": node if group.latency else "",
+        "nodes": group.nodes or [""] * len(group.bundles),
         "strategy": group.strategy,
         "lifetime": "detached" if group.owner is None else None,
         "state": group.state.value,

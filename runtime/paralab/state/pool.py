@@ -6,18 +6,36 @@ CPU and gets its devices by the same rules as any other, and cannot touch what i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from paralab.state.accelerators import Accelerators
 from paralab.state.resources import Amounts, Resources
+
+
+@dataclass(slots=True, eq=False)
+class VirtualNode:
+    """One of the nodes that a node process imitates; nearly always there is one."""
+
+    id: str = ""
+    """In hexadecimal digits."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    number: int = 0
+    """Its position among the nodes; 0 is the first, with the drivers."""
+    is_alive: bool = True
 
 
 class Pool:
     """Amounts, and the devices behind those of them that are GPUs."""
 
-    __slots__ = ("devices", "planned", "resources")
+    __slots__ = ("devices", "node", "planned", "resources")
 
-    def __init__(self, resources: Resources, devices: Accelerators) -> None:
+    def __init__(self, resources: Resources, devices: Accelerators, node: VirtualNode) -> None:
         self.resources = resources
         self.devices = devices
+        self.node = node
+        """On which it is; a worker has the resources of its own node only."""
         self.planned: dict[str, int] = {}
         """What the present round of decisions has promised; empty between rounds."""
 
@@ -44,17 +62,17 @@ class Pool:
         self.resources.give(amounts)
         self.devices.give(devices)
 
-    def cut(self, bundles: list[dict[str, int]]) -> list[Pool] | None:
-        """Pools for ``bundles`` out of this one; None, and nothing changed, if they do not fit."""
-        pools: list[Pool] = []
-        for amounts in bundles:
-            if not self.fits(amounts):
-                for pool in pools:
-                    self.absorb(pool)
-                return None
-            devices = Accelerators(len(self.devices.free), self.take(amounts))
-            pools.append(Pool(Resources(amounts), devices))
-        return pools
+    def unpromised(self) -> dict[str, int]:
+        """What is free, beside what is promised."""
+        planned = self.planned
+        return {name: n - planned.get(name, 0) for name, n in self.resources.available.items()}
+
+    def cut(self, amounts: Amounts) -> Pool | None:
+        """A pool for a bundle out of this one; None, and nothing changed, if it does not fit."""
+        if not self.fits(amounts):
+            return None
+        devices = Accelerators(len(self.devices.free), self.take(amounts))
+        return Pool(Resources(amounts), devices, self.node)
 
     def absorb(self, other: Pool) -> None:
         """Takes back what is free in a pool that was cut from this one.

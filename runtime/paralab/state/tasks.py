@@ -324,6 +324,22 @@ class SchedulingClass:
         ]
 
 
+class SpreadClass(SchedulingClass):
+    """Tasks for which nodes take turns: where there are several, a lease is for one task."""
+
+    __slots__ = ("table",)
+
+    def __init__(self, number: int, key: ClassKey, depth: int, table: TaskTable) -> None:
+        super().__init__(number, key, depth)
+        self.table = table
+
+    def _take(self, room: int, worker: LeasedWorker) -> list[Task]:
+        if self.table.nodes < 2:
+            return super()._take(room, worker)
+        worker.revoked, worker.until = True, 0
+        return super()._take(1, worker)
+
+
 class TaskTable:
     """All tasks of one caller that have not been answered."""
 
@@ -333,6 +349,8 @@ class TaskTable:
         self.pending: dict[int, Task] = {}
         """By the task's key: added when drained from the mailbox, removed when settled."""
         self.leases: dict[Address, LeasedWorker] = {}
+        self.nodes = 1
+        """How many there are."""
 
     def scheduling_class(
         self, options: TaskOptions, depth: int, environment: str = ""
@@ -343,7 +361,11 @@ class TaskTable:
         cls = self.classes.get(key)
         if cls is None:
             number = len(self.classes) + 1
-            cls = self.classes[key] = self.by_number[number] = SchedulingClass(number, key, depth)
+            if options.where is not None and options.where.spreads:
+                cls = SpreadClass(number, key, depth, self)
+            else:
+                cls = SchedulingClass(number, key, depth)
+            self.classes[key] = self.by_number[number] = cls
         return cls
 
     def enter(self, task: Task, missing: list[Entry]) -> None:

@@ -327,7 +327,7 @@ def placement_group_table(placement_group: PlacementGroup | None = None) -> dict
     """The state of one group as a dict, or of all groups as dicts by their ids.
 
     The keys are placement_group_id, name, bundles and bundles_to_node_id (both by the bundle's
-    index), strategy, state ("PENDING", "CREATED" or "REMOVED") and stats.
+    index), strategy, state ("PENDING", "CREATED", "RESCHEDULING" or "REMOVED") and stats.
     """
     table = {found["placement_group_id"]: _row(found) for found in _engine().info("groups")}
     if placement_group is None:
@@ -336,12 +336,11 @@ def placement_group_table(placement_group: PlacementGroup | None = None) -> dict
 
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:
-    nodes = dict.fromkeys(range(len(found["bundles"])), found["node"])
     return {
         "placement_group_id": found["placement_group_id"],
         "name": found["name"],
         "bundles": dict(enumerate(found["bundles"])),
-        "bundles_to_node_id": nodes,
+        "bundles_to_node_id": dict(enumerate(found["nodes"])),
         "strategy": found["strategy"],
         "state": found["state"],
         "stats": dict(found["stats"]),

@@ -95,8 +95,11 @@ class _Rows:
 
     def __init__(self, survey: Survey, engine: Engine) -> None:
         actors = engine.info("actors")
-        self.pids = {address: pid for address, pid, _ in engine.info("departed")}
+        departed = engine.info("departed")
+        self.pids = {address: pid for address, pid, *_ in departed}
         self.pids |= {each.address: each.pid for each in survey.told}
+        self.nodes = {address.hex(): node for address, _pid, _how, node in departed}
+        self.nodes |= {each["worker_id"]: each["node_id"] for each in engine.info("workers")}
         self.rows = [
             (each.address, TaskRow._make(row)) for each in survey.told for row in each.answer or ()
         ]
@@ -111,6 +114,10 @@ class _Rows:
         key = row.caller[2]
         of = self._ran.get((owner, key))
         return task_id(of, key).hex() if of is not None else None
+
+    def node(self, worker: Address) -> str | None:
+        """The node of a worker; None if it is not known any more."""
+        return self.nodes.get(worker.hex())
 
     def actor(self, owner: Address, row: TaskRow) -> str | None:
         """The id of the actor that the call is for.
@@ -154,7 +161,7 @@ def tasks(survey: Survey) -> Iterator[TaskState]:
             type=kind,
             func_or_class_name=name,
             parent_task_id=known.parent(owner, row) or NO_TASK + job_of(owner).hex(),
-            node_id=context["node_id"] if row.worker else None,
+            node_id=known.node(row.worker) or context["node_id"] if row.worker else None,
             worker_id=worker_hex(row.worker) if row.worker else None,
             worker_pid=known.pids.get(row.worker),
             error_type=error_type,
@@ -219,7 +226,7 @@ def actors(survey: Survey) -> Iterator[ActorState]:
             state=state,
             job_id=job_of(ref[0]).hex(),
             name=actor["name"] or "",
-            node_id=context["node_id"] if actor["pid"] else None,
+            node_id=actor.get("node_id", context["node_id"]) if actor["pid"] else None,
             pid=actor["pid"],
             ray_namespace=actor["namespace"] or context["namespace"],
             required_resources={n: units / RESOURCE_UNIT for n, units in actor["resources"]},
@@ -258,7 +265,9 @@ def workers(survey: Survey) -> Iterator[WorkerState]:
     """The processes that live, and those that ended last."""
     engine = engine_in_use()
     node = engine.info("context")["node_id"]
-    silent = {each["worker_id"]: each["pid"] for each in engine.info("workers")}
+    workers = engine.info("workers")
+    silent = {each["worker_id"]: each["pid"] for each in workers}
+    nodes = {worker_hex(bytes.fromhex(each["worker_id"])): each["node_id"] for each in workers}
     alive = {worker_hex(each.address): (each.is_driver, each.pid) for each in survey.told}
     for address in survey.silent:
         alive.setdefault(worker_hex(address), (False, silent.get(address.hex(), 0)))
@@ -268,17 +277,17 @@ def workers(survey: Survey) -> Iterator[WorkerState]:
             is_alive=True,
             worker_type="DRIVER" if is_driver else "WORKER",
             exit_type=None,
-            node_id=node,
+            node_id=nodes.get(worker_id, node),
             ip="127.0.0.1",
             pid=pid,
         )
-    for address, pid, how in engine.info("departed"):
+    for address, pid, how, node_id in engine.info("departed"):
         yield WorkerState(
             worker_id=worker_hex(address),
             is_alive=False,
             worker_type="WORKER",
             exit_type="INTENDED_SYSTEM_EXIT" if "exited with code 0" in how else "SYSTEM_ERROR",
-            node_id=node,
+            node_id=node_id,
             ip="127.0.0.1",
             pid=pid,
             exit_detail=how,
