@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -246,3 +247,14 @@ def test_the_devices_that_the_driver_was_given_keep_their_names() -> None:
         [sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "[('5,7', [5, 7]), ('5,7', [])]\n"
+
+
+def test_what_was_asked_for_first_is_met_first() -> None:
+    @paralab.remote(num_cpus=4)
+    def begun() -> int:
+        return time.monotonic_ns()
+
+    amounts = [n / 10 for n in (7, 3, 9, 1, 5, 2, 8, 4, 6, 12, 11, 10)]
+    refs = [begun.options(resources={"licence": amount}).remote() for amount in amounts]
+    times = paralab.get(refs)
+    assert times == sorted(times)

@@ -60,7 +60,7 @@ class Calls:
         self._mailbox = core.mailbox
         self._submissions = core.mailbox.submissions
         self.table = TaskTable()
-        self.ready: set[SchedulingClass] = set()
+        self.ready: dict[SchedulingClass, None] = {}
         self.sendable: list[Actor] = []
         """Actors whose queue may have a call to send."""
 
@@ -153,7 +153,7 @@ class Calls:
                 template.options, depth, template.environment
             )
         cls.queue.append(task)
-        self.ready.add(cls)
+        self.ready[cls] = None
 
     def input_settled(self, task: Task) -> None:
         """One of the task's inputs is there."""
@@ -215,7 +215,7 @@ class Calls:
                 if cls.queue:
                     leasing.want(cls)
                 else:
-                    self.ready.discard(cls)
+                    self.ready.pop(cls, None)
                     for worker in cls.unused():
                         leasing.give_back(worker)
                     leasing.withdraw(cls)
@@ -381,7 +381,7 @@ class Calls:
             task.worker = None
             if next_attempt(task, begun is None or begun == task.key):
                 cls.queue.appendleft(task)
-                self.ready.add(cls)
+                self.ready[cls] = None
             elif task.cancelled:
                 self._core.cancelling.end(task)
             else:
@@ -394,7 +394,7 @@ class Calls:
                 self.fail(task, self._core.objects.failure(error))
         worker.inflight.clear()
         if cls.queue:
-            self.ready.add(cls)
+            self.ready[cls] = None
 
 
 def _size(payload: Any) -> int:

@@ -65,7 +65,7 @@ class Cancelling:
         if task.actor is not None:
             core.calls.sendable.append(task.actor)
         elif cls is not None:
-            core.calls.ready.add(cls)  # it may want fewer workers now
+            core.calls.ready[cls] = None  # it may want fewer workers now
         self.end(task)
         return None
 

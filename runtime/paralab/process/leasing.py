@@ -119,7 +119,7 @@ class Leasing:
         if worker.revoked:  # ours is not the oldest request any more
             self.withdraw(cls)
         if cls.queue:
-            self._ready.add(cls)
+            self._ready[cls] = None
 
     def return_idle(self, after_ns: int, but: SchedulingClass | None = None) -> None:
         """Returns leases that have had no work for ``after_ns``."""
@@ -170,6 +170,6 @@ class Leasing:
                     if task.cancelled:
                         self._core.cancelling.end(task)
             cls.take_back(keys, worker)
-            self._ready.add(cls)
+            self._ready[cls] = None
         if worker.revoked and not worker.inflight and worker.until <= worker.answered:
             self.give_back(worker)
