@@ -43,7 +43,7 @@ _SHOWN_AS = {
     "actor.ActorHandle": "ray.actor",
     "actor.ActorMethod": "ray.actor",
     "object_ref_generator.DynamicObjectRefGenerator": "ray._private.object_ref_generator",
-    "object_ref_generator.ObjectRefGenerator": "ray._private.object_ref_generator",
+    "object_ref_generator.ObjectRefGenerator": "ray",
     "remote_function.RemoteFunction": "ray.remote_function",
     "runtime_context.RuntimeContext": "ray.runtime_context",
 }

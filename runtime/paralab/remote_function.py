@@ -71,8 +71,8 @@ class RemoteFunction:
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         if inspect.iscoroutinefunction(function):
             raise ValueError(
-                f"{shown_name(function)} is an 'async def': tasks are plain functions. Wrap "
-                "it in one that calls asyncio.run(...)."
+                "'async def' should not be used for remote tasks. You can wrap the async function "
+                f"with `asyncio.run(f())`. Got {shown_name(function)}."
             )
         is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
         check_num_returns(options.get("num_returns"), is_generator, 5)

@@ -52,7 +52,9 @@ def test_timeouts_of_get(rt: Any, held: Any) -> None:
     read, write = held
     ref = read.remote()
     for timeout in (0, 0.0, 0.01):
-        with pytest.raises(rt.exceptions.GetTimeoutError, match="Get timed out") as caught:
+        with pytest.raises(
+            rt.exceptions.GetTimeoutError, match="Get timed out: some object"
+        ) as caught:
             rt.get(ref, timeout=timeout)
         assert isinstance(caught.value, TimeoutError)
         with pytest.raises(rt.exceptions.GetTimeoutError):

@@ -65,7 +65,8 @@ class Waits:
         if not finished:
             missing = sum(entry.payload is None for entry in entries)
             raise GetTimeoutError(
-                f"Get timed out: {missing} of {count} objects were not there after {timeout} s."
+                f"Get timed out: some object(s) not ready. {missing} of {count} were not there "
+                f"after {timeout} s."
             )
         for entry in entries:
             if entry.outcome == FAILED and entry.payload is not None:
