@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -200,6 +199,8 @@ def checked(name: str, value: Any) -> Any:
         return value
     check = _CHECKS.get(name)
     if check is None:
+        from difflib import get_close_matches  # not needed where all is right
+
         close = get_close_matches(str(name), _CHECKS, 1)
         advice = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_CHECKS)}."
         raise ValueError(f"runtime_env has no field {name!r}; {advice}")
