@@ -74,8 +74,10 @@ def test_all_returns_fail(rt: Any, fail: Any) -> None:
 
 
 def test_get_of_many_raises_the_first(rt: Any, fail: Any) -> None:
+    first = fail.remote(KeyError("first"))
+    rt.wait([first])  # or, where the second fails before, it is that one
     with pytest.raises(KeyError, match="first"):
-        rt.get([rt.put(1), fail.remote(KeyError("first")), fail.remote(ValueError("second"))])
+        rt.get([rt.put(1), first, fail.remote(ValueError("second"))])
 
 
 def test_a_task_can_catch_what_another_raised(rt: Any, fail: Any) -> None:
