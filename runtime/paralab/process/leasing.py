@@ -96,7 +96,7 @@ class Leasing:
     def _on_resources(self, _link: Link, _kind: int, total: dict[str, int], nodes: int) -> None:
         """A node has come or gone: more workers may be had for what waits, or fewer."""
         self._core.total, self._table.nodes = total, nodes
-        self._ready.update(cls for cls in self._table.by_number.values() if cls.queue)
+        self._ready.update((cls, None) for cls in self._table.by_number.values() if cls.queue)
 
     def _on_revoke(self, _link: Link, _kind: int, address: Address, depth: int) -> None:
         """The node wants a worker back: at once if it is idle, else after its time slice."""
