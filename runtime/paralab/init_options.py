@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -22,7 +23,6 @@ _HARMLESS = {
 """Names of Ray's parts that do not exist here: there is nothing that they could change."""
 
 NOT_YET: dict[str, str] = {
-    "logging_config": "logging in workers by configuration; configure it in the tasks",
     "enable_resource_isolation": "limits by cgroup",
     "cgroup_path": "limits by cgroup",
     "system_reserved_cpu": "limits by cgroup",
@@ -41,7 +41,8 @@ SMALLEST_STORE = 1 << 20
 _ACTED_ON = {
     "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
     "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
-    "runtime_env", "labels", "job_config", "_full_tracebacks", "_idle_worker_seconds",
+    "runtime_env", "labels", "job_config", "logging_config", "_full_tracebacks",
+    "_idle_worker_seconds",
 }  # fmt: skip
 
 
@@ -59,6 +60,8 @@ class InitOptions:
     log_to_driver: bool = True
     namespace: str = ""
     runtime_env: dict[str, Any] = field(default_factory=dict)
+    logging: dict[str, Any] = field(default_factory=dict)
+    """How log records look; empty if that is left alone."""
     full_tracebacks: bool = False
     idle_worker_seconds: float = 60.0
 
@@ -110,6 +113,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         log_to_driver=True if log_to_driver is None else bool(log_to_driver),
         namespace=_namespace(given.get("namespace")),
         runtime_env=_runtime_env(given.get("runtime_env")),
+        logging=_logging(given),
         full_tracebacks=bool(given.get("_full_tracebacks", False)),
         idle_worker_seconds=float(idle),
     )
@@ -128,10 +132,23 @@ def _of_job(given: Mapping[str, Any]) -> dict[str, Any]:
             "init(job_config=): default_actor_lifetime='detached' is not available; give the "
             "actors lifetime='detached' themselves."
         )
-    if job.py_logging_config is not None:
-        raise NotImplementedError(f"init(job_config=): {NOT_YET['logging_config']}.")
     said = {"namespace": job.ray_namespace, "runtime_env": job.runtime_env or None}
     return {name: value for name, value in said.items() if given.get(name) is None}
+
+
+def _logging(given: Mapping[str, Any]) -> dict[str, Any]:
+    config = given.get("logging_config")
+    if config is None:
+        config = getattr(given.get("job_config"), "py_logging_config", None)
+    if config is None:
+        return {}
+    from paralab.logging_config import LoggingConfig
+
+    _check_type("logging_config", config, LoggingConfig, "a LoggingConfig")
+    if config.log_level not in logging.getLevelNamesMapping():
+        known = ", ".join(logging.getLevelNamesMapping())
+        raise ValueError(f"LoggingConfig(log_level={config.log_level!r}): expected one of {known}.")
+    return dict(config.to_dict())
 
 
 def _check_type(name: str, value: object, type_: type, expected: str) -> None:

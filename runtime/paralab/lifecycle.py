@@ -98,7 +98,8 @@ def init(
             users; there is nothing that they could change.
         job_config: a :class:`paralab.job_config.JobConfig`; its namespace and environment stand
             for those that are not given here.
-        logging_config, enable_resource_isolation, cgroup_path,
+        logging_config: a :class:`paralab.LoggingConfig`: how log records look, here and in workers.
+        enable_resource_isolation, cgroup_path,
             system_reserved_cpu, system_reserved_memory, proxy_server_url: Ray's, not
             available yet.
         **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks;
@@ -159,6 +160,10 @@ def _context(engine: Engine) -> Context:
 
 def _start(options: InitOptions, *, by_itself: bool) -> None:
     where = _user_line()
+    if options.logging:
+        from paralab.logging_config import apply
+
+        apply(options.logging)
     if options.local_mode:
         from paralab.local_mode.engine import LocalEngine
 
@@ -193,6 +198,7 @@ def _start_or_join(options: InitOptions) -> Engine:
             log_to_driver=options.log_to_driver,
             namespace=options.namespace,
             runtime_env=options.runtime_env,
+            logging=options.logging,
         )
     return session.start_session(
         num_cpus=options.num_cpus,
@@ -203,6 +209,7 @@ def _start_or_join(options: InitOptions) -> Engine:
         log_to_driver=options.log_to_driver,
         namespace=options.namespace,
         runtime_env=options.runtime_env,
+        logging=options.logging,
         idle_seconds=options.idle_worker_seconds,
     )
 

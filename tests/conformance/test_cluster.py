@@ -89,13 +89,15 @@ def test_nodes_have_what_they_were_given(rt: Any, cluster: Any) -> None:
 def test_a_node_goes(rt: Any, cluster: Any, tmp_path: Any) -> None:
     other = cluster.add_node(num_cpus=2, resources={"other": 2})
     cluster.wait_for_nodes()
+    # Only then the head is sure to know of it.
+    assert rt.get(node_of(rt).options(resources={"other": 1}).remote()) == other.node_id
     on_other = strategies().NodeAffinitySchedulingStrategy(other.node_id, soft=True)
 
     class Actor:
         def node(self) -> str:
             return str(rt.get_runtime_context().get_node_id())
 
-    actor_class = rt.remote(num_cpus=0, scheduling_strategy=on_other)(Actor)
+    actor_class = rt.remote(num_cpus=0.1, scheduling_strategy=on_other)(Actor)
     mortal = actor_class.remote()
     restarts = actor_class.options(max_restarts=1, max_task_retries=-1).remote()
     assert rt.get([mortal.node.remote(), restarts.node.remote()]) == [other.node_id] * 2
@@ -107,7 +109,7 @@ def test_a_node_goes(rt: Any, cluster: Any, tmp_path: Any) -> None:
                 time.sleep(0.1)
         return str(rt.get_runtime_context().get_node_id())
 
-    task = rt.remote(scheduling_strategy=on_other)(first_time)
+    task = rt.remote(num_cpus=0.1, scheduling_strategy=on_other)(first_time)
     retried = task.remote(tmp_path / "retried")
     failed = task.options(max_retries=0).remote(tmp_path / "failed")
     while not ((tmp_path / "retried").exists() and (tmp_path / "failed").exists()):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SIZE_BYTES = 4
 LARGEST_REQUEST = 1 << 20
 MOST_GUESTS = 32
-DRIVER = {"namespace", "sys_path", "as_ray", "cwd", "argv", "environment"}
+DRIVER = {"namespace", "sys_path", "as_ray", "cwd", "argv", "logging", "environment"}
 """What a driver says of itself."""
 PATIENCE_SECONDS = 5.0
 """How long a guest may take to say what it wants."""

@@ -41,6 +41,7 @@ def start_session(
     log_to_driver: bool = True,
     namespace: str | None = None,
     runtime_env: Mapping[str, Any] | None = None,
+    logging: Mapping[str, Any] | None = None,
     idle_seconds: float = 60.0,
     process_limit: int | None = None,
 ) -> DriverCore:
@@ -55,6 +56,7 @@ def start_session(
         log_to_driver: whether to show what tasks print.
         namespace: of named actors.
         runtime_env: environment of all tasks, a ``RuntimeEnv``.
+        logging: how log records look in workers, a ``LoggingConfig`` as a dict; empty: as ever.
         idle_seconds: after which a worker without work ends.
         process_limit: of workers that run tasks; by default 2,000, or fewer on small machines.
 
@@ -65,7 +67,7 @@ def start_session(
         *(num_cpus, num_gpus, resources, labels, memory, object_store_memory),
         *(idle_seconds, process_limit),
     )
-    config["job"] = _job(namespace, runtime_env)
+    config["job"] = _job(namespace, runtime_env, logging)
     process, mine = _start_node(config)
     from paralab.process.driver import DriverCore, end_node
 
@@ -84,12 +86,13 @@ def attach_session(
     log_to_driver: bool = True,
     namespace: str | None = None,
     runtime_env: Mapping[str, Any] | None = None,
+    logging: Mapping[str, Any] | None = None,
 ) -> DriverCore:
     """Becomes one more driver of a node that runs already.
 
     Args:
         folder: the node's (:func:`find_node`).
-        log_to_driver, namespace, runtime_env: see :func:`start_session`.
+        log_to_driver, namespace, runtime_env, logging: see :func:`start_session`.
 
     Raises:
         ConnectionError: no node of this user listens there.
@@ -97,7 +100,7 @@ def attach_session(
     from paralab.process.door import knock
     from paralab.process.driver import DriverCore
 
-    sock = knock(folder, "driver", **_job(namespace, runtime_env))
+    sock = knock(folder, "driver", **_job(namespace, runtime_env, logging))
     try:
         core = DriverCore(sock, None, log_to_driver)
     except BaseException as error:
@@ -208,7 +211,11 @@ def node_amounts(
     }
 
 
-def _job(namespace: str | None, runtime_env: Mapping[str, Any] | None) -> dict[str, Any]:
+def _job(
+    namespace: str | None,
+    runtime_env: Mapping[str, Any] | None,
+    logging: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """What workers have to know of the driver for which they work."""
     return {
         "namespace": namespace or os.urandom(16).hex(),
@@ -216,6 +223,7 @@ def _job(namespace: str | None, runtime_env: Mapping[str, Any] | None) -> dict[s
         "as_ray": is_called_ray(),
         "cwd": os.getcwd(),
         "argv": sys.argv,
+        "logging": dict(logging or {}),
         # What it is can only be said once there is a folder that things can be copied into.
         "environment": None if runtime_env else ("", {}),
     }

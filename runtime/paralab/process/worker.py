@@ -88,6 +88,8 @@ def main(sock: socket.socket, node_pid: int) -> int:
     _adopt(core.welcome)
     _redirect(core, executor)
     executor.imports.install()
+    if core.welcome["logging"]:  # by name: it stands above this room
+        importlib.import_module("paralab.logging_config").apply(core.welcome["logging"])
     core.start()
     failure = ""
     if core.welcome["environment"][0]:  # by name: it stands above this room
