@@ -141,21 +141,16 @@ class JobID(BaseID):
         return int.from_bytes(self._binary, "little")
 
 
-class _OfJob(BaseID):
-    """An id that ends with its job's."""
-
-    __slots__ = ()
-
-    def job_id(self) -> JobID:
-        """The job to which this belongs."""
-        return JobID(self._binary[-JOB_ID_SIZE:])
-
-
-class ActorID(_OfJob):
+class ActorID(BaseID):
     """Names an actor."""
 
     __slots__ = ()
     _SIZE = ACTOR_ID_SIZE
+
+    @property
+    def job_id(self) -> JobID:
+        """The job to which the actor belongs: no method here, as in Ray."""
+        return JobID(self._binary[-JOB_ID_SIZE:])
 
 
 class PlacementGroupID(BaseID):

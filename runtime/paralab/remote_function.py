@@ -35,11 +35,9 @@ def start_engine() -> Engine:
 
 
 def shown_name(definition: Callable[..., Any]) -> str:
-    """``module.qualname`` without what a learner did not write: ``__main__`` and ``<locals>``."""
-    name = getattr(definition, "__qualname__", type(definition).__qualname__)
-    name = name.rpartition("<locals>.")[2]
-    module = getattr(definition, "__module__", None) or "__main__"
-    return name if module == "__main__" else f"{module}.{name}"
+    """A function's name without its module and ``<locals>``, as in Ray."""
+    name: str = getattr(definition, "__qualname__", type(definition).__qualname__)
+    return name.rpartition("<locals>.")[2]
 
 
 def result_of(refs: list[Any], num_returns: int) -> Any:

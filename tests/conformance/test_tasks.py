@@ -266,3 +266,25 @@ def test_the_job_of_a_task(rt: Any) -> None:
         return context.task_id.job_id(), rt.put(1).job_id(), context.job_id
 
     assert set(rt.get(jobs.remote())) == {rt.get_runtime_context().job_id}
+
+
+def test_a_function_goes_by_its_own_name(rt: Any) -> None:
+    @rt.remote
+    def called() -> Any:
+        return rt.get_runtime_context().get_task_name()
+
+    @rt.remote
+    def fails() -> None:
+        raise RuntimeError("nope")
+
+    assert rt.get(called.remote()) == "called"
+    with pytest.raises(RuntimeError, match=r"[ :]fails\b"):
+        rt.get(fails.remote())
+
+
+def test_the_job_of_an_actor(rt: Any) -> None:
+    @rt.remote
+    class A:
+        pass
+
+    assert A.remote()._actor_id.job_id == rt.get_runtime_context().job_id
