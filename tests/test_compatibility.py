@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import re
+from enum import EnumMeta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,7 +148,10 @@ def test_what_is_said_to_be_the_same_takes_the_same(module: str) -> None:
         row = BY_NAME[module, name]
         if row.state not in HERE:
             continue
-        for what, why in differences(describe(ours(row)), theirs, name).items():
+        mine = ours(row)
+        for what, why in differences(describe(mine), theirs, name).items():
+            if what == name and isinstance(mine, EnumMeta):
+                continue  # how an enum is called is Python's own, and differs by its version
             if row.state == "same" or (what != name and f"`{what}`" not in row.note):
                 wrong.append(f"{module}.{name}: {what}: {why}")
     assert not wrong, "\n".join(wrong)
