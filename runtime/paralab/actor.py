@@ -42,7 +42,6 @@ from paralab.exceptions import (
     ActorExit,
     PendingCallsLimitExceeded,
 )
-from paralab.id_types import ActorID
 from paralab.ids import actor_id
 from paralab.library_name import said
 from paralab.object_ref import ObjectRef
@@ -52,8 +51,7 @@ from paralab.options import (
     check_num_returns,
     refuse_in_actor_options,
 )
-from paralab.remote_function import result_of, start_engine
-from paralab.runtime_env.runtime_env import settled
+from paralab.remote_function import result_of, settled, start_engine
 from paralab.task_spec import ActorOptions, ActorSpec, TaskOptions
 
 __all__ = [
@@ -321,7 +319,9 @@ class ActorHandle:
         return sorted({"__init__", *self._interface.options})
 
     @property
-    def _actor_id(self) -> ActorID:
+    def _actor_id(self) -> Any:
+        from paralab.id_types import ActorID
+
         return ActorID(actor_id_of(self._ref))
 
     _ray_actor_id = _actor_id  # Ray's other name of it

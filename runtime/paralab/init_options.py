@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from paralab.labels import check_labels
 from paralab.options import check_resources
-from paralab.runtime_env.runtime_env import as_runtime_env
 
 _HARMLESS = {
     "include_dashboard", "dashboard_host", "dashboard_port", "logging_format", "_temp_dir",
@@ -107,7 +105,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         num_cpus=given.get("num_cpus"),
         num_gpus=given.get("num_gpus"),
         resources=dict(resources),
-        labels=check_labels(labels),
+        labels=_labels(labels),
         object_store_memory=store,
         local_mode=local_mode,
         log_to_driver=True if log_to_driver is None else bool(log_to_driver),
@@ -149,6 +147,14 @@ def _logging(given: Mapping[str, Any]) -> dict[str, Any]:
         known = ", ".join(logging.getLevelNamesMapping())
         raise ValueError(f"LoggingConfig(log_level={config.log_level!r}): expected one of {known}.")
     return dict(config.to_dict())
+
+
+def _labels(labels: dict[str, str]) -> dict[str, str]:
+    if not labels:
+        return {}
+    from paralab.labels import check_labels  # most programs need none
+
+    return check_labels(labels)
 
 
 def _check_type(name: str, value: object, type_: type, expected: str) -> None:
@@ -231,4 +237,6 @@ def _runtime_env(runtime_env: Any) -> dict[str, Any]:
     if runtime_env is None:
         return {}
     _check_type("runtime_env", runtime_env, dict, "a dict")
+    from paralab.runtime_env.runtime_env import as_runtime_env  # most programs need none
+
     return as_runtime_env(runtime_env)

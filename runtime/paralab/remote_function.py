@@ -11,20 +11,32 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.engine import Engine, _Slot
 from paralab.options import build_task_options, check_num_returns, refuse_in_task_options
-from paralab.runtime_env.runtime_env import settled
 from paralab.task_spec import FunctionSpec, TaskOptions
 
 __all__ = ["RemoteFunction"]
 
 _specs: WeakValueDictionary[bytes, FunctionSpec] = WeakValueDictionary()
 """Functions known here by id; an entry goes with the last remote function that uses it."""
+
+
+def settled(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as they were given, with the environment checked once, where it is written.
+
+    Paths in it become absolute: a worker may have another folder, and other files.
+    """
+    given = dict(options)
+    if isinstance(given.get("runtime_env"), dict):
+        from paralab.runtime_env.runtime_env import as_runtime_env  # most programs need none
+
+        given["runtime_env"] = as_runtime_env(given["runtime_env"])
+    return given
 
 
 def start_engine() -> Engine:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paralab.engine import current, installed
-from paralab.id_types import ActorID, JobID, NodeID, PlacementGroupID, TaskID
+
+if TYPE_CHECKING:
+    from paralab.id_types import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 
 __all__ = ["RuntimeContext", "get_runtime_context"]
 
@@ -34,11 +36,15 @@ class RuntimeContext:
     @property
     def job_id(self) -> JobID:
         """The job's id; an older form of :meth:`get_job_id`."""
+        from paralab.id_types import JobID
+
         return JobID.from_hex(self.get_job_id())
 
     @property
     def node_id(self) -> NodeID:
         """The node's id; an older form of :meth:`get_node_id`."""
+        from paralab.id_types import NodeID
+
         return NodeID.from_hex(self.get_node_id())
 
     @property
@@ -48,6 +54,8 @@ class RuntimeContext:
         Raises:
             AssertionError: no task runs.
         """
+        from paralab.id_types import TaskID
+
         found = self.get_task_id()
         assert found is not None, "task_id is only available in a task or actor."
         return TaskID.from_hex(found)
@@ -55,6 +63,8 @@ class RuntimeContext:
     @property
     def actor_id(self) -> ActorID | None:
         """The running actor's id; an older form of :meth:`get_actor_id`."""
+        from paralab.id_types import ActorID
+
         found = self.get_actor_id()
         return None if found is None else ActorID.from_hex(found)
 
@@ -148,6 +158,8 @@ class RuntimeContext:
     @property
     def current_placement_group_id(self) -> PlacementGroupID:
         """An older form of :meth:`get_placement_group_id`; nil where there is none."""
+        from paralab.id_types import PlacementGroupID
+
         group = self.get_placement_group_id()
         return PlacementGroupID.nil() if group is None else PlacementGroupID.from_hex(group)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paralab.exceptions import TaskCancelledError
-from paralab.id_types import TaskID
 from paralab.ids import FIRST_RETURN, INDEX_MASK, task_id
 from paralab.messages import ACTOR, ANSWER, CANCEL, CANCEL_REF
 from paralab.object_ref import ObjectRef
@@ -71,6 +70,8 @@ class Cancelling:
 
     def end(self, task: Task) -> None:
         """The refs of a cancelled task stand for that from now on."""
+        from paralab.id_types import TaskID  # rarely needed
+
         name = TaskID(task_id(self._core.address, task.key))
         self._core.calls.fail(task, self._core.objects.failure(TaskCancelledError(name)))
 

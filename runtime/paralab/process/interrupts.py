@@ -35,7 +35,6 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paralab.exceptions import TaskCancelledError
-from paralab.id_types import TaskID
 from paralab.ids import task_id
 from paralab.messages import CANCEL, FAILED
 from paralab.process.baton import Baton
@@ -194,6 +193,8 @@ def _where(frame: FrameType | None) -> Where:
 
 def cancelled(call: Call) -> TaskCancelledError:
     """What the ref of a cancelled call stands for."""
+    from paralab.id_types import TaskID  # rarely needed
+
     return TaskCancelledError(TaskID(task_id(call.link.address, call.key)))
 
 

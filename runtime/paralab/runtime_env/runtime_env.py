@@ -289,17 +289,6 @@ def _env_from(fields: dict[str, Any], is_checked: bool) -> RuntimeEnv:
     return made
 
 
-def settled(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as they were given, with the environment checked once, where it is written.
-
-    Paths in it become absolute: a worker may have another folder, and other files.
-    """
-    given = dict(options)
-    if isinstance(given.get("runtime_env"), dict):
-        given["runtime_env"] = as_runtime_env(given["runtime_env"])
-    return given
-
-
 def as_runtime_env(runtime_env: dict[str, Any]) -> RuntimeEnv:
     """A dict of an environment's fields, checked.
 
