@@ -20,6 +20,18 @@ so a task never runs in another's.
 
 from __future__ import annotations
 
-from paralab.runtime_env.runtime_env import RuntimeEnv, RuntimeEnvConfig
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paralab.runtime_env.runtime_env import RuntimeEnv, RuntimeEnvConfig
 
 __all__ = ["RuntimeEnv", "RuntimeEnvConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when it is used: every worker needs this package, and few need these.
+    if name in __all__:
+        from paralab.runtime_env import runtime_env
+
+        return getattr(runtime_env, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

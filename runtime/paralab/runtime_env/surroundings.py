@@ -23,7 +23,8 @@ _own: list[str] = []
 
 def settle(path: list[str], folder: str, environment: dict[str, Any]) -> None:
     """Takes over the driver's import path and folder, in this worker's environment."""
-    if not _own:
+    is_first = not _own
+    if is_first:
         _own.extend(sys.path)
     at = next((n for n, p in enumerate(path) if os.path.basename(p) in _PACKAGES), len(path))
     own = [part for part in _own if part not in path]
@@ -32,7 +33,8 @@ def settle(path: list[str], folder: str, environment: dict[str, Any]) -> None:
     home = environment.get("working_dir")
     front = [*([home] if home else []), *environment.get("py_modules", [])]
     sys.path[:] = [*front, *path[:at], *packages, *path[at:], *rest]
-    importlib.invalidate_caches()
+    if not is_first:
+        importlib.invalidate_caches()
     try:
         os.chdir(home or folder)
     except OSError:
