@@ -74,7 +74,7 @@ def method(*args: Any, **options: Any) -> Any:
 
     Args:
         num_returns: how many refs a call returns, an int >= 0, or "streaming" for a generator.
-        name, max_task_retries, retry_exceptions, enable_task_events: as in Ray.
+        name, max_task_retries, retry_exceptions: as in Ray; enable_task_events changes nothing.
 
     Raises:
         ValueError, TypeError: an option is unknown or wrong; the message names it.

@@ -102,7 +102,7 @@ class ActorUnavailableError(ActorError):
 
 
 class AsyncioActorExit(ParalabError):
-    """Raised inside an async actor by ``exit_actor``."""
+    """What ``exit_actor`` raises in Ray's async actors; here it raises ``ActorExit`` in all."""
 
 
 class ActorUnschedulableError(ParalabError):

@@ -436,4 +436,6 @@ def get_log(*_args: Any, **_kwargs: Any) -> NoReturn:
 
 def list_cluster_events(*_args: Any, **_kwargs: Any) -> NoReturn:
     """Raises NotImplementedError: nothing records what happens to nodes."""
-    raise NotImplementedError("list_cluster_events(): nothing happens to the one node there is.")
+    raise NotImplementedError(
+        "list_cluster_events(): what happens to nodes is not recorded; see list_nodes()."
+    )
