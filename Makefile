@@ -11,13 +11,14 @@ BIN = .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help lab test lint test-main test-notebooks test-other-pythons test-oldest fast conformance-ray \
-	bench clean
+	scorecard bench clean
 
 help:
 	@echo "make lab             open the tour in JupyterLab"
 	@echo "make lab HEADLESS=1  run the first notebook without a browser"
 	@echo "make test            every check and every test, on every Python found"
 	@echo "make conformance-ray run the conformance tests on Ray itself"
+	@echo "make scorecard       faults, memory and security: each experiment, in full size"
 	@echo "make bench           measure paralab against its peers"
 	@echo "make clean           remove environments, caches and output"
 
@@ -92,6 +93,14 @@ conformance-ray: .venv-ray/stamp
 	@test -x .venv-ray/bin/python || $(PYTHON) -m venv .venv-ray
 	.venv-ray/bin/python -m pip install -q 'ray==2.60.*' -e '.[test-fast]'
 	@touch $@
+
+# Every experiment of the scorecard in full size, as a table.
+scorecard: .venv/test.stamp
+	@mkdir -p build && rm -f build/scorecard.jsonl
+	-PARALAB_SCORECARD=full PARALAB_SCORECARD_FILE=$(CURDIR)/build/scorecard.jsonl \
+		$(BIN)/pytest tests/scorecard --timeout 900 -q
+	$(BIN)/python tests/scorecard_table.py build/scorecard.jsonl build/scorecard.json \
+		> build/scorecard.txt; status=$$?; cat build/scorecard.txt; exit $$status
 
 bench: .venv/test.stamp
 	$(BIN)/paralab microbenchmark

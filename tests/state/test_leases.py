@@ -17,7 +17,7 @@ from paralab.state.lease_instructions import (
     StartWorker,
     Unmet,
 )
-from paralab.state.leases import LeaseTable
+from paralab.state.leases import SERIES_NS, LeaseTable
 from paralab.state.resources import Resources
 from paralab.task_spec import RESOURCE_UNIT as ONE
 
@@ -196,13 +196,38 @@ def test_an_actor_holds_less_than_it_needs_to_be_placed() -> None:
     add_workers(leases, b"w1", b"w2")
     leases.want_actor(DRIVER, (DRIVER, 7), CPU, {}, 1, "A")
     leases.want_actor(DRIVER, (DRIVER, 8), CPU, CPU, 1, "B")
-    assert leases.decide(0) == [
+    placed = [each for each in leases.decide(0) if isinstance(each, PlaceActor)]
+    assert placed == [
         PlaceActor(DRIVER, (DRIVER, 7), b"w2", ()),
         PlaceActor(DRIVER, (DRIVER, 8), b"w1", ()),
     ]
     assert leases.resources.available["CPU"] == 0
     leases.worker_died(b"w1")
     assert leases.resources.available["CPU"] == ONE
+
+
+def test_workers_for_a_series_of_actors_are_started_ahead() -> None:
+    leases = table()
+    add_workers(leases, b"w1", b"w2")
+
+    def place(key: int, now: int) -> list[Instruction]:
+        leases.want_actor(DRIVER, (DRIVER, key), CPU, {}, 1, "A")
+        return leases.decide(now)
+
+    assert kinds(place(7, 0)) == [PlaceActor], "one actor is no series"
+    assert kinds(place(8, SERIES_NS - 1)) == [PlaceActor, StartWorker, StartWorker]
+    add_workers(leases, b"w3")
+    assert kinds(place(9, SERIES_NS)) == [PlaceActor, StartWorker], "one is still on its way"
+    add_workers(leases, b"w4", b"w5")
+    assert kinds(place(10, 3 * SERIES_NS)) == [PlaceActor], "the series has ended"
+
+
+def test_no_worker_is_started_ahead_beyond_the_soft_limit() -> None:
+    leases = table(soft=1)
+    add_workers(leases, b"w1", b"w2", b"w3")
+    for key in (7, 8):
+        leases.want_actor(DRIVER, (DRIVER, key), CPU, {}, 1, "A")
+        assert kinds(leases.decide(key)) == [PlaceActor]
 
 
 def test_an_actor_that_is_dropped_gets_no_place() -> None:

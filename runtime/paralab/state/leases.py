@@ -16,7 +16,9 @@ table answers events with instructions and does nothing itself.  Its rules:
    group.  A group is a request too, for all its bundles at once and for no worker.
 6. A request that has lacked resources for long gets a *reservation* (``state.reservation``):
    what is free is kept for it, so that a wide request is not overtaken for ever.
-7. At the soft limit of processes only a blocked process's requests start a new one, or any
+7. When one actor follows another, workers for the next are started ahead, so that actors made
+   in a loop do not each wait for a fork.
+8. At the soft limit of processes only a blocked process's requests start a new one, or any
    request when no process is left running.  At the hard limit a request waits while any process
    runs; when all of them wait it is refused, with the chain of tasks that wait for each other.
 
@@ -71,6 +73,10 @@ from paralab.state.resources import Resources
 
 MAX_STARTING = 8
 """Forks under way at once."""
+SERIES_NS = 1_000_000_000
+"""An actor so soon after the last one is taken for a part of a series."""
+AHEAD = 2
+"""Workers ready or starting for a series: one is taken while the next one starts."""
 
 
 class LeaseTable(Requests):
@@ -103,6 +109,10 @@ class LeaseTable(Requests):
         self._planned: list[Pool] = []
         """Pools in which this round has promised something."""
         self._actors = 0
+        self._last_actor = -SERIES_NS
+        """When an actor was placed last."""
+        self._next_actor: Kind | None = None
+        """The kind of a series of actors, in the round that placed one of them."""
         self._said_unmet: set[tuple[Address, int, Ref | None, Group | None]] = set()
 
     # -- workers -----------------------------------------------------------------------------
@@ -273,7 +283,7 @@ class LeaseTable(Requests):
         for pool in self._planned:
             pool.planned.clear()
         self._planned.clear()
-        return instructions
+        return instructions + self._ahead()
 
     def _meet(
         self, request: Request, pools: list[Pool], now: int, instructions: list[Instruction]
@@ -342,12 +352,24 @@ class LeaseTable(Requests):
             worker.state = WorkerState.ACTOR
             self._actors += 1
             worker.actor = request.actor
+            if now - self._last_actor < SERIES_NS:
+                self._next_actor = (worker.job, worker.environment, worker.node)
+            self._last_actor = now
             return PlaceActor(request.client, request.actor, worker.address, tuple(devices))
         worker.state = WorkerState.LEASED
         self._unrevoked[worker.address] = worker
         worker.holder = request.client
         worker.class_number = request.class_number
         return Grant(request.client, request.class_number, worker.address, tuple(devices))
+
+    def _ahead(self) -> list[Instruction]:
+        """Workers for the next actors of a series."""
+        kind, self._next_actor = self._next_actor, None
+        if kind is None or self._processes() >= self.soft_limit:
+            return []
+        ready = sum((w.job, w.environment, w.node) == kind for w in self._idle.values())
+        missing = AHEAD - ready - self.starting.of(*kind)
+        return [each for _ in range(missing) for each in self.prestart(*kind)]
 
     def _processes(self) -> int:
         return len(self.workers) - self._actors
