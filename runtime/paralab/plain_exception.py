@@ -16,7 +16,11 @@ _HEAP_TYPE = 1 << 9
 
 def builtin_base(cls: type) -> type[BaseException]:
     """The class written in C whose memory layout the exceptions of ``cls`` have."""
-    return next(base for base in cls.__mro__ if not base.__flags__ & _HEAP_TYPE)
+    while cls.__flags__ & _HEAP_TYPE:
+        assert cls.__base__ is not None
+        cls = cls.__base__
+    assert issubclass(cls, BaseException)
+    return cls
 
 
 def rebuild(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ import errno
 import fcntl
 import os
 import resource
+import signal
 import socket
 import struct
 import sys
@@ -169,6 +170,17 @@ def open_process(pid: int) -> int:
     """A descriptor that becomes readable when the process ends, and never means another."""
     fd: int = _in_os("pidfd_open", "notice the death of processes")(pid)
     return fd
+
+
+def how_it_ended(code: int) -> str:
+    """What an exit code says, those below zero being signals, as in ``subprocess``."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # some real-time signals have none
+        name = "unknown"
+    return f"was killed by signal {-code} ({name})"
 
 
 def _prctl(option: int, argument: Any, purpose: str) -> None:

@@ -13,6 +13,7 @@ of one failure do not share a traceback.
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import cloudpickle
@@ -75,6 +76,12 @@ def unpack_failure(data: bytes) -> BaseException:
         return cause
     error = TaskError.of(function, cause, pid=pid, node=node, raised=raised)
     return error.as_instanceof_cause()
+
+
+def with_note(data: bytes, note: str) -> bytes:
+    """The failure ``data`` with a line below its traceback."""
+    function, pid, node, raised, packed = pickle.loads(data)
+    return _dumps((function, pid, node, replace(raised, notes=(*raised.notes, note)), packed))
 
 
 def _dumps(value: object) -> bytes:

@@ -180,7 +180,6 @@ def forget_combined() -> None:
 def _combined(error: TaskError) -> TaskError:
     cause = error.cause
     cause_type = type(cause)
-    base = builtin_base(cause_type)
     dual = _duals.get(cause_type)
     if dual is None:
         name = f"{TaskError.__name__}({cause_type.__name__})"
@@ -195,6 +194,7 @@ def _combined(error: TaskError) -> TaskError:
         }
         dual = type(name, (TaskError, cause_type), names)
         _duals[cause_type] = dual
+    base = builtin_base(dual)
     combined: TaskError = base.__new__(dual, *cause.args)
     base.__init__(combined, *cause.args)
     for owner in base.__mro__:

@@ -85,7 +85,7 @@ def test_a_killed_task_runs_again(tmp_path: Path) -> None:
 
 
 def test_retries_end_and_the_error_counts_them(tmp_path: Path) -> None:
-    with pytest.raises(WorkerCrashedError, match=r"attempt 4; max_retries=3"):
+    with pytest.raises(WorkerCrashedError, match=r"attempt 4 of 4; max_retries=3"):
         paralab.get(die_until.remote(str(tmp_path), 9))
     assert len(list(tmp_path.iterdir())) == 4
 
@@ -110,7 +110,7 @@ def test_the_error_says_how_the_process_ended(how: str, said: str) -> None:
     text = str(caught.value)
     assert said in text
     assert "die failed: The worker process " in text
-    assert "attempt 1; max_retries=0" in text
+    assert "attempt 1 of 1; max_retries=0" in text
     assert paralab.get(pid.remote()) > 0
 
 

@@ -227,7 +227,9 @@ def test_an_actor_ends_with_its_owner() -> None:
     found = paralab.get_actor("owned")
     assert paralab.get(found.add.remote()) == 1
     os.kill(paralab.get(owner.pid.remote()), signal.SIGKILL)
-    with pytest.raises(ActorDiedError, match="owner has ended"):
+    with pytest.raises(
+        ActorDiedError, match=r"its owner has died\. The worker process \d+ was killed"
+    ):
         until_it_fails(found)
     assert not is_named("owned")
 

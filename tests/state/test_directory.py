@@ -51,7 +51,7 @@ def test_actors_go_with_their_creator() -> None:
     directory.placed(living, WORKER)
     directory.ended(dead, "")
     assert directory.process_died(CREATOR) == [record]
-    assert directory.ended(living, "its owner has ended") is record
+    assert directory.ended(living, "its owner has died") is record
     assert list(directory.records.values()) == [theirs], "nothing of a dead process is kept"
     assert directory.by_worker == {}
 
@@ -64,7 +64,7 @@ def test_a_handle_that_asks_after_its_creators_death_gets_an_answer() -> None:
     for ref in (REF, (CREATOR, 99)):  # the second was never heard of here
         found = directory.find(ref, OTHER)
         assert found.dead
-        assert "owner has ended" in found.text
+        assert "owner has died" in found.text
     assert directory.records == {}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from paralab.exceptions import ActorDiedError, ActorUnavailableError
 from paralab.ids import FIRST_RETURN, Address, actor_id, object_id
 from paralab.library_name import said
+from paralab.messages import ACTOR as ACTOR_CLASS
 from paralab.messages import ASSIGNED, CREATE_ACTOR, DROP_ACTOR, FIND_ACTOR, TERMINATE
 from paralab.object_ref import ObjectRef
 from paralab.process.kept_actors import KeptActors
@@ -19,6 +20,7 @@ from paralab.process.objects import ACTOR, INLINE_LIMIT
 from paralab.remote_errors import unpack_failure
 from paralab.serialization import join_blob, pack_args
 from paralab.state.actors import Actor, ActorState
+from paralab.state.obituaries import last_attempt, told, under_way, without_words
 from paralab.state.ownership import Entry, Ref
 from paralab.state.tasks import Task
 from paralab.task_spec import ActorOptions, ActorSpec
@@ -163,17 +165,19 @@ class ActorCalls:
             return
         if actor.peer is not None:
             self._core.links.drain(actor.peer)
-        failed = actor.lost(has_begun)
-        if failed:
-            name = actor_id(object_id(*actor.ref))
-            why = how.strip().removesuffix(".")
-            error = ActorUnavailableError(f"it is being restarted. {why}", name)
-            failure = self._core.objects.failure(error)
-            for task in failed:
-                if task.cancelled:
-                    self._core.cancelling.end(task)
-                else:
-                    self._core.calls.fail(task, failure)
+        name = actor_id(object_id(*actor.ref)).hex()
+        why, words = without_words(how)
+        failures: dict[str, bytes] = {}
+        for task in actor.lost(has_begun):
+            if task.cancelled:
+                self._core.cancelling.end(task)
+                continue
+            fact = last_attempt(task.attempt, actor.retries(task), "max_task_retries")
+            if fact not in failures:
+                error = ActorUnavailableError(f"it is being restarted. {why}", name)
+                error.args = (f"{error.args[0]} {fact}\n{words}".rstrip(),)
+                failures[fact] = self._core.objects.failure(error)
+            self._core.calls.fail(task, failures[fact])
 
     def on_actor_dead(
         self, _link: Link, _kind: int, ref: Any, cause: bytes | None, text: str
@@ -184,11 +188,21 @@ class ActorCalls:
             return
         if actor.peer is not None:
             self._core.links.drain(actor.peer)
+        name = actor_id(object_id(*actor.ref)).hex()
+        causes: dict[str, bytes] = {}
         if cause is None:
-            name = actor_id(object_id(*actor.ref)).hex()
-            cause = self._core.objects.failure(ActorDiedError(said(text), actor_id=name))
+            causes[""] = cause = self._core.objects.failure(
+                ActorDiedError(said(text), actor_id=name)
+            )
+        sent = set(actor.inflight) if causes else ()
         for task in actor.died(cause):
-            self._core.calls.fail(task, cause)
+            fact = ""
+            if task.key in sent and task.template.what != ACTOR_CLASS:
+                fact = under_way(task.template.name, task.attempt, actor.retries(task))
+            if causes and fact not in causes:
+                error = ActorDiedError(told(said(text), fact), actor_id=name)
+                causes[fact] = self._core.objects.failure(error)
+            self._core.calls.fail(task, causes.get(fact, cause))
         if actor.creation is not None:
             self._core.calls.fail(actor.creation, cause)
             actor.creation = None

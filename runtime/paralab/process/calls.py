@@ -28,9 +28,10 @@ from paralab.messages import (
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.process.objects import INLINE_LIMIT
-from paralab.remote_errors import unpack_failure
+from paralab.remote_errors import unpack_failure, with_note
 from paralab.serialization import pack_args
 from paralab.state.actors import Actor, ActorState
+from paralab.state.obituaries import last_attempt, not_again, told
 from paralab.state.ownership import Entry, Ref
 from paralab.state.tasks import (
     LeasedWorker,
@@ -282,8 +283,11 @@ class Calls:
             if task.cancelled and outcome != FAILED and task.stream is None:
                 core.cancelling.came_too_late(task, outcome, payload, inner)
                 return
-        if outcome == FAILED and self._retries(task, payload):
-            return
+        if outcome == FAILED and task.template.options.retry_exceptions:
+            if self._retries(task, payload):
+                return
+            if not task.cancelled:
+                payload = with_note(payload, self._counted(task))
         self._settle(task, outcome, payload, inner)
         if core.events.on:
             core.events.append((link.address, task.record(), stamps, now, outcome, _size(payload)))
@@ -354,6 +358,12 @@ class Calls:
         self._requeue(task)
         return True
 
+    def _counted(self, task: Task) -> str:
+        """Which attempt it was of a call that raised and does not run again."""
+        if task.actor is not None:
+            return not_again(task.attempt, task.actor.retries(task), "max_task_retries")
+        return not_again(task.attempt, task.template.options.max_retries, "max_retries")
+
     def _actor_retries(self, task: Task) -> bool:
         actor = task.actor
         if actor.state is ActorState.DEAD or not actor.may_retry(task):
@@ -388,8 +398,10 @@ class Calls:
                 limit = task.template.options.max_retries
                 by_node = how.startswith(NODE_DIED)
                 error = (NodeDiedError if by_node else WorkerCrashedError)(
-                    f"Task {task.template.name} failed: {how} "
-                    f"This was attempt {task.attempt + 1}; max_retries={limit} allows no more."
+                    told(
+                        f"Task {task.template.name} failed: {how}",
+                        last_attempt(task.attempt, limit, "max_retries"),
+                    )
                 )
                 self.fail(task, self._core.objects.failure(error))
         worker.inflight.clear()

@@ -12,12 +12,17 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from paralab.exceptions import LocalNodeDied
 from paralab.messages import ENVIRONMENT, STOP, SURROUND
+from paralab.platform import how_it_ended
 from paralab.process import session_folder
 from paralab.process.client import CoreClient
 from paralab.process.links import Link
 from paralab.process.prints import PrintedLines, notebook_shell
+from paralab.state.obituaries import ended
 
+NOTICE_SECONDS = 0.2
+"""How long the end of a node is waited for whose socket is closed."""
 END_SECONDS = 5.0
 """How long a node may take to end before it is killed."""
 
@@ -109,7 +114,16 @@ class DriverCore(CoreClient):
                 self.broken = _shut_down()
             else:
                 self._sweep()
+                self.broken = self.broken or LocalNodeDied(self._how_the_node_ended())
         super()._closed(link)
+
+    def _how_the_node_ended(self) -> str:
+        node = self._node_process
+        if node is None:
+            return "The node process, which another one has started, has ended."
+        with suppress(subprocess.TimeoutExpired):  # its socket closes a little before it ends
+            return ended(f"The node process {node.pid}", how_it_ended(node.wait(NOTICE_SECONDS)))
+        return f"The node process {node.pid} has closed its connection."
 
     def _sweep(self) -> None:
         """A node that was killed leaves its folder to its drivers."""

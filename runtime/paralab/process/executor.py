@@ -253,7 +253,9 @@ class Executor:
         template = call.template
         node = self.core.node_hex
         # It may have waited for a child that was cancelled with it.
-        if call.cancelled and isinstance(error, (KeyboardInterrupt, TaskCancelledError)):
+        if call.cancelled and isinstance(error, TaskCancelledError):
+            return packed_cancellation(call, error, node)
+        if isinstance(error, KeyboardInterrupt):  # raised by the task itself, it means the same
             return packed_cancellation(call, error, node)
         failure = pack_failure(error, function=template.name, pid=os.getpid(), node=node)
         if template.what == ACTOR:
@@ -282,7 +284,9 @@ class Executor:
         self.core.mailbox.requests.append(lambda: self.incoming.give_back(None))
 
     def leave_actor(self) -> tuple[int, bytes]:
-        error = ActorDiedError("The actor is dead because its method called exit_actor().")
+        error = ActorDiedError(
+            "The actor is dead because its method called exit_actor() or sys.exit(0)."
+        )
         failure = self.core.objects.failure(error)
         self._end(failure)
         return FAILED, failure

@@ -63,6 +63,7 @@ class NodeActors:
     def placed(self, ref: Ref, worker: Address, devices: tuple[int, ...]) -> None:
         """The actor has a process."""
         record = self.directory.placed(ref, worker)
+        record.pid = self._node.clients[worker].pid
         if record.constructor is not None:
             self._construct(record)
         for asker in list(record.askers):
@@ -77,12 +78,12 @@ class NodeActors:
                 has_begun = self._node.board.begun(address, owner) != key + FIRST_RETURN
                 self._restart(record, how, has_begun)
             else:
-                died = f"The actor is dead because its worker process has died: {how}"
+                died = f"The actor is dead because its worker process has died. {how}"
                 if how.startswith(NODE_DIED):
                     died = f"The actor died because {how}"
                 self._ended(record.ref, KILLED if record.waiting else died)
         for orphan in self.directory.process_died(address):
-            self.end(orphan, "The actor is dead because its owner has ended.")
+            self.end(orphan, f"The actor is dead because its owner has died. {how}")
 
     def _restart(self, record: ActorRecord, how: str, has_begun: bool) -> None:
         self._want(record)

@@ -13,6 +13,7 @@ from paralab import platform
 from paralab.ids import Address, job_of
 from paralab.process.zygote import REQUEST
 from paralab.state.jobs import Job
+from paralab.state.obituaries import ended
 from paralab.transport.connection import Connection
 
 if TYPE_CHECKING:
@@ -173,12 +174,10 @@ class WorkerPool:
             pass
 
     def _ended(self, process: Process) -> None:
-        how = f"The worker process {process.pid} {_wait(process.pid)}."
+        end = _wait(process.pid)
         self._read_rest(process)
         last = self._node.board.take_words(process.address).splitlines() + list(process.last_lines)
-        if last:
-            lines = "\n".join(last[-STDERR_LINES:])
-            how += f" The last lines of its error output:\n{lines}\n"
+        how = ended(f"The worker process {process.pid}", end, last[-STDERR_LINES:])
         if self._node.cluster.is_gone(process):
             how = self._node.cluster.death_of(process)
         self._start_failed(process)
@@ -297,11 +296,4 @@ def _wait(pid: int) -> str:
         _pid, status = os.waitpid(pid, 0)
     except ChildProcessError:
         return "ended"
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        try:
-            name = signal.Signals(number).name
-        except ValueError:
-            name = "unknown"
-        return f"was killed by signal {number} ({name})"
-    return f"exited with code {os.WEXITSTATUS(status)}"
+    return platform.how_it_ended(os.waitstatus_to_exitcode(status))

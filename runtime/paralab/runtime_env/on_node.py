@@ -23,6 +23,7 @@ from paralab.exceptions import RuntimeEnvSetupError
 from paralab.messages import REFUSED
 from paralab.remote_errors import pack_failure
 from paralab.state.lease_instructions import RefuseEnvironment
+from paralab.state.obituaries import ended
 
 if TYPE_CHECKING:
     from paralab.process.node import Node
@@ -133,10 +134,10 @@ class NodeEnvironments:
 
     def give_up(self, process: Process) -> None:
         """Too many workers of it ended before they could take work; this is the last one."""
-        lines = "\n".join(process.last_lines)
-        said = f" The last lines of its error output:\n{lines}" if lines else ""
-        text = f"A worker process of it ended before it could take work.{said}"
-        self.failed(process.environment, text)
+        how = "ended before it could take work"
+        self.failed(
+            process.environment, ended("A worker process of it", how, list(process.last_lines))
+        )
 
     def bad(self, process: Process, pid: int, text: str) -> None:
         """A worker says that its environment cannot be set up, and ends."""

@@ -131,13 +131,15 @@ class Actor:
 
     def may_retry(self, task: Task) -> bool:
         """Whether a call may be sent once more; counts it if so."""
-        limit = task.template.options.max_retries
-        if limit == AS_ACTOR:
-            limit = self.max_task_retries
-        if task.cancelled or 0 <= limit <= task.attempt:
+        if task.cancelled or 0 <= self.retries(task) <= task.attempt:
             return False
         task.attempt += 1
         return True
+
+    def retries(self, task: Task) -> int:
+        """How often a call may be sent again; -1 for any number."""
+        limit = task.template.options.max_retries
+        return self.max_task_retries if limit == AS_ACTOR else limit
 
     def lost(self, has_begun: bool = True) -> list[Task]:
         """Its process is gone and another one will come; returns the calls that fail.

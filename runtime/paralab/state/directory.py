@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paralab.ids import Address, actor_id, object_id
+from paralab.state.obituaries import told
 from paralab.state.ownership import Ref
 from paralab.state.restarts import Event, Life, Restarts
 
@@ -30,6 +31,8 @@ class ActorRecord:
     name: str = ""
     """Of its class."""
     worker: Address | None = None
+    pid: int = 0
+    """Of the process that it has, or had last."""
     cause: bytes | None = None
     """What the actor itself gave as its reason, a packed failure."""
     text: str = ""
@@ -62,9 +65,11 @@ class ActorRecord:
             f"\tclass_name: {self.name}",
             f"\tactor_id: {actor_id(object_id(*self.ref)).hex()}",
         ]
+        if self.pid:
+            lines.append(f"\tpid: {self.pid}")
         if self.given_name is not None:
             lines += [f"\tname: {self.given_name}", f"\tnamespace: {self.namespace}"]
-        return "\n".join([*lines, f"{why} {self.restarts.told()}".rstrip()])
+        return "\n".join([*lines, told(why, self.restarts.told())])
 
 
 class ActorDirectory:
@@ -106,7 +111,9 @@ class ActorDirectory:
         """The actor's record; ``asker`` is told what happens to it."""
         if ref[0] in self._gone and ref not in self.records:
             dead = Restarts(life=Life.DEAD)
-            return ActorRecord(ref, text="The actor's owner has ended.", restarts=dead)
+            return ActorRecord(
+                ref, text="The actor is dead because its owner has died.", restarts=dead
+            )
         record = self.records.setdefault(ref, ActorRecord(ref))
         record.askers.add(asker)
         return record
