@@ -52,6 +52,7 @@ from paralab.options import (
     refuse_in_actor_options,
 )
 from paralab.remote_function import result_of, settled, start_engine
+from paralab.shown_text import shown_name
 from paralab.task_spec import ActorOptions, ActorSpec, TaskOptions
 
 __all__ = [
@@ -130,7 +131,7 @@ class ActorClass:
     def __init__(self, cls: type, options: dict[str, Any]) -> None:
         is_async = any(is_async_method(function) for _, function, _ in methods_of(cls))
         is_async = is_async or is_async_method(cls.__init__)  # type: ignore[misc]
-        spec = ActorSpec(cls, cls.__name__, {}, is_async=is_async)
+        spec = ActorSpec(cls, shown_name(cls.__name__), {}, is_async=is_async)
         _specs[spec.id] = spec
         groups = tuple(build_actor_options(options).extra.get("concurrency_groups") or ())
         interface = known(spec.id, spec.name, table_of(cls), Traits(is_async, groups=groups))
@@ -393,8 +394,7 @@ class ActorMethod:
         """A node of a graph for one call that is made later, see :mod:`paralab.dag`."""
         from paralab.dag.class_node import bind_method
 
-        handle = ActorHandle(self._ref, self._interface)
-        return bind_method(handle, self, args, kwargs)
+        return bind_method(ActorHandle(self._ref, self._interface), self, args, kwargs)
 
     def options(self, **options: Any) -> ActorMethod:
         """The same method with other options, such as ``num_returns``.
@@ -413,12 +413,12 @@ class ActorMethod:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
-            f"Actor methods cannot be called directly. Instead of running "
-            f"'object.{self._name}()', try 'object.{self._name}.remote()'."
+            "Actor methods cannot be called directly. Instead of running "
+            f"'object.{(name := shown_name(self._name))}()', try 'object.{name}.remote()'."
         )
 
     def __repr__(self) -> str:
-        return f"<method {self._name} of {ActorHandle(self._ref, self._interface)!r}>"
+        return f"<method {shown_name(self._name)} of {ActorHandle(self._ref, self._interface)!r}>"
 
 
 class _LimitedMethod(ActorMethod):

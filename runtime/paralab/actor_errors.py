@@ -5,6 +5,7 @@ Users know them as ``paralab.exceptions``, which says what all errors have in co
 
 from __future__ import annotations
 
+from paralab.shown_text import shown_name
 from paralab.task_error import ParalabError, TaskError
 
 
@@ -138,6 +139,15 @@ class ActorAlreadyExistsError(ValueError, ParalabError):
     def __init__(self, error_message: str = "") -> None:
         super().__init__(error_message)
         self.error_message = error_message
+
+
+def name_taken(name: str, namespace: str) -> ActorAlreadyExistsError:
+    """The error for a second living actor of one name."""
+    name, namespace = shown_name(name), shown_name(namespace)
+    return ActorAlreadyExistsError(
+        f"The name {name} (namespace={namespace}) is already taken. Please use a different "
+        f"name or get the existing actor using get_actor({name!r}, namespace={namespace!r})"
+    )
 
 
 class ActorHandleNotFoundError(ValueError, ParalabError):

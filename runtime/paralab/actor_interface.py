@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.exceptions import ActorHandleNotFoundError
 from paralab.options import build_method_options
+from paralab.shown_text import shown_name
 from paralab.task_spec import ACTOR_METHODS, TaskOptions
 
 METHOD_OPTIONS = "__paralab_method_options__"
@@ -57,7 +58,8 @@ class Interface:
         self.signatures: dict[str, CallSignature] = {}
         for method_name, (shape, _given, _is_generator) in table.items():
             self.options[method_name] = self.method_options(method_name, {})
-            self.signatures[method_name] = CallSignature(f"{name}.{method_name}", shape)
+            shown = shown_name(f"{name}.{method_name}")
+            self.signatures[method_name] = CallSignature(shown, shape)
 
     def method_options(self, method: str, more: dict[str, Any]) -> TaskOptions:
         """The options of a method's calls: those of ``@method``, and ``more``.
@@ -71,7 +73,7 @@ class Interface:
         if group and group not in self.traits.groups:
             known = ", ".join(self.traits.groups) or "none; name them in concurrency_groups"
             raise ValueError(
-                f"concurrency_group={group!r} of {self.name}.{method} is not a group of the actor "
+                f"concurrency_group={group!r} of {options['name']} is not a group of the actor "
                 f"class {self.name}. Its groups are: {known}."
             )
         return build_method_options(options, is_generator=generator, in_order=self.traits.in_order)
@@ -129,7 +131,7 @@ def of_class(cls: type) -> Interface:
     }
     is_async_actor = any(is_async(function) for _, function, _ in methods_of(cls))
     traits = Traits(is_async_actor, groups=tuple(sorted(groups)))
-    return known(os.urandom(16), cls.__name__, table, traits)
+    return known(os.urandom(16), shown_name(cls.__name__), table, traits)
 
 
 def no_such_method(interface: Interface, name: str) -> NoReturn:

@@ -371,7 +371,7 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
     found = find_actor(name, namespace)
     if found is None:
         raise ValueError(
-            f"Failed to look up actor with name '{name}'. Either no actor was made with this "
+            f"Failed to look up actor with name {_short(name)}. Either no actor was made with this "
             "name, or it has ended, or it was named in another namespace than "
             f"{namespace or _engine().info('context')['namespace']!r}."
         )

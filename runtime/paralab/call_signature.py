@@ -12,6 +12,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from paralab.shown_text import shown_text
+
 Shape = tuple[tuple[str, int, bool], ...]
 """For each parameter its name, its kind and whether it has a default."""
 
@@ -66,11 +68,12 @@ class CallSignature:
         try:
             signature.bind(*args, **kwargs)
         except TypeError as problem:
-            raise TypeError(
+            keywords = f" and the keywords {', '.join(kwargs)}." if kwargs else "."
+            why = (
                 f"{problem}: the call does not fit {self.name}{signature}; it got "
-                f"{len(args)} positional argument{'' if len(args) == 1 else 's'}"
-                + (f" and the keywords {', '.join(kwargs)}." if kwargs else ".")
-            ) from None
+                f"{len(args)} positional argument{'' if len(args) == 1 else 's'}{keywords}"
+            )
+            raise TypeError(shown_text(why)) from None
         if len(self.accepted) < _REMEMBERED:
             self.accepted.add((len(args), *kwargs) if kwargs else len(args))
 

@@ -135,6 +135,7 @@ def status(address: str | None, as_json: bool) -> None:
     from paralab.process.door import ask
     from paralab.process.session import find_node
     from paralab.process.session_folder import SCHEME
+    from paralab.shown_text import shown_name
 
     try:
         folder = find_node(address or "auto")
@@ -148,14 +149,17 @@ def status(address: str | None, as_json: bool) -> None:
     click.echo(f"Node {facts['node_id'][:12]}, process {facts['pid']}, at {SCHEME}{folder}")
     click.echo(f"{facts['workers']} workers; drivers:")
     for job in facts["jobs"]:
-        click.echo(f"  job {job['job_id']}: process {job['pid']}, namespace {job['namespace']}")
+        space = shown_name(job["namespace"])
+        click.echo(f"  job {job['job_id']}: process {job['pid']}, namespace {space}")
     click.echo("Resources in use:")
     for name, total in sorted(facts["total"].items()):
         used = total - facts["available"].get(name, 0.0)
-        click.echo(f"  {_amount(name, used)} of {_amount(name, total)} {name}")
+        shown = shown_name(name)
+        click.echo(f"  {_amount(name, used)} of {_amount(name, total)} {shown}")
     click.echo("Waiting:" if facts["waiting"] else "Nothing waits.")
     for waiting in facts["waiting"]:
-        click.echo(f"  {waiting['count']} × {waiting['name']}: {waiting['resources']}")
+        what = shown_name(waiting["name"])
+        click.echo(f"  {waiting['count']} × {what}: {waiting['resources']}")
 
 
 def _amount(name: str, amount: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from paralab.library_name import is_called_ray
+from paralab.shown_text import shown_name, shown_path
 
 ADDRESS_KEYS = (
     "node_ip_address",
@@ -83,7 +84,7 @@ class Context(Mapping[str, Any]):
             )
         return (
             f"Context(paralab_version={self.paralab_version!r}, "
-            f"python_version={self.python_version!r}, address={self.address_info['address']!r}, "
+            f"python_version={self.python_version!r}, address={self._address()!r}, "
             f"cpus={self._cpus:g}, object_store={self._store()!r})"
         )
 
@@ -91,13 +92,18 @@ class Context(Mapping[str, Any]):
         """How large the object store may become; empty where there is none."""
         return f"{self._store_bytes / (1 << 20):,.0f} MiB" if self._store_bytes else ""
 
+    def _address(self) -> str:
+        """Where the node is, without the name of the user's home: this stays in notebooks."""
+        scheme, colon, path = str(self.address_info["address"]).partition(":")
+        return shown_name(scheme + colon + shown_path(path))
+
     def _repr_html_(self) -> str:
         import html
 
         rows = {
             "paralab": self.paralab_version,
             "Python": self.python_version,
-            "Address": self.address_info["address"],
+            "Address": self._address(),
             "Node": self.address_info["node_id"],
             "CPUs": f"{self._cpus:g}",
             "Object store": self._store(),

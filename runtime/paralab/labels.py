@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from paralab.shown_text import shown_name
 from paralab.state.labels import Selector
 
 _WORD = r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?"
@@ -31,14 +32,14 @@ def _check_key(key: Any) -> None:
     prefix, _, name = key.rpartition("/")
     if "/" in key and (len(prefix) > 253 or not _PREFIX.fullmatch(prefix)):
         raise ValueError(
-            f"Invalid label key prefix `{prefix}`. Prefix must be a series of DNS labels "
-            "separated by dots (.), not longer than 253 characters in total."
+            f"Invalid label key prefix `{shown_name(prefix)}`. Prefix must be a series of DNS "
+            "labels separated by dots (.), not longer than 253 characters in total."
         )
     if len(name) > 63 or not _NAME.fullmatch(name):
         raise ValueError(
-            f"Invalid label key name `{name}`. Name must be 63 chars or less beginning and ending "
-            "with an alphanumeric character ([a-z0-9A-Z]) with dashes (-), underscores (_), "
-            "dots (.), and alphanumerics between."
+            f"Invalid label key name `{shown_name(name)}`. Name must be 63 chars or less beginning "
+            "and ending with an alphanumeric character ([a-z0-9A-Z]) with dashes (-), underscores "
+            "(_), dots (.), and alphanumerics between."
         )
 
 

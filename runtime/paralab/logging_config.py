@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from paralab.engine import installed
+from paralab.shown_text import shown_name
 
 _ENCODINGS = ("TEXT", "JSON")
 _RECORD_FIELDS = {
@@ -84,7 +85,8 @@ class _Formatter(logging.Formatter):
         fields |= {name: value for name, value in given if name not in _RECORD_FIELDS}
         if self._config.encoding == "TEXT":
             line = super().format(record)
-            return f"{line} {' '.join(f'{name}={value}' for name, value in fields.items())}"
+            more = (shown_name(f"{name}={value}") for name, value in fields.items())
+            return f"{line} {' '.join(more)}"
         shown: dict[str, Any] = {
             "asctime": self.formatTime(record),
             "levelname": record.levelname,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from paralab.shown_text import shown_name
 from paralab.task_spec import (
     AS_ACTOR,
     DYNAMIC,
@@ -354,7 +355,7 @@ def build_task_options(
     resources = fixed_resources({"CPU": 1, **_amounts(options)})
     where, inherits = _place(options, resources, {}, name)
     return TaskOptions(
-        name=options.get("name") or "",
+        name=shown_name(options.get("name") or ""),
         num_returns=_num_returns(options.get("num_returns"), is_generator),
         resources=resources,
         where=where,
@@ -425,7 +426,7 @@ def build_method_options(
     """
     _check(options, METHOD, "actor methods")
     return TaskOptions(
-        name=options.get("name") or "",
+        name=shown_name(options.get("name") or ""),
         num_returns=_num_returns(options.get("num_returns"), is_generator),
         in_order=in_order,
         max_retries=_or(options.get("max_task_retries"), AS_ACTOR),

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.engine import Engine, _Slot
 from paralab.options import build_task_options, check_num_returns, refuse_in_task_options
+from paralab.shown_text import shown_name
 from paralab.task_spec import FunctionSpec, TaskOptions
 
 __all__ = ["RemoteFunction"]
@@ -46,10 +47,10 @@ def start_engine() -> Engine:
     return start_by_itself()
 
 
-def shown_name(definition: Callable[..., Any]) -> str:
-    """A function's name without its module and ``<locals>``, as in Ray."""
+def name_of(definition: Callable[..., Any]) -> str:
+    """A function's name as it is shown: without its module and ``<locals>``, as in Ray."""
     name: str = getattr(definition, "__qualname__", type(definition).__qualname__)
-    return name.rpartition("<locals>.")[2]
+    return shown_name(name.rpartition("<locals>.")[2])
 
 
 def result_of(refs: list[Any], num_returns: int) -> Any:
@@ -82,11 +83,11 @@ class RemoteFunction:
         if inspect.iscoroutinefunction(function):
             raise ValueError(
                 "'async def' should not be used for remote tasks. You can wrap the async function "
-                f"with `asyncio.run(f())`. Got {shown_name(function)}."
+                f"with `asyncio.run(f())`. Got {name_of(function)}."
             )
         is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
         check_num_returns(options.get("num_returns"), is_generator, 5)
-        spec = FunctionSpec(function, shown_name(function), is_generator)
+        spec = FunctionSpec(function, name_of(function), is_generator)
         _specs[spec.id] = spec
         self._set(spec, settled(options), CallSignature(spec.name, shape_of(function)))
         spec.max_calls = _max_calls(self._given)

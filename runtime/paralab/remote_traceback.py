@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from paralab.library_name import is_called_ray
+from paralab.shown_text import shown_name, shown_path, shown_text
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _FIRST_FRAMES, _LAST_FRAMES = 40, 60
@@ -102,8 +103,8 @@ def _own_text(exc: BaseException) -> str:
 def type_name(cls: type) -> str:
     """The name of a class as tracebacks show it."""
     if cls.__module__ in ("builtins", "__main__"):
-        return cls.__qualname__
-    return f"{cls.__module__}.{cls.__qualname__}"
+        return shown_name(cls.__qualname__)
+    return shown_name(f"{cls.__module__}.{cls.__qualname__}")
 
 
 def _frames(tb: TracebackType | None) -> tuple[tuple[Frame, ...], int]:
@@ -175,13 +176,16 @@ def source_of(frame: Frame) -> str:
 
 
 def shown_file(file: str) -> str:
-    """``Cell In[4]`` for the source of a notebook cell of this process, else ``file``."""
+    """``Cell In[4]`` for the source of a notebook cell of this process, else ``file``.
+
+    What a notebook shows is kept and passed on, so there the user's home is ``~``, as in IPython.
+    """
     ipython = sys.modules.get("IPython")  # never imported here
     shell = None if ipython is None else ipython.get_ipython()
     if shell is None or not hasattr(shell.compile, "format_code_name"):
-        return file
+        return shown_name(file)
     cell = shell.compile.format_code_name(file)
-    return file if cell is None else " ".join(cell)
+    return shown_name(shown_path(file) if cell is None else " ".join(cell))
 
 
 def last_line(raised: Raised) -> str:
@@ -199,7 +203,7 @@ def headline(raised: Raised, function: str) -> str:
         where += f", line {frame.line} of {shown_file(frame.file)}"
         if source := source_of(frame).strip():
             where += f': "{source}"'
-    return f"{first}{' ...' if more else ''} ({where})"
+    return shown_text(f"{first}{' ...' if more else ''} ({where})")
 
 
 def innermost(raised: Raised) -> tuple[Origin | None, Raised]:
@@ -212,7 +216,7 @@ def innermost(raised: Raised) -> tuple[Origin | None, Raised]:
 
 def render(raised: Raised, origin: Origin) -> str:
     """The remote traceback as text, the exceptions that came before first."""
-    return "\n".join(_lines(raised, origin))
+    return shown_text("\n".join(_lines(raised, origin)))
 
 
 def _title(origin: Origin) -> str:
@@ -276,7 +280,7 @@ def _summary(frame: Frame) -> traceback.FrameSummary:
     return traceback.FrameSummary(
         shown_file(frame.file),
         frame.line,
-        frame.name,
+        shown_name(frame.name),
         lookup_line=False,
         line=source_of(frame),
         end_lineno=frame.line,

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 from paralab.library_name import said
 from paralab.plain_exception import as_plain, builtin_base, rebuild
 from paralab.remote_traceback import Origin, Raised, describe, headline, render
+from paralab.shown_text import shown_name, shown_text
 
 _C_FIELDS = (GetSetDescriptorType, MemberDescriptorType)
 _NEVER_COMBINED = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -33,7 +34,8 @@ class ParalabError(Exception):
 
     def __str__(self) -> str:
         text = self._message()
-        return said(f"{text}\n{self.ADVICE}" if text and self.ADVICE else text or self.ADVICE)
+        text = f"{text}\n{self.ADVICE}" if text and self.ADVICE else text or self.ADVICE
+        return said(shown_text(text))
 
     def to_bytes(self) -> bytes:
         """This error as bytes for :meth:`from_bytes`."""
@@ -139,7 +141,7 @@ class TaskError(ParalabError):
         return f"{headline(self._raised, self.function_name)}\n\n{self.traceback_str}"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.cause!r})"
+        return shown_text(f"{type(self).__name__}({self.cause!r})")
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         if self._given is not None and type(self) is TaskError:
@@ -182,7 +184,7 @@ def _combined(error: TaskError) -> TaskError:
     cause_type = type(cause)
     dual = _duals.get(cause_type)
     if dual is None:
-        name = f"{TaskError.__name__}({cause_type.__name__})"
+        name = f"{TaskError.__name__}({shown_name(cause_type.__name__)})"
         names = {
             "__module__": TaskError.__module__,
             "__qualname__": name,

@@ -23,6 +23,8 @@ from typing import Any, TypeAlias
 
 import cloudpickle
 
+from paralab.shown_text import shown_text
+
 Attempt: TypeAlias = Callable[[Any], object]
 """Pickles a value and throws the result away, or raises."""
 Parts: TypeAlias = list[tuple[str, Any]]
@@ -91,10 +93,11 @@ def explain_unpicklable(
         subject = subjects[root]
         if not isinstance(error, RecursionError):
             kind = _name(type(culprit))
-            return TypeError(
+            why = (
                 f"cannot serialize {subject}: {path} is a {kind}, which cannot be pickled "
                 f"({type(error).__name__}: {error}); {_hint(kind)}"
             )
+            return TypeError(shown_text(why))
     else:
         subject = next(iter(subjects.values())) if len(subjects) == 1 else "these arguments"
     if isinstance(error, RecursionError):
@@ -103,7 +106,7 @@ def explain_unpicklable(
             f"({error}). Make it flatter: for example a list of nodes that name each other by "
             "index, in place of nodes that hold each other"
         )
-    return TypeError(f"cannot serialize {subject}: {type(error).__name__}: {error}")
+    return TypeError(shown_text(f"cannot serialize {subject}: {type(error).__name__}: {error}"))
 
 
 class _Search:

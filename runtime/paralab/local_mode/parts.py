@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from paralab.actor_errors import name_taken
 from paralab.engine import tells
 from paralab.exceptions import (
-    ActorAlreadyExistsError,
     ActorDiedError,
     ActorExit,
     ParalabError,
@@ -198,10 +198,7 @@ class Names:
         """Gives an actor its name, or raises ActorAlreadyExistsError."""
         key = (namespace or self._namespace, name)
         if self.find(name, namespace) is not None:
-            raise ActorAlreadyExistsError(
-                f"The name {name} (namespace={key[0]}) is already taken. Please use a different "
-                f"name or get the existing actor using get_actor({name!r}, namespace={key[0]!r})"
-            )
+            raise name_taken(name, key[0])
         self._entries[key] = entry
 
     def find(self, name: str, namespace: str | None) -> Entry | None:

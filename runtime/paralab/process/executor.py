@@ -53,6 +53,7 @@ from paralab.process.received import (
 )
 from paralab.remote_errors import pack_failure, unpack_failure
 from paralab.serialization import load, load_args, pack
+from paralab.shown_text import shown_name
 from paralab.task_spec import bound_method, constructed
 
 FLUSH_NS = 1_000_000
@@ -366,7 +367,7 @@ class Constructor:
         self._executor.instance = instance
         if any("__repr__" in vars(cls) for cls in type(instance).__mro__[:-1]):
             try:
-                self._executor.label = repr(instance)
+                self._executor.label = shown_name(repr(instance))
             except Exception:
                 pass  # the user's own; the class has a name too
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from paralab.exceptions import ActorAlreadyExistsError
+from paralab.actor_errors import name_taken
 from paralab.messages import ACTOR, CONSTRUCTOR, DROP_ACTOR, FAILED, KEEP_ACTOR, NAMED_ACTOR
 from paralab.object_ref import ObjectRef
 from paralab.serialization import join_blob, load, pack
@@ -88,11 +88,7 @@ class KeptActors:
             core.mailbox.wake()
             raise
         if not free:
-            name, namespace = facts["given_name"], facts["namespace"]
-            raise ActorAlreadyExistsError(
-                f"The name {name} (namespace={namespace}) is already taken. Please use a different "
-                f"name or get the existing actor using get_actor({name!r}, namespace={namespace!r})"
-            )
+            raise name_taken(facts["given_name"], facts["namespace"])
 
     def find(self, name: str, namespace: str | None) -> tuple[ObjectRef, Any] | None:
         """The actor of that name, and what a handle is made from; None if there is none.

@@ -14,6 +14,7 @@ from paralab.messages import PRINTED, SURROUND
 from paralab.process.door import Door
 from paralab.process.node_workers import Process
 from paralab.process.session_folder import LOG, SCHEME
+from paralab.shown_text import shown_name, shown_text
 from paralab.state.jobs import Job, JobTable
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ class NodeDrivers:
         if driver is not None:
             self._node.post(driver, (PRINTED, name, pid, stream, text))
         else:
-            sys.stderr.write(f"({name} pid={pid}) {text}")
+            label = f"({shown_name(name)} pid={pid})"
+            lines = shown_text(text.removesuffix("\n")).split("\n")
+            sys.stderr.write("".join(f"{label} {line}\n" for line in lines))
 
     def status(self) -> dict[str, Any]:
         """What there is to know from outside: resources, who waits, whose jobs there are."""

@@ -9,7 +9,7 @@ it, and a process that is killed right after it loses none.  A line that several
 shown once and then counted, so that a hundred actors do not fill a page; after some seconds, and
 in the next notebook cell, it is shown again.  What one process alone repeats is all shown.
 
-What is printed may hold anything; it is shown as text.  Colours (ECMA-48 "SGR") are kept and end
+What is printed may hold anything; it is shown as text (``shown_text``).  Colours are kept and end
 with their line; every other control character is shown as a replacement character.
 """
 
@@ -17,29 +17,18 @@ from __future__ import annotations
 
 import codecs
 import io
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from paralab.shown_text import shown_name, shown_text
+
 MAX_PENDING = 1 << 16
 """Characters of an unfinished line that are held back at most."""
 FOLD_SECONDS = 5.0
 """A repeat that comes so long after its line was shown is shown again."""
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-_RESET = "\x1b[0m"
-# C0 and C1 without tab, line and paragraph separators, and what turns the direction of text.
-_HIDDEN = dict.fromkeys(
-    (
-        *(code for code in range(32) if code != 9),
-        *range(127, 160),
-        *range(8232, 8239),
-        *range(8294, 8298),
-    ),
-    "�",
-)
 
 
 class PrintStream(io.TextIOBase):
@@ -152,13 +141,7 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     text = text.removesuffix("\r")
-    text = text[text.rfind("\r") + 1 :]  # a progress bar: what it said last
-    if "\x1b" not in text:
-        return text.translate(_HIDDEN)
-    parts = [part.translate(_HIDDEN) for part in _COLOUR.split(text)]
-    colours = _COLOUR.findall(text)
-    shown = parts[0] + "".join(map(str.__add__, colours, parts[1:]))
-    return shown + _RESET if colours and colours[-1] not in (_RESET, "\x1b[m") else shown
+    return shown_text(text[text.rfind("\r") + 1 :])  # a progress bar: what it said last
 
 
 class PrintedLines:
@@ -199,7 +182,7 @@ class PrintedLines:
                 self._show_lines(name, pid, stream, text)
 
     def _show_lines(self, name: str, pid: int, stream: str, text: str) -> None:
-        name = harmless(name.replace("\n", " "))
+        name = shown_name(name)
         label = f"({name} pid={pid}) " if name else f"(pid={pid}) " if pid else ""
         shown: list[str] = []
         now = self._clock()

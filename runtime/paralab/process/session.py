@@ -159,7 +159,7 @@ def find_node(address: str | None) -> str | None:
             "this machine. Start one with 'paralab start --head', or leave address out."
         )
     if address.startswith(SCHEME):
-        return address.removeprefix(SCHEME)
+        return os.path.expanduser(address.removeprefix(SCHEME))
     raise ConnectionError(
         f"init(address={address!r}): no node listens there. Nodes of other machines cannot be "
         f"joined yet; the address of one of this machine begins with {SCHEME!r}, and 'paralab "

@@ -101,7 +101,7 @@ def connect(path: str) -> socket.socket:
 def _check_owner(path: str) -> None:
     try:
         found = os.lstat(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with a zero byte
         raise ConnectionError(f"No node listens at {SCHEME}{path} ({error}).") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise ConnectionError(

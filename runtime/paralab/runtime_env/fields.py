@@ -43,8 +43,10 @@ def _strings(field: str, value: Any) -> list[str]:
 
 
 def _env_vars(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        _wrong_type("env_vars", "Dict[str, str]", value)
+    if not isinstance(value, dict):  # said without the value, which may hold secrets
+        raise TypeError(
+            f"runtime_env['env_vars'] must be of type Dict[str, str], got one of {type(value)}"
+        )
     for key, text in value.items():
         for what, item in (("key", key), ("value", text)):
             if not isinstance(item, str):
@@ -53,7 +55,10 @@ def _env_vars(value: Any) -> dict[str, str]:
                     f"{what} {item!r} is of type {type(item)}"
                 )
         if not key or "=" in key or "\0" in key + text:
-            raise ValueError(f"runtime_env['env_vars']: {key!r}={text!r} cannot be a variable.")
+            raise ValueError(  # without the value too
+                f"runtime_env['env_vars']: {key!r} cannot be a variable: a name has no '=' and is "
+                "not empty, and neither name nor value has a zero byte."
+            )
     return dict(value)
 
 
@@ -107,6 +112,8 @@ def _py_module(item: Any) -> str:
     if not isinstance(item, str):
         raise TypeError(f"`py_module` must be a string, got {type(item)}.")
     path = _local("py_modules", item)
+    if not os.path.basename(path):
+        raise ValueError(f"runtime_env['py_modules']: {item!r} has no name to import it by.")
     if not os.path.isdir(path) and not path.endswith((".py", ".whl", *ARCHIVES)):
         raise ValueError(
             f"runtime_env['py_modules']: {item!r} is neither a folder, a .py file, a wheel nor "

@@ -13,16 +13,12 @@ import hashlib
 import os
 import shutil
 import stat
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
-from paralab.runtime_env.fields import ARCHIVES
+from paralab.runtime_env.archives import MAX_BYTES, unpack
 from paralab.runtime_env.ignore import ALWAYS, Pattern, is_left_out, patterns, patterns_in
 
-MAX_BYTES = 512 << 20
-"""What a folder may hold: copies of data sets belong elsewhere."""
 _BLOCK = 1 << 20
 
 
@@ -151,35 +147,22 @@ def _walk(
 
 def _copy_file(source: str, target: str) -> str:
     """Copies a file and returns the digest of its contents."""
-    digest = hashlib.sha256()
     with open(source, "rb") as reading, open(target, "wb") as writing:
-        while block := reading.read(_BLOCK):
-            digest.update(block)
-            writing.write(block)
+        digest = _digest(reading, writing.write)
     shutil.copymode(source, target)
+    return digest
+
+
+def _digest(reading: IO[bytes], found: Callable[[bytes], object]) -> str:
+    digest = hashlib.sha256()
+    while block := reading.read(_BLOCK):
+        digest.update(block)
+        found(block)
     return digest.hexdigest()
 
 
 def _unpack(archive: str, into: str) -> str:
     """Unpacks an archive and returns its digest."""
-    try:
-        if archive.endswith((".zip", ".whl")):
-            with zipfile.ZipFile(archive) as packed:
-                _refuse_large(archive, sum(item.file_size for item in packed.infolist()))
-                packed.extractall(into)  # noqa: S202 - zipfile keeps to its folder
-        else:
-            assert archive.endswith(ARCHIVES)
-            with tarfile.open(archive) as bundle:
-                _refuse_large(archive, sum(item.size for item in bundle))
-                bundle.extractall(into, filter="data")
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{archive} cannot be unpacked: {error}") from error
-    return _copy_file(archive, os.devnull)
-
-
-def _refuse_large(archive: str, size: int) -> None:
-    if size > MAX_BYTES:
-        raise ValueError(
-            f"{archive} holds {size >> 20} MiB, more than the {MAX_BYTES >> 20} MiB that are "
-            "copied for workers."
-        )
+    unpack(archive, into)
+    with open(archive, "rb") as reading:
+        return _digest(reading, lambda _block: None)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paralab.ids import Address, actor_id, object_id
+from paralab.shown_text import shown_name
 from paralab.state.obituaries import told
 from paralab.state.ownership import Ref
 from paralab.state.restarts import Event, Life, Restarts
@@ -68,7 +69,8 @@ class ActorRecord:
         if self.pid:
             lines.append(f"\tpid: {self.pid}")
         if self.given_name is not None:
-            lines += [f"\tname: {self.given_name}", f"\tnamespace: {self.namespace}"]
+            name, namespace = shown_name(self.given_name), shown_name(self.namespace)
+            lines += [f"\tname: {name}", f"\tnamespace: {namespace}"]
         return "\n".join([*lines, told(why, self.restarts.told())])
 
 

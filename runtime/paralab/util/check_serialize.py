@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from paralab.serialization import pack
+from paralab.shown_text import shown_text
 
 
 class FailureTuple:
@@ -35,7 +36,8 @@ class FailureTuple:
 
     def __repr__(self) -> str:
         way = " -> ".join(self.path)
-        return f"FailTuple({self.name} [path={way}, obj={self.obj}, parent={self.parent}])"
+        said = f"FailTuple({self.name} [path={way}, obj={self.obj}, parent={self.parent}])"
+        return shown_text(said)
 
 
 class _Inspection:
@@ -47,7 +49,7 @@ class _Inspection:
         self._seen: dict[int, Any] = {}  # held, so that an id stays that object's
 
     def say(self, text: str, level: int = 0) -> None:
-        self._file.write("    " * level + text + "\n")
+        self._file.write("    " * level + shown_text(text) + "\n")
 
     def look(self, value: Any, path: tuple[str, ...], parent: Any, depth: int, level: int) -> bool:
         """Whether ``value`` can be pickled; what cannot is noted and printed."""

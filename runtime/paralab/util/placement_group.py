@@ -20,6 +20,7 @@ from paralab.exceptions import TaskPlacementGroupRemoved, TaskUnschedulableError
 from paralab.id_types import JobID, PlacementGroupID
 from paralab.labels import parse_selector
 from paralab.lifecycle import start_by_itself
+from paralab.shown_text import shown_name
 from paralab.task_spec import RESOURCE_UNIT, fixed_resources
 
 VALID_PLACEMENT_GROUP_STRATEGIES = {"PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"}
@@ -320,7 +321,8 @@ def get_placement_group(placement_group_name: str) -> PlacementGroup:
             return PlacementGroup(
                 PlacementGroupID.from_hex(found["placement_group_id"]), found["bundles"]
             )
-    raise ValueError(f"Failed to look up placement group with name: {placement_group_name}")
+    name = shown_name(placement_group_name)
+    raise ValueError(f"Failed to look up placement group with name: {name}")
 
 
 def placement_group_table(placement_group: PlacementGroup | None = None) -> dict[str, Any]:
