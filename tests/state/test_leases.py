@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -228,6 +229,45 @@ def test_no_worker_is_started_ahead_beyond_the_soft_limit() -> None:
     for key in (7, 8):
         leases.want_actor(DRIVER, (DRIVER, key), CPU, {}, 1, "A")
         assert kinds(leases.decide(key)) == [PlaceActor]
+
+
+@pytest.mark.parametrize("cpus", [2, 2000])
+def test_a_thousand_actors_are_not_all_looked_at_in_each_round(
+    cpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = table(cpus)
+    add_workers(leases, b"w1", b"w2")
+    for key in range(1, 1_001):
+        leases.want_actor(DRIVER, (DRIVER, key), {}, CPU if cpus > 2 else {}, 1, "A")
+    looks = []
+    feasible = leases.places.feasible
+
+    def counted(*given: Any) -> bool:
+        looks.append(given)
+        return feasible(*given)
+
+    monkeypatch.setattr(leases.places, "feasible", counted)
+    placed = [i.actor[1] for i in leases.decide(0) if isinstance(i, PlaceActor)]
+    assert placed == [1, 2]
+    for number in range(3, 100):
+        add_workers(leases, b"w%d" % number)
+        placed += [i.actor[1] for i in leases.decide(0) if isinstance(i, PlaceActor)]
+    assert placed == list(range(1, 100)), "in their order"
+    assert len(looks) < 20 * 100
+
+
+def test_actors_that_lack_resources_wait_in_their_order_and_hold_up_nobody() -> None:
+    leases = table()
+    add_workers(leases, b"w1", b"w2", b"w3")
+    for key in range(1, 6):
+        leases.want_actor(DRIVER, (DRIVER, key), CPU, CPU, 1, "A")
+    leases.want_actor(DRIVER, (DRIVER, 6), {}, {}, 1, "B")
+    placed = [i.actor[1] for i in leases.decide(0) if isinstance(i, PlaceActor)]
+    assert placed == [1, 2, 6]
+    leases.worker_died(b"w3")
+    add_workers(leases, b"w4")
+    placed = [i.actor[1] for i in leases.decide(1) if isinstance(i, PlaceActor)]
+    assert placed == [3]
 
 
 def test_an_actor_that_is_dropped_gets_no_place() -> None:

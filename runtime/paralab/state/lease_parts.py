@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -22,7 +23,7 @@ class WorkerState(Enum):
     RETIRING = "retiring"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Request:
     """Somebody waits for a worker."""
 
@@ -43,6 +44,8 @@ class Request:
     """The placement group that it asks for; then it needs no worker."""
     since: int = 0
     """When it was first found to lack resources, in ns."""
+    like: Hashable = None
+    """Of an actor: equal for requests that fare alike in one round of decisions."""
 
     @property
     def job(self) -> bytes:

@@ -36,7 +36,7 @@ RETIRING IDLE, LEASED         IDLE if it must stay and is not outdated, else it 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from paralab.ids import Address
 from paralab.state.environments import Environments
@@ -263,7 +263,12 @@ class LeaseTable(Requests):
             return instructions
         self._lacking.clear()
         reserved = False
+        stuck: dict[Hashable, bool] = {}
+        """Actors that cannot be placed in this round, and whether it is resources they lack."""
         for request in list(self.requests):
+            if (lacks := stuck.get(request.like)) is not None:
+                request.since = request.since or now * lacks
+                continue  # a thousand like the first: each is looked at when its turn comes
             pools = self.places.pools(request)
             if pools is None:
                 instructions.append(self.places.unplaceable(request))
@@ -273,7 +278,10 @@ class LeaseTable(Requests):
             elif not self.environments.is_ready(request.environment):
                 instructions += self.environments.prepare(request.environment)
             elif pools:  # else the group that it is for waits itself
-                if not self._meet(request, pools, now, instructions):
+                met = self._meet(request, pools, now, instructions)
+                if met is not True and request.like is not None and request.count:
+                    stuck[request.like] = met is False
+                if met is False:
                     instructions += self._revoke_for(request, pools)
                     request.since = request.since or now
                     if not reserved and is_due(now - request.since):
@@ -287,8 +295,8 @@ class LeaseTable(Requests):
 
     def _meet(
         self, request: Request, pools: list[Pool], now: int, instructions: list[Instruction]
-    ) -> bool:
-        """Gives a request what there is; False if resources are lacking."""
+    ) -> bool | None:
+        """Gives a request what there is; False if resources are lacking, None if processes are."""
         if request.makes is not None:
             made = self.places.make(request.makes, now)
             if made is None:
@@ -318,7 +326,7 @@ class LeaseTable(Requests):
                         facts = (chain_of(request, self.workers), self._processes())
                         instructions.append(Refuse(request.client, request.class_number, *facts))
                         request.count = 0
-                    break
+                    return None
                 instructions += self.prestart(*kind)
             self._lacking[kind] += 1
             needed -= 1

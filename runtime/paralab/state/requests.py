@@ -56,6 +56,9 @@ class Requests:
         self._order += 1
         request = Request(client, placing, depth, name, self._order, actor=actor, held=held)
         request.where, request.environment = where, environment
+        if where is None or not where.selectors:
+            needs = (tuple(placing.items()), tuple(held.items()))
+            request.like = (client, actor[0], depth, where, environment, *needs)
         self._insert(request)
 
     def _insert(self, request: Request) -> None:
