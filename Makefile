@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 NOTEBOOK = notebooks/01_tasks.ipynb
 BIN = .venv/bin
+# Two test processes beside each other: most tests wait more than they compute.
+BESIDE = -n 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help lab test lint test-main test-notebooks test-other-pythons test-oldest fast conformance-ray \
@@ -54,7 +56,7 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 
 test-main: .venv/test.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest $(BESIDE)
 
 test-notebooks: .venv/test.stamp
 	$(BIN)/pytest -p no:leak_check -W default --timeout 300 --nbval \
@@ -81,7 +83,7 @@ fast:
 	@test -x $(ENV)/bin/python || $(WITH) -m venv $(ENV)
 	@test $(ENV)/stamp -nt pyproject.toml || { \
 		$(ENV)/bin/python -m pip install -q $(CONSTRAINTS) -e '.[test-fast]' && touch $(ENV)/stamp; }
-	$(ENV)/bin/pytest -q -m 'not slow'
+	$(ENV)/bin/pytest -q $(BESIDE) -m 'not slow'
 
 # The conformance tests on Ray itself: is what they expect what Ray does?
 conformance-ray: .venv-ray/stamp

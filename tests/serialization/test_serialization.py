@@ -344,7 +344,10 @@ SPECIAL: list[tuple[Any, Callable[[Any], object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "look"), SPECIAL, ids=[repr(v)[:40] for v, _ in SPECIAL])
+# Without addresses, so that several test processes give the tests the same names.
+@pytest.mark.parametrize(
+    ("value", "look"), SPECIAL, ids=[repr(v)[:40].partition(" at 0x")[0] for v, _ in SPECIAL]
+)
 def test_what_pickle_alone_cannot_do(value: Any, look: Callable[[Any], object]) -> None:
     assert look(there_and_back(value)) == look(value)
 
