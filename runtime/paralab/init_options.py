@@ -16,7 +16,7 @@ _HARMLESS = {
     "include_dashboard", "dashboard_host", "dashboard_port", "logging_format", "_temp_dir",
     "_node_name", "_node_ip_address", "_metrics_export_port", "_redis_username",
     "_redis_password", "_plasma_directory", "_enable_object_reconstruction",
-    "_driver_object_store_memory", "_skip_env_hook", "_system_config",
+    "_driver_object_store_memory", "_skip_env_hook",
 }  # fmt: skip
 """Names of Ray's parts that do not exist here: there is nothing that they could change."""
 
@@ -40,7 +40,7 @@ _ACTED_ON = {
     "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
     "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
     "runtime_env", "labels", "job_config", "logging_config", "_full_tracebacks",
-    "_idle_worker_seconds",
+    "_idle_worker_seconds", "_system_config",
 }  # fmt: skip
 
 
@@ -62,6 +62,8 @@ class InitOptions:
     """How log records look; empty if that is left alone."""
     full_tracebacks: bool = False
     idle_worker_seconds: float = 60.0
+    faults: str = ""
+    """Rules of the fault switch."""
 
 
 def check_init_options(given: Mapping[str, Any]) -> InitOptions:
@@ -114,7 +116,21 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         logging=_logging(given),
         full_tracebacks=bool(given.get("_full_tracebacks", False)),
         idle_worker_seconds=float(idle),
+        faults=_faults(given.get("_system_config") or {}),
     )
+
+
+def _faults(config: Any) -> str:
+    """What ``_system_config`` says of the fault switch; its other keys are for parts of Ray's."""
+    _check_type("_system_config", config, dict, "a dict")
+    given = config.get("faults", "")
+    _check_type("_system_config['faults']", given, str, "a str of rules")
+    where = "init(_system_config={'faults': ...})" if given else "PARALAB_FAULTS"
+    if rules := given or os.environ.get("PARALAB_FAULTS", ""):
+        from paralab.faults.rules import parse  # most programs need none
+
+        parse(rules, where)
+    return str(given)
 
 
 def _of_job(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +219,7 @@ def refuse_when_joining(options: InitOptions, address: str) -> None:
         "resources": options.resources,
         "labels": options.labels,
         "object_store_memory": options.object_store_memory,
+        "_system_config": {"faults": options.faults} if options.faults else None,
     }
     for name, value in given.items():
         if value not in (None, {}):

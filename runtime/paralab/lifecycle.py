@@ -103,8 +103,9 @@ def init(
             system_reserved_cpu, system_reserved_memory, proxy_server_url: Ray's, not
             available yet.
         **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks;
-            ``_idle_worker_seconds=60`` is how long a worker without work stays; a few of Ray's
-            hidden options are accepted.
+            ``_idle_worker_seconds=60`` is how long a worker without work stays;
+            ``_system_config={"faults": rules}`` turns the fault switch on
+            (:mod:`paralab.faults.rules`); a few of Ray's hidden options are accepted.
 
     Returns:
         A context with ``address_info``; leaving its ``with`` block calls ``shutdown``.
@@ -211,6 +212,7 @@ def _start_or_join(options: InitOptions) -> Engine:
         runtime_env=options.runtime_env,
         logging=options.logging,
         idle_seconds=options.idle_worker_seconds,
+        faults=options.faults,
     )
 
 

@@ -1,4 +1,7 @@
-"""A connection over a socket pair: large frames, partial sends, descriptors, closing."""
+"""A connection over a socket pair: large frames, partial sends, descriptors, closing.
+
+What any connection has to do is asked of both kinds; ``pair`` and ``carriers`` come in both.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import pickle
 import resource
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,32 +18,46 @@ import pytest
 
 from paralab.transport.connection import MAX_DESCRIPTORS, Connection
 from paralab.transport.framing import HEADER, MESSAGES, VERSION, FrameError
+from paralab.transport.reliable import ReliableConnection
 
 Pair = tuple[Connection, Connection]
 
 
-def make_pair(descriptors: bool = False) -> Pair:
+def plain(sock: socket.socket, peer: bytes, descriptors: bool) -> Connection:
+    return Connection(sock, peer, descriptors)
+
+
+def reliable(sock: socket.socket, peer: bytes, descriptors: bool) -> Connection:
+    return ReliableConnection(sock, peer, descriptors, time.monotonic, lambda _connection: None)
+
+
+def make_pair(kind: Any = plain, descriptors: bool = False) -> Pair:
     left, right = socket.socketpair()
     for sock in (left, right):  # small buffers, so that sends are partial
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-    return Connection(left, b"right", descriptors), Connection(right, b"left", descriptors)
+    return kind(left, b"right", descriptors), kind(right, b"left", descriptors)
 
 
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    both = make_pair()
+@pytest.fixture(params=[plain, reliable])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    both = make_pair(request.param)
     yield both
     for connection in both:
         connection.close()
 
 
-@pytest.fixture
-def carriers() -> Iterator[Pair]:
+@pytest.fixture(params=[plain, reliable])
+def carriers(request: pytest.FixtureRequest) -> Iterator[Pair]:
     """Two connections that may carry descriptors."""
-    both = make_pair(descriptors=True)
+    both = make_pair(request.param, descriptors=True)
     yield both
     for connection in both:
         connection.close()
+
+
+def is_over(connection: Connection) -> bool:
+    """Whether the socket has come to its end; a reliable connection could get another one."""
+    return connection.closed or getattr(connection, "broken", False)
 
 
 def exchange(sender: Connection, receiver: Connection) -> list[Any]:
@@ -47,7 +65,7 @@ def exchange(sender: Connection, receiver: Connection) -> list[Any]:
     messages: list[Any] = []
     for _ in range(100_000):
         done = sender.flush()
-        while receiver.readable() and not receiver.closed:
+        while receiver.readable() and not is_over(receiver):
             messages += receiver.receive()
         if done:
             return messages
@@ -124,9 +142,9 @@ def test_the_other_side_closes(pair: Pair, large: bool) -> None:
     left.flush()
     left.close()
     assert right.receive() == [(1, "the last word")]
-    assert not right.closed
+    assert not is_over(right)
     assert right.receive() == []
-    assert right.closed
+    assert is_over(right)
     right.outbox.append((2, bytes(1 << 20) if large else b""))
     assert right.flush(), "nothing is waited for"
     right.close()
@@ -139,7 +157,7 @@ def test_what_waits_when_the_other_side_closes_is_dropped(pair: Pair) -> None:
     assert not left.flush()
     right.close()
     assert left.flush()
-    assert left.closed
+    assert is_over(left)
     assert not left.stuck
 
 
@@ -187,13 +205,14 @@ def test_descriptors_behind_a_stuck_frame(carriers: Pair) -> None:
     assert len(right.received_descriptors) == 2
 
 
-def test_closing_closes_descriptors_that_nobody_took(carriers: Pair) -> None:
-    left, right = carriers
+def test_closing_closes_descriptors_that_nobody_took() -> None:
+    left, right = make_pair(descriptors=True)
     read_end, write_end = os.pipe()
     left.send_with_descriptors([(1,)], [read_end])
     assert right.receive() == [(1,)]
     carried = right.received_descriptors[0]
     right.close()
+    left.close()
     assert not is_open(carried)
     # And those that never left.
     left, right = make_pair(descriptors=True)
@@ -262,14 +281,14 @@ def test_the_count_received_rides_back(pair: Pair) -> None:
     connection.close()
 
 
-def test_a_process_with_a_thousand_sockets(pair: Pair) -> None:
+def test_a_process_with_a_thousand_sockets() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 1100
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip("this machine allows too few open files")
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    left, right = pair
+    left, right = make_pair()
     try:
         high = fcntl.fcntl(right.fd, fcntl.F_DUPFD_CLOEXEC, 1050)
         connection = Connection(socket.socket(fileno=high), b"left")
@@ -280,4 +299,6 @@ def test_a_process_with_a_thousand_sockets(pair: Pair) -> None:
         assert not connection.readable()
         connection.close()
     finally:
+        left.close()
+        right.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -47,7 +47,7 @@ from paralab.process.calls import Calls
 from paralab.process.cancelling import Cancelling
 from paralab.process.groups import Groups
 from paralab.process.leasing import Leasing
-from paralab.process.links import Link, Links
+from paralab.process.links import Link, links_over
 from paralab.process.notices import Notices
 from paralab.process.objects import Objects
 from paralab.process.pulse import PulseBoard
@@ -97,7 +97,7 @@ class CoreClient:
         """What came behind the welcome, until there is somebody to handle it."""
         keep: Callable[..., None] = lambda *message: self._early.append(message)  # noqa: E731
         self.handlers = dict.fromkeys(range(256), keep) | {WELCOME: self._on_welcome}
-        self.links = Links(node_socket, self.handlers, self._closed)
+        self.links = links_over(node_socket)(node_socket, self.handlers, self._closed)
         self.node = self.links.node
         self.mailbox = Mailbox(self.links.ring)
         self._on_print = on_print
@@ -105,6 +105,7 @@ class CoreClient:
             self.links.listen(None)
         if self.broken is not None:
             raise self.broken
+        self.links.welcomed(self.welcome)
         self.address: Address = self.welcome["address"]
         self.node_hex: str = self.welcome["node_id"].hex()
         self.total: dict[str, int]
@@ -435,7 +436,7 @@ class CoreClient:
         if link is not None:
             self.links.drain(link)
             self.links.drop(link)
-        self.dead[address] = how
+        self.dead.setdefault(address, how)
         self.calls.process_died(address, how)
         self.objects.process_died(address)
 

@@ -126,6 +126,9 @@ class Door:
         if what == "driver":
             self._node.drivers.add(guest.socket, guest.pid, request)
             return
+        if what == "back" and self._node.wire is not None:
+            self._node.wire.back(guest.socket, guest.pid, str(request.get("address")))
+            return
         if what == "stop":
             self._leaving.append(guest.socket)
             self._node.running = False

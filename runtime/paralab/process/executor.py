@@ -56,6 +56,8 @@ from paralab.serialization import load, load_args, pack
 from paralab.shown_text import shown_name
 from paralab.task_spec import bound_method, constructed
 
+GOODBYE_SECONDS = 3.0
+"""How long a process that ends waits until others have what it has sent."""
 FLUSH_NS = 1_000_000
 """Replies are held back at most so long while more calls wait."""
 
@@ -144,6 +146,7 @@ class Executor:
                 core.post_node((ACTOR_EXIT, self.exit_cause))
             try:
                 core.ask(ASK, "nothing")
+                core.baton.wait(core.links.settled, time.monotonic() + GOODBYE_SECONDS)
             except LocalNodeDied:
                 pass  # then there is nobody to tell
 

@@ -7,6 +7,7 @@ may; everything else belongs to the baton's holder.
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import socket
@@ -14,9 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from paralab.ids import Address
 from paralab.transport.connection import Connection, Message
+from paralab.transport.framing import HEADER, HEADER_SIZE, NUMBERED
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
@@ -58,8 +61,9 @@ class Links:
         node_socket: socket.socket,
         handlers: dict[int, Handler],
         closed: Callable[[Link], None],
+        poll: select.epoll | None = None,
     ) -> None:
-        self._poll = select.epoll()
+        self._poll = select.epoll() if poll is None else poll
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll.register(self._bell, READ)
         self.ring: Callable[[], None] = partial(os.eventfd_write, self._bell, 1)
@@ -79,7 +83,19 @@ class Links:
         self._watched: dict[int, Callable[[], None]] = {}
         self.peers: dict[Address, Link] = {}
         self.node = Link(b"", self.dirty)
-        self._attach(self.node, Connection(node_socket, b"", descriptors=True))
+        self._attach(self.node, self._connection(node_socket, b"", descriptors=True))
+
+    def _connection(
+        self, sock: socket.socket, address: Address, descriptors: bool = False
+    ) -> Connection:
+        return Connection(sock, address, descriptors)
+
+    def welcomed(self, welcome: dict[str, Any]) -> None:
+        """The node has said who we are, and what a session is like."""
+
+    def settled(self) -> bool:
+        """Whether what has been sent is on its way for sure, even if this process ends now."""
+        return True
 
     def peer(self, address: Address) -> Link | None:
         """The link to a process, None if there has been none."""
@@ -97,7 +113,7 @@ class Links:
         if link.connection is not None:
             sock.close()
         else:
-            self._attach(link, Connection(sock, address))
+            self._attach(link, self._connection(sock, address))
             self.dirty.append(link)
         return link
 
@@ -243,3 +259,13 @@ class Links:
         if not self._poll.closed:
             self._poll.close()
             os.close(self._bell)
+
+
+def links_over(node_socket: socket.socket) -> type[Links]:
+    """What speaks with a node as that node does: the first frame, its welcome, shows how."""
+    head = node_socket.recv(HEADER_SIZE, socket.MSG_PEEK)
+    if len(head) == HEADER_SIZE and HEADER.unpack(head)[2] == NUMBERED:
+        # By name: it stands above this room, and hardly anybody needs it.
+        above = importlib.import_module("paralab.faults.reconnecting")
+        return above.ReliableLinks  # type: ignore[no-any-return]
+    return Links

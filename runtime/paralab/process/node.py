@@ -111,6 +111,11 @@ class Node:
         self.node_id = os.urandom(28)
         self.running = True
         self._poll = select.epoll()
+        self.wire: Any = None
+        """Where the fault switch is on: what keeps broken connections."""
+        if config["faults"]:
+            self.wire = importlib.import_module("paralab.faults.reconnecting").NodeWire(self)
+            self._poll = self.wire.poll
         self._watched: dict[int, Callable[[int], None]] = {}
         self._numbers = 0
         self.clients: dict[Address, Process] = {}
@@ -141,6 +146,8 @@ class Node:
         self._messages = NodeMessages(self)
         self.handlers = self._messages.handlers
         self.drivers = NodeDrivers(self)
+        if self.wire is not None:
+            self.wire.begin(config["faults"], self.drivers.door.path)
         self.pool = WorkerPool(self, zygote, zygote_pid)
         self.idle_ns = int(config.get("idle_seconds", IDLE_WORKER_NS / 1e9) * 1e9)
         self._store_used = time.monotonic_ns()
@@ -164,7 +171,10 @@ class Node:
         address = make_address(self.node_id, self._numbers, job.number)
         if not job.ended and job.driver is None:
             job.driver = address
-        connection = Connection(sock, address, descriptors=True)
+        if self.wire is None:
+            connection = Connection(sock, address, descriptors=True)
+        else:
+            connection = self.wire.connection(sock, address, address == job.driver)
         process = Process(address, self._numbers, connection, environment, node)
         self.clients[address] = process
         config = self.config
@@ -177,9 +187,15 @@ class Node:
             "environment": self.environments.named(environment) if environment else ("", {}),
         }
         process.connection.send_with_descriptors([(WELCOME, welcome)], [self.arena.fd, self._pulse])
-        self._poll.register(process.connection.fd, READ)
-        self._watched[process.connection.fd] = lambda event: self._on_socket(process, event)
+        self.listen_to(process)
         return process
+
+    def listen_to(self, process: Process) -> None:
+        """From now on what a client sends is read, and what waits for its socket is sent."""
+        fd = process.connection.fd
+        if not process.connection.broken:
+            self._poll.register(fd, READ | WRITE if process.connection.stuck else READ)
+            self._watched[fd] = lambda event: self._on_socket(process, event)
 
     def post(self, address: Address, message: tuple[Any, ...]) -> None:
         """Leaves a message to a client, if it still lives."""
@@ -361,10 +377,14 @@ class Node:
                 handlers[message[0]](process, *message)
         if connection.closed and process.address in self.clients:
             self.unwatch(connection.fd)
-            if self.drivers.is_driver(process):
-                self.drivers.left(process)
-            else:
-                self.pool.lost_connection(process)
+            self.lost(process)
+
+    def lost(self, process: Process) -> None:
+        """The connection to a client is closed: it has ended, or is to end."""
+        if self.drivers.is_driver(process):
+            self.drivers.left(process)
+        else:
+            self.pool.lost_connection(process)
 
     def _read_prints(self, process: Process) -> None:
         connection = process.connection

@@ -124,7 +124,8 @@ class NodeDrivers:
 
     def welcome(self, job: Job) -> dict[str, Any]:
         """What a process has to know of its job."""
-        return {"driver": job.driver, **job.config, "info": self.info}
+        faults = self._node.config["faults"]
+        return {"driver": job.driver, **job.config, "info": self.info, "faults": faults}
 
     def show(self, process: Process, name: str, pid: int, stream: str, text: str) -> None:
         """Tells the driver of a process's job what that has printed; or the log, without one."""

@@ -164,7 +164,9 @@ class NodeMessages:
 
     # -- introductions -----------------------------------------------------------------------
 
-    def _connect(self, process: Process, _kind: int, address: Address) -> None:
+    def _connect(self, process: Process, _kind: int, address: Address, again: bool = False) -> None:
+        if again:  # their socket is broken
+            process.peers.discard(address)
         if not self._node.introduce(process.address, address):
             self._node.post(process.address, (DIED, address, "It ended some time ago."))
 

@@ -44,6 +44,7 @@ def start_session(
     logging: Mapping[str, Any] | None = None,
     idle_seconds: float = 60.0,
     process_limit: int | None = None,
+    faults: str = "",
 ) -> DriverCore:
     """Starts a node on this machine and returns the driver's engine.
 
@@ -59,13 +60,15 @@ def start_session(
         logging: how log records look in workers, a ``LoggingConfig`` as a dict; empty: as ever.
         idle_seconds: after which a worker without work ends.
         process_limit: of workers that run tasks; by default 2,000, or fewer on small machines.
+        faults: rules of the fault switch (:mod:`paralab.faults.rules`); by default those of the
+            environment variable.
 
     Raises:
         RuntimeError: the node process did not start; its error output is in the message.
     """
     config = _node_config(
         *(num_cpus, num_gpus, resources, labels, memory, object_store_memory),
-        *(idle_seconds, process_limit),
+        *(idle_seconds, process_limit, faults),
     )
     config["job"] = _job(namespace, runtime_env, logging)
     process, mine = _start_node(config)
@@ -176,6 +179,7 @@ def _node_config(
     object_store_memory: int | None = None,
     idle_seconds: float = 60.0,
     process_limit: int | None = None,
+    faults: str = "",
 ) -> dict[str, Any]:
     memory_limit = limits.memory_limit()
     capacity = int(object_store_memory or default_capacity(memory_limit))
@@ -191,6 +195,7 @@ def _node_config(
         "capacity": capacity,
         "idle_seconds": idle_seconds,
         "process_limit": process_limit,
+        "faults": faults or os.environ.get("PARALAB_FAULTS", ""),
         "info": _address_info(),
     }
 

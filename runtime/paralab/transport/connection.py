@@ -54,6 +54,9 @@ class Connection:
         "received_descriptors",
     )
 
+    broken = False
+    """A reliable one can be without a socket for a while."""
+
     def __init__(self, sock: socket.socket, peer: Address, descriptors: bool = False) -> None:
         sock.setblocking(False)
         self._socket = sock

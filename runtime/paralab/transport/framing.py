@@ -22,6 +22,11 @@ _unpack = HEADER.unpack_from
 VERSION = 1
 MESSAGES = 1
 """Kind: a pickled list of messages."""
+NUMBERED = 2
+"""The same on a connection that sends again (``transport.reliable``).  The last word of the header
+counts the descriptors beside the frame."""
+ACKNOWLEDGEMENT = 3
+"""Nothing but ``seen``."""
 MAX_BODY = 1 << 30
 
 
