@@ -105,6 +105,7 @@ ENVIRONMENT = 59  # name, dict, bool: what an environment is that requests will 
 ENVIRONMENT_FAILED = 60  # pid, text: this worker's environment cannot be set up, so it ends
 SURVEY = 61  # request number, what, limit: every other process is to tell the asker
 TOLD = 62  # asker's address, request number, rows
+END_RUNNING = 90  # worker's address, key: kill it if that task of mine is what it began last
 
 # node → client
 WELCOME = 64  # dict, with the arena's and the pulse board's descriptors

@@ -16,7 +16,8 @@ from process_helpers import LARGE, eventually, stored
 
 import paralab
 from paralab.engine import current
-from paralab.exceptions import TaskCancelledError
+from paralab.exceptions import TaskCancelledError, WorkerCrashedError
+from paralab.messages import END_RUNNING
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -320,6 +321,33 @@ def test_force_ends_the_process_and_spends_no_retry(marks: Marks) -> None:
         paralab.get(ref)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_force_ends_a_call_into_c_that_hears_nothing(marks: Marks) -> None:
+    def deaf(marks: Marks) -> int:
+        marks.begin()
+        return sum(range(10**12))  # hours, with the GIL kept
+
+    ref = run.options(max_retries=5).remote(deaf, marks)
+    pid = marks.begun()
+    paralab.cancel(ref, force=True)
+    with pytest.raises(TaskCancelledError):
+        paralab.get(ref, timeout=20)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_only_the_task_that_is_meant_is_ended_by_force(marks: Marks) -> None:
+    core: Any = current()
+    ref = run.options(max_retries=0).remote(sleeps, marks)
+    pid = marks.begun()
+    (task,) = core.calls.table.pending.values()
+    core.do(lambda: core.node.post((END_RUNNING, task.worker.address, task.key + 1)))
+    assert paralab.nodes(), "the node has answered, so it has read what was said before"
+    os.kill(pid, 0)
+    core.do(lambda: core.node.post((END_RUNNING, task.worker.address, task.key)))
+    with pytest.raises(WorkerCrashedError):
+        paralab.get(ref)
 
 
 def test_force_reaches_the_children(marks: Marks) -> None:

@@ -3,6 +3,7 @@
     cancel(ref) ──▶ owner: is the task finished?            nothing happens
                            not sent yet?                    its refs fail now
                            with a worker?  ──CANCEL──▶      taken from its queue, or interrupted
+                           force, and it is deaf? ──END_RUNNING──▶ node: kills it
     a borrower of the ref ──CANCEL_REF──▶ owner           the same; ANSWER says what is wrong
 
 Only the owner knows whether a task is to be tried again, so only the owner cancels.  A cancelled
@@ -12,17 +13,21 @@ worker's side.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from paralab.exceptions import TaskCancelledError
 from paralab.ids import FIRST_RETURN, INDEX_MASK, task_id
-from paralab.messages import ACTOR, ANSWER, CANCEL, CANCEL_REF
+from paralab.messages import ACTOR, ANSWER, CANCEL, CANCEL_REF, END_RUNNING
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.state.tasks import Task
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
+
+DEAF_SECONDS = 0.5
+"""How long a worker has to end itself before the node is asked to."""
 
 
 class Cancelling:
@@ -59,6 +64,11 @@ class Cancelling:
         peer = core.calls.table.cancel(task)
         if peer is not None:
             peer.post((CANCEL, task.key, force, recursive))
+            if force:
+                insist = lambda: core.request(lambda: self._insist(task))  # noqa: E731
+                timer = threading.Timer(DEAF_SECONDS, insist)
+                timer.daemon = True
+                timer.start()
             return None
         cls = task.template.cls
         if task.actor is not None:
@@ -67,6 +77,12 @@ class Cancelling:
             core.calls.ready[cls] = None  # it may want fewer workers now
         self.end(task)
         return None
+
+    def _insist(self, task: Task) -> None:
+        """The node ends a worker that has not heard: a C call that keeps the GIL, say."""
+        core, worker = self._core, task.worker
+        if worker is not None and task.key in core.calls.table.pending:
+            core.node.post((END_RUNNING, worker.address, task.key))
 
     def end(self, task: Task) -> None:
         """The refs of a cancelled task stand for that from now on."""

@@ -166,6 +166,22 @@ class WorkerPool:
         if process is not None and process.pid:
             self._signal(process.pid)
 
+    def end_running(self, owner: Address, address: Address, key: int) -> None:
+        """Kills a worker, if what it began last is the task ``key`` of ``owner``.
+
+        It is stopped first, so that it cannot begin another one after we have looked.
+        """
+        process = self._node.clients.get(address)
+        if process is None or not process.pid:
+            return
+        try:
+            os.kill(process.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            begun = self._node.board.begun(address, owner)
+            os.kill(process.pid, signal.SIGKILL if begun == key else signal.SIGCONT)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
     @staticmethod
     def _signal(pid: int) -> None:
         try:
