@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -375,12 +376,57 @@ def test_what_nobody_could_remove_is_swept_by_the_next(tmp_path: Path) -> None:
     for pid in (node, zygote):
         os.kill(pid, signal.SIGKILL)
         assert wait_ended(pid)
-    assert session_folder.running(on_their_own=False) == []
-    assert os.path.exists(folder), "it may be one that is being made"
-    past = time.time() - 2 * session_folder.STALE_SECONDS
-    os.utime(folder, (past, past))
+    assert os.path.exists(folder)
     paralab.init(num_cpus=1)
     assert not os.path.exists(folder)
+
+
+def left_folder(*, made: float) -> Path:
+    """A folder as a node leaves it behind, by a name whose pid is now that of somebody else."""
+    name = f"paralab-{os.geteuid()}-{os.getpid()}-0badcafe"
+    folder = Path(os.environ["TMPDIR"]) / name
+    (folder / "packages").mkdir(parents=True)
+    folder.chmod(0o700)
+    for file in ("token", "socket", "packages/code.py"):
+        (folder / file).touch()
+    os.utime(folder, (made, made))
+    return folder
+
+
+def test_a_folder_is_swept_though_its_pid_is_used_again() -> None:
+    folder = left_folder(made=time.time())
+    assert session_folder.running(on_their_own=False) == []
+    assert not folder.exists()
+
+
+def test_the_folder_of_a_node_that_does_not_listen_yet_is_left_alone() -> None:
+    path, _token, listener, lock = session_folder.create(stands_alone=False)
+    listener.close()
+    past = time.time() - 2 * session_folder.STALE_SECONDS
+    os.utime(path, (past, past))
+    assert session_folder.running(on_their_own=False) == []
+    assert os.path.exists(path)
+    session_folder.unlock(lock)
+    assert session_folder.running(on_their_own=False) == []
+    assert not os.path.exists(path)
+
+
+def test_without_locks_only_old_folders_are_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(_descriptor: int, _what: int) -> None:
+        raise OSError(errno.ENOTSUP, "no locks here")
+
+    monkeypatch.setattr(session_folder.fcntl, "flock", no_locks)
+    folder = left_folder(made=time.time())
+    assert session_folder.running(on_their_own=False) == []
+    assert folder.exists()
+    past = time.time() - 2 * session_folder.STALE_SECONDS
+    os.utime(folder, (past, past))
+    assert session_folder.running(on_their_own=False) == []
+    assert not folder.exists()
+    path, _token, listener, lock = session_folder.create(stands_alone=False)
+    listener.close()
+    session_folder.unlock(lock)
+    session_folder.remove(path)
 
 
 # -- the command line --------------------------------------------------------------------------

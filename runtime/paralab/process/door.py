@@ -52,7 +52,8 @@ class Door:
 
     def __init__(self, node: Node, *, stands_alone: bool) -> None:
         self._node = node
-        self.path, self._token, self._listener = session_folder.create(stands_alone=stands_alone)
+        made = session_folder.create(stands_alone=stands_alone)
+        self.path, self._token, self._listener, self._lock = made
         self._guests: dict[int, _Guest] = {}
         """From the connection to the request, by descriptor."""
         self._leaving: list[socket.socket] = []
@@ -156,6 +157,7 @@ class Door:
             self._dismiss(guest)
         self._listener.close()
         session_folder.remove(self.path)
+        session_folder.unlock(self._lock)
         for sock in self._leaving:
             sock.close()
 

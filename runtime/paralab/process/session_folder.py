@@ -9,13 +9,17 @@
         node.log    what such a node has to say
 
 Who connects checks that the folder and the process behind the socket are the same user's, and
-sends the token first; the node looks at nothing else before it has seen that.  The folder goes
-with its node.  One that a killed node has left is removed by the driver, or by the next start.
+sends the token first; the node looks at nothing else before it has seen that.
+
+The folder goes with its node.  One that a killed node has left is removed by its zygote or its
+driver; one that a power cut has left, by the next start.  Whether a folder is left over is told by
+a lock on it, which the kernel takes back from a dead process; its pid may be another's by then.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import stat
@@ -28,21 +32,26 @@ SCHEME = "unix:"
 """How the address of a node of this machine begins; its folder follows."""
 TOKEN_SIZE = 32
 STALE_SECONDS = 60.0
-"""A folder without a node that is older than this is swept; a younger one may be in the making."""
+"""Where there are no locks, only a folder that is older than this is swept."""
+NO_LOCKS = -1
+"""In place of a lock's descriptor where the file system has none."""
 _SOCKET, _TOKEN, _STARTED = "socket", "token", "started"
 LOG = "node.log"
 
 
-def create(*, stands_alone: bool) -> tuple[str, bytes, socket.socket]:
-    """Makes this process's folder and listens there; returns path, token and socket.
+def create(*, stands_alone: bool) -> tuple[str, bytes, socket.socket, int]:
+    """Makes this process's folder and listens there; returns path, token, socket and lock.
 
     Raises:
         OSError: the temporary folder cannot be written.
     """
-    path = os.path.join(
-        _temporary_folder(), f"{_prefix()}{os.getpid()}-{int.from_bytes(os.urandom(4)):08x}"
-    )
-    os.mkdir(path, 0o700)
+    path, lock = "", None
+    while lock is None:  # a sweep may have taken the new folder for one that is left over
+        path = os.path.join(
+            _temporary_folder(), f"{_prefix()}{os.getpid()}-{int.from_bytes(os.urandom(4)):08x}"
+        )
+        os.mkdir(path, 0o700)
+        lock = _locked(path)
     token = os.urandom(TOKEN_SIZE)
     descriptor = os.open(os.path.join(path, _TOKEN), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
@@ -55,7 +64,7 @@ def create(*, stands_alone: bool) -> tuple[str, bytes, socket.socket]:
     listener.listen(64)
     if stands_alone:
         open(os.path.join(path, _STARTED), "x").close()
-    return path, token, listener
+    return path, token, listener, lock
 
 
 def remove(path: str) -> None:
@@ -120,12 +129,45 @@ def running(*, on_their_own: bool) -> list[str]:
         try:
             connect(path).close()
         except ConnectionError:
-            if time.time() - made > STALE_SECONDS:
-                remove(path)
+            _sweep(path, made)
             continue
         if not on_their_own or os.path.exists(os.path.join(path, _STARTED)):
             found.append((made, path))
     return [path for _made, path in sorted(found, reverse=True)]
+
+
+def _sweep(path: str, made: float) -> None:
+    """Removes a folder in which nobody listens, unless its node is just beginning, or ending."""
+    lock = _locked(path)
+    if lock is not None:
+        if lock != NO_LOCKS or time.time() - made > STALE_SECONDS:
+            remove(path)
+        unlock(lock)
+
+
+def _locked(path: str) -> int | None:
+    """A descriptor that holds the lock of a folder; None if another holds it or it is gone."""
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(folder).st_nlink:
+            return folder
+    except BlockingIOError:
+        pass
+    except OSError:
+        os.close(folder)
+        return NO_LOCKS
+    os.close(folder)
+    return None
+
+
+def unlock(lock: int) -> None:
+    """Gives a lock back."""
+    if lock != NO_LOCKS:
+        os.close(lock)
 
 
 def _folders() -> Iterator[tuple[str, float]]:
