@@ -45,8 +45,8 @@ PURE_OF_OURS = {
     "state", "messages", "task_spec", "ids", "object_ref", "exceptions", "shown_text",
 }  # fmt: skip
 PURE = {
-    "__future__", "abc", "array", "bisect", "collections", "dataclasses", "enum", "fractions",
-    "functools", "heapq", "itertools", "math", "operator", "struct", "types", "typing",
+    "__future__", "abc", "array", "bisect", "collections", "copy", "dataclasses", "enum",
+    "fractions", "functools", "heapq", "itertools", "math", "operator", "struct", "types", "typing",
 }  # fmt: skip
 """What ``state/`` may import besides paralab: nothing that does I/O, waits or has a clock."""
 

@@ -1,8 +1,8 @@
 """Several nodes on one machine, to see how a program behaves on a cluster.
 
 The nodes are *virtual*: each has an id, labels and resources of its own, and workers that belong
-to it; the node process and the object store are shared.  So an object that was made on a node
-that is removed is still there, which it would not be on another machine.
+to it; the node process and the memory of the object store are shared.  What a worker has stored
+counts as stored on its node: it is lost with the node, and is made again where that is possible.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from paralab import init, is_initialized, limits, shutdown
+from paralab.engine import current
 from paralab.init_options import check_init_options
 from paralab.library_name import said
 from paralab.process.door import ask, end_node_at
@@ -186,6 +187,8 @@ class Cluster:
         self.worker_nodes.remove(node)
         self._order.remove(node)
         ask(self._folder, "remove_node", node_id=node.node_id)
+        if is_initialized():  # what was lost with the node is known here when this returns
+            current().info("jobs")
 
     def wait_for_nodes(self, timeout: float = 30) -> None:
         """Returns when as many nodes are alive as were added and not removed.

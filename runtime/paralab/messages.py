@@ -13,7 +13,8 @@ DEFINE     template number, what, name, returns, function id, data, refs caller 
 FORGET     template number                                               caller → worker
 CALL       key, template, data | place, top arguments, nested refs,      caller → worker
            key of the object that holds large arguments, and for a
-           generator: how far it may go, items to leave out, closed
+           generator: how far it may go, items to leave out, closed;
+           for a call that runs again: which results were lost
 RESULT     key, outcome, payload, stamps, inner refs, refs still held    worker → caller
 TAKE_BACK  keys                                                          caller → worker
 RETURNED   keys                                                          worker → caller
@@ -126,6 +127,7 @@ GROUP_STATE = 78  # id, bool: the placement group is made, or is removed
 TIDY = 79  # number: leases without work are to be returned
 RESOURCES = 63  # dict, number of nodes: what all nodes have together, after one has come or gone
 TELL = 82  # asker's address, request number, what, limit
+OBJECT_LOST = 86  # list of (owner, key, offset): what lay there is gone; bool: make it again now
 
 NODE_DIED = "its node has died"
 """How the text of DIED begins if the whole node of a worker is gone."""

@@ -5,6 +5,8 @@ Users know them as ``paralab.exceptions``, which says what all errors have in co
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from paralab.task_error import ParalabError
 
 
@@ -94,12 +96,21 @@ class ObjectReconstructionFailedError(ObjectLostError):
 
     Args:
         object_ref_hex: the object's id in hexadecimal digits.
-        reason: Ray's number for why, if a program gives one.
-        reason_message: why, as text.
+        reason: why, as the number that Ray has for it.
+        reason_message: why, as text; by default what ``reason`` means.
         owner_address, call_site: as in :class:`ObjectLostError`.
     """
 
-    ADVICE = "It cannot be computed again; raise max_retries of the task that made it."
+    REASON_MESSAGES: ClassVar[dict[int, str]] = {
+        12: "the maximum number of task retries has been exceeded. Consider more of them, by "
+        "@paralab.remote(max_retries=N).",
+        13: "its lineage has been evicted: tasks are kept until they take too much memory. "
+        'Consider paralab.init(_system_config={"max_lineage_bytes": N}); the default is 1 GB.',
+        27: "it was created by paralab.put(), or was a large argument: no task can make it again. "
+        "Consider to return it from a task instead.",
+        28: "its task was created with max_retries=0. Consider @paralab.remote(max_retries=N), or "
+        "max_task_retries=N for the calls of an actor.",
+    }
 
     def __init__(
         self,
@@ -109,6 +120,9 @@ class ObjectReconstructionFailedError(ObjectLostError):
         owner_address: bytes | None = None,
         call_site: str = "",
     ) -> None:
-        super().__init__(object_ref_hex, owner_address, call_site, message=reason_message or "")
+        if reason_message is None:
+            why = self.REASON_MESSAGES.get(reason or 0, "no reason is known.")
+            reason_message = f"The object cannot be reconstructed because {why}"
+        super().__init__(object_ref_hex, owner_address, call_site, message=reason_message)
         self.reason = reason
         self.reason_message = reason_message

@@ -89,13 +89,16 @@ def test_a_node_goes_while_its_workers_start(cluster: Cluster) -> None:
     assert paralab.cluster_resources()["CPU"] == 1.0
 
 
-def test_a_large_object_outlives_the_node_on_which_it_was_made(cluster: Cluster) -> None:
+def test_a_large_object_goes_with_its_node_and_comes_back_where_it_may(cluster: Cluster) -> None:
     other = cluster.add_node(num_cpus=1)
-    there = Affinity(other.node_id, soft=False)
-    ref = paralab.remote(lambda: b"x" * 1_000_000).options(scheduling_strategy=there).remote()
-    paralab.wait([ref])
+    there, anywhere = (Affinity(other.node_id, soft=soft) for soft in (False, True))
+    large = paralab.remote(lambda: b"x" * 1_000_000)
+    refs = [large.options(scheduling_strategy=each).remote() for each in (there, anywhere)]
+    paralab.wait(refs, num_returns=2)
     cluster.remove_node(other)
-    assert len(paralab.get(ref)) == 1_000_000
+    assert len(paralab.get(refs[1])) == 1_000_000
+    with pytest.raises(paralab.exceptions.TaskUnschedulableError):
+        paralab.get(refs[0])
     with pytest.raises(paralab.exceptions.TaskUnschedulableError):
         paralab.get(node.options(scheduling_strategy=there).remote())
 

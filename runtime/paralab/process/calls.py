@@ -130,6 +130,13 @@ class Calls:
         """Takes a submitted call into the tables."""
         if task.key in self.table.pending:
             return
+        missing = self._await_inputs(task)
+        if task.actor is not None:
+            self._core.actor_calls.enter(task)
+        elif not missing:
+            self._enqueue(task)
+
+    def _await_inputs(self, task: Task) -> list[Entry]:
         missing: list[Entry] = []
         for _place, ref in task.top:
             entry = ref._entry
@@ -138,10 +145,7 @@ class Calls:
                 if not entry.pending:
                     self._core.objects.fetch(entry)
         self.table.enter(task, missing)
-        if task.actor is not None:
-            self._core.actor_calls.enter(task)
-        elif not missing:
-            self._enqueue(task)
+        return missing
 
     def _enqueue(self, task: Task) -> None:
         if task.top and self._input_failed(task):
@@ -223,10 +227,15 @@ class Calls:
         if self.sendable:
             actors, self.sendable = self.sendable, []
             for actor in actors:
-                for task in actor.sendable():
-                    if task.top and self._input_failed(task):
-                        actor.inflight.pop(task.key, None)
-                        continue
+                calls = actor.sendable()
+                for task in calls:
+                    if task.top:
+                        if self._input_failed(task):
+                            actor.inflight.pop(task.key, None)
+                            continue
+                        if self._await_inputs(task):  # one was lost meanwhile
+                            actor.take_back(calls[calls.index(task) :])
+                            break
                     task.sent = task.leased = now
                     self._send(task, actor.peer)
 
@@ -241,13 +250,24 @@ class Calls:
         inside = list(task.nested)
         for place, ref in task.top:
             entry = ref._entry
+            if entry.payload is None or entry.outcome == FAILED:
+                self._take_back(task)
+                return
             top.append((place, entry.owner, entry.key, entry.outcome, entry.payload))
             if entry.inner:
                 inside += entry.inner
         nested = [(ref._entry.owner, ref._entry.key) for ref in inside]
         argument = 0 if task.argument is None else task.argument._entry.key
-        opening = None if task.stream is None else task.stream.opening()
+        opening = task.wanted if task.stream is None else task.stream.opening()
         link.post((CALL, task.key, template.number, task.data, top, nested, argument, opening))
+
+    def _take_back(self, task: Task) -> None:
+        """A task that was to be sent waits again, or fails: an input was lost meanwhile."""
+        if task.worker is not None:
+            task.worker.inflight.pop(task.key, None)
+            task.worker = None
+        if not self._await_inputs(task):
+            self._enqueue(task)
 
     # -- results -----------------------------------------------------------------------------
 
@@ -308,7 +328,7 @@ class Calls:
         entries = task.entries
         if len(entries) == 1:
             entry = entries[0]
-            if inner is None and entry.waiting is None and outcome < FAILED:
+            if inner is None and entry.waiting is None and not outcome:
                 # The common case of ``Objects.settle``, without its calls.
                 entry.pending = False
                 if entry.payload is None:
@@ -320,14 +340,23 @@ class Calls:
                 if outcome == FAILED:
                     self._core.events.failures.append((entry.key, payload))
                 objects.settle(entry, outcome, payload, inner)
+                if outcome == STORED:
+                    self._core.rebuilding.keep(task, entries)
         elif task.stream is not None:
             self._core.streams.answered(task, outcome, payload)
         elif outcome == FAILED:
             for entry in entries:
                 objects.settle(entry, FAILED, payload, None)
+        elif task.wanted is not None:
+            self._core.rebuilding.settle(task, payload)
         elif entries:
+            stored = []
             for entry, (each, value, refs) in zip(entries, payload, strict=True):
                 objects.settle(entry, each, value, refs)
+                if each == STORED:
+                    stored.append(entry)
+            if stored:
+                self._core.rebuilding.keep(task, stored)
 
     def _worker_answered(
         self, worker: LeasedWorker, task: Task, stamps: tuple[int, int, int, int, int], now: int

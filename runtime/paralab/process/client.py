@@ -52,6 +52,7 @@ from paralab.process.notices import Notices
 from paralab.process.objects import Objects
 from paralab.process.pulse import PulseBoard
 from paralab.process.questions import Questions
+from paralab.process.rebuilding import Rebuilding
 from paralab.process.streams import Streams
 from paralab.process.survey import Surveys
 from paralab.process.templates import Templates
@@ -108,8 +109,7 @@ class CoreClient:
         self.links.welcomed(self.welcome)
         self.address: Address = self.welcome["address"]
         self.node_hex: str = self.welcome["node_id"].hex()
-        self.total: dict[str, int]
-        """What the nodes have together."""
+        self.total: dict[str, int]  # what the nodes have together
         self.total, nodes = self.welcome["resources"]
         self.ownership = Ownership(self.address, self.mailbox)
         self.objects = Objects(self)
@@ -119,15 +119,15 @@ class CoreClient:
         self.leasing = Leasing(self)
         self.templates = Templates(self)
         self.actor_calls = ActorCalls(self)
+        self.rebuilding = Rebuilding(self)
         self.surveys = Surveys(self)
         self.survey = self.surveys.ask
         self.cancelling = Cancelling(self)
         self.groups = Groups(self)
         self.notices = Notices(self)
         self.on_settled = self.notices.add
-        self.events = EventRing()
-        if os.environ.get("PARALAB_EVENTS") == "0":
-            self.events = EventRing(0)
+        is_off = os.environ.get("PARALAB_EVENTS") == "0"
+        self.events = EventRing(0) if is_off else EventRing()
         self.next_key = itertools.count(1 << INDEX_BITS, 1 << INDEX_BITS).__next__
         self.questions = Questions(self)
         self.ask = self.questions.ask
@@ -161,6 +161,7 @@ class CoreClient:
                 TELL: self.surveys.on_tell,
                 CANCEL_REF: self.cancelling.on_cancel_ref,
                 **self.groups.handlers,
+                **self.rebuilding.handlers,
                 **self.streams.handlers,
                 **handlers,
             }

@@ -92,7 +92,10 @@ class Incoming:
                 call.argument = ObjectRef(entry)
                 held.append(call.argument)
         if opening is not None:
-            self._flows.open(call, opening)
+            if template.num_returns < 0:
+                self._flows.open(call, opening)
+            else:
+                call.wanted = opening
         if template.what == METHOD and not self._has_constructor:
             self.early.append(call)
             return

@@ -247,6 +247,7 @@ class Node:
         self.objects.process_died(address, list(self.clients))
         for looker in self.objects.awaited_lookers().get(address, ()):
             self.post(looker, (OWNER_DIED, address))
+        self.cluster.process_died(process)
 
     # -- decisions ---------------------------------------------------------------------------
 

@@ -4,6 +4,9 @@
 
 A *virtual* node has an id, labels and resources of its own; the process, its store and its zygote
 are shared.  A worker belongs to one of them for life.  The rules stand in ``state.places``.
+
+What a worker stores counts as stored on its node and is lost with it, although the memory is still
+there: so that programs see what they would see on another machine.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import platform as host
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from paralab.messages import NODE_DIED, RESOURCES
+from paralab.ids import Address
+from paralab.messages import NODE_DIED, OBJECT_LOST, RESOURCES
 from paralab.process.node_workers import Process
 from paralab.state.pool import Pool
 from paralab.state.resources import Resources
@@ -31,6 +35,8 @@ class NodeCluster:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._places = node.leases.places
+        self._lost: dict[int, list[tuple[Address, int, int]]] = {}
+        """What was stored on removed nodes; it leaves with the last process of the node."""
 
     def add(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One more node; returns its ``node_id``, or an ``error``."""
@@ -53,7 +59,26 @@ class NodeCluster:
         for instruction in node.leases.remove_node(pool):
             node.carry_out(instruction)
         self._tell()
+        self._lose(pool.node.number)
         return {}
+
+    def process_died(self, process: Process) -> None:
+        """What processes of a node that is gone have stored is gone with them.
+
+        Until they end they may go on storing, and their callers may hear late of what they stored.
+        """
+        if self.is_gone(process):
+            self._lose(process.node)
+
+    def _lose(self, number: int) -> None:
+        node = self._node
+        lost = self._lost.pop(number, []) + node.objects.lose_made_at(number)
+        is_over = all(process.node != number for process in node.clients.values())
+        if not is_over:
+            self._lost[number] = lost
+        if lost:
+            for address in node.clients:
+                node.post(address, (OBJECT_LOST, lost, is_over))
 
     def _tell(self) -> None:
         node = self._node

@@ -181,11 +181,11 @@ class NodeMessages:
         answer: Any
         try:
             try:
-                answer = objects.create(owner, key, process.address, size).offset
+                answer = objects.create(owner, key, process.address, size, process.node).offset
             except AlreadyStored:
                 # By an attempt that died before it could answer: its owner never heard of it.
-                objects.free(owner, key)
-                answer = objects.create(owner, key, process.address, size).offset
+                objects.discard(owner, key)
+                answer = objects.create(owner, key, process.address, size, process.node).offset
         except StoreError as error:
             answer = str(error)
         self._node.post(process.address, (ANSWER, number, answer))

@@ -134,13 +134,16 @@ class Objects:
             BaseException: the error that the object stands for.
         """
         entry = ref._entry
-        outcome = entry.outcome
-        if outcome == INLINE:
-            return load(entry.payload)
-        if outcome == STORED:
-            offset, size = entry.payload
+        payload = entry.payload
+        while payload is None:  # it was lost a moment ago
+            self._core.waits.for_all((entry,), None)
+            payload = entry.payload
+        if type(payload) is tuple:
+            offset, size = payload
             return load(self._core.mapping.view(offset, size, ref))
-        raise unpack_failure(entry.payload)
+        if entry.outcome == INLINE:
+            return load(payload)
+        raise unpack_failure(payload)
 
     def restore(self, owner: Address, key: int) -> ObjectRef:
         """A ref that was unpickled: one more to an entry that somebody holds for us."""
@@ -203,8 +206,10 @@ class Objects:
                 if entry.handed:
                     self.to_owner(entry.owner, (RELEASE, entry.key, entry.handed))
                     entry.handed = 0
-            elif entry.outcome == STORED and entry.payload is not None:
+            elif (entry.outcome == STORED and entry.payload is not None) or entry.lost:
                 core.node.post((FREE, core.address, entry.key))
+                if entry.recipe is not None:
+                    core.rebuilding.forget(entry)
             elif entry.outcome == ACTOR:
                 core.actor_calls.end(entry)
 

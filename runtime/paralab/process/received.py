@@ -85,6 +85,8 @@ class Call:
     """Whether what it has submitted was cancelled with it."""
     begun = False
     """Of a call in a lane: its function has been entered."""
+    wanted: Sequence[int] | None = None
+    """Of one that runs again because results of it were lost: which.  None: all."""
     flow: Any = None
     """What its caller allows a generator (``process.producing``)."""
 
@@ -157,7 +159,10 @@ def keep_several(core: CoreClient, call: Call, result: Any, count: int) -> tuple
         values = result if count < 0 else split_returns(result, count, name)
     packed = []
     for at, value in enumerate(values):
-        if count < 0:  # of a generator, which has packed it
+        refs: Sequence[ObjectRef]
+        if call.wanted is not None and at not in call.wanted:
+            outcome, payload, refs = INLINE, b"", ()
+        elif count < 0:  # of a generator, which has packed it
             outcome, payload, refs = value
         else:
             data, buffers, refs = pack(value, f"result {at} of {name}", "result")

@@ -129,6 +129,12 @@ class Actor:
             room -= 1
         return calls
 
+    def take_back(self, calls: list[Task]) -> None:
+        """The last ones of those that ``sendable`` gave cannot go yet."""
+        for task in calls:
+            del self.inflight[task.key]
+        self.queue.extendleft(reversed(calls))
+
     def may_retry(self, task: Task) -> bool:
         """Whether a call may be sent once more; counts it if so."""
         if task.cancelled or 0 <= self.retries(task) <= task.attempt:

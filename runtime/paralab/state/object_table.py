@@ -13,6 +13,8 @@ Rules:
 * Only the creator writes, and only until it seals.  Space that a living creator may still
   write to is never handed to anyone else: freeing an unsealed object dooms it, and its
   space returns when the creator seals, gives up or dies.
+* A value may be *lost* while refs are left (``lose``): its node is gone.  The object can be
+  made anew then.  The old block stays until the last ref goes, as views of it may be looked at.
 * The owner's ref, or a borrower's, keeps an object; views hold refs.  When the owner dies no
   ref counts any more: its objects stay while a process still looks at any of them (a
   *looker*), and go together when the last looker has said so or died.
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from paralab.ids import Address
@@ -110,6 +113,7 @@ class _Object:
     key: int
     creator: Address
     place: Placement
+    home: int = 0
     sealed: bool = False
     doomed: bool = False
 
@@ -119,6 +123,8 @@ class _Owned:
     """One owner's objects; there from its first object on until the last one goes."""
 
     objects: dict[int, _Object] = field(default_factory=dict)
+    lost: dict[int, list[_Object]] = field(default_factory=dict)
+    """Blocks that may be looked at though their value is lost; they go with the last ref."""
     held: int = 0
 
 
@@ -143,13 +149,18 @@ class ObjectTable:
 
     # -- one object -----------------------------------------------------------------------
 
-    def create(self, owner: Address, key: int, creator: Address, size: int) -> Placement:
+    def create(
+        self, owner: Address, key: int, creator: Address, size: int, home: int = 0
+    ) -> Placement:
         """Finds a place for an object that ``creator`` is about to write.
 
         Asked again by the same creator before it seals, the answer is the same place; with
         another size, that place is given up and a new one sought.  If another creator is still
         writing the same object, it is an attempt that its owner gave up: that one is doomed and
         this one counts.
+
+        Args:
+            home: number of the (virtual) node that the creator belongs to.
 
         Raises:
             AlreadyStored: the object is sealed; nothing is to be written.
@@ -172,7 +183,7 @@ class ObjectTable:
             if offset is None:
                 raise self._full(size)
             self._peak = max(self._peak, self.allocator.used)
-            mine = _Object(owner, key, creator, Placement(offset, size))
+            mine = _Object(owner, key, creator, Placement(offset, size), home)
             self._writing.setdefault(creator, {})[owner, key] = mine
         stored = self._find(owner, key)
         if stored is not mine:
@@ -217,19 +228,51 @@ class ObjectTable:
             Whether its space is free now.  False also when there was nothing to free.
         """
         asker = owner if by is None else by
+        if asker == owner:
+            self._free_lost(owner, key)
         mine = self._writing.get(asker, {}).get((owner, key))
         if mine is not None:
             self._discard(mine)
             return True
-        stored = self._find(owner, key)
-        if stored is None or asker != owner:
+        if asker != owner:
             return False
-        if stored.sealed:
-            self._disown(stored)
-            self.allocator.free(stored.place.offset)
-            return True
-        self._doom(stored)
-        return False
+        stored = self._find(owner, key)
+        if stored is not None and not stored.sealed:
+            self._doom(stored)
+        return self.discard(owner, key)
+
+    def discard(self, owner: Address, key: int) -> bool:
+        """Lets a sealed object go of which nobody has ever heard."""
+        stored = self._find(owner, key)
+        if stored is None or not stored.sealed:
+            return False
+        self._disown(stored)
+        self.allocator.free(stored.place.offset)
+        return True
+
+    def lose(self, owner: Address, key: int) -> Placement | None:
+        """A sealed object's value is gone, though refs to it are left.
+
+        Returns:
+            where it lay, None if there was nothing to lose.
+        """
+        stored = self._find(owner, key)
+        if stored is None or not stored.sealed or owner in self._dead:
+            return None
+        owned = self._owned[owner]
+        owned.lost.setdefault(key, []).append(owned.objects.pop(key))
+        return stored.place
+
+    def lose_made_at(self, home: int) -> list[tuple[Address, int, int]]:
+        """A node is gone, and what its processes have stored; returns (owner, key, offset)."""
+        made_there = [
+            (stored.owner, stored.key)
+            for owned in self._owned.values()
+            for stored in owned.objects.values()
+            if stored.home == home
+        ]
+        lost = [(*ref, self.lose(*ref)) for ref in made_there]
+        return [(owner, key, place.offset) for owner, key, place in lost if place is not None]
 
     # -- deaths ---------------------------------------------------------------------------
 
@@ -260,7 +303,7 @@ class ObjectTable:
             if not entry.sealed:
                 self._doom(entry)
         looking = set(lookers) - self._dead
-        if looking and owned.objects:
+        if looking and (owned.objects or owned.lost):
             self._lookers[owner] = looking
             return []
         return self._release(owner)
@@ -317,8 +360,11 @@ class ObjectTable:
             id(entry): entry for owned in self._owned.values() for entry in owned.objects.values()
         }
         for owner, owned in self._owned.items():
-            assert owned.objects, "an owner without objects is forgotten"
-            sizes = [rounded(entry.place.size) for entry in owned.objects.values()]
+            assert owned.objects or owned.lost, "an owner without objects is forgotten"
+            assert all(owned.lost.values())
+            gone = [entry for lost in owned.lost.values() for entry in lost]
+            listed |= {id(entry): entry for entry in gone}
+            sizes = [rounded(entry.place.size) for entry in (*owned.objects.values(), *gone)]
             assert owned.held == sum(sizes)
             assert owner not in self._dead or owner in self._lookers
             assert not any(entry.doomed for entry in owned.objects.values())
@@ -351,8 +397,18 @@ class ObjectTable:
         owned = self._owned[entry.owner]
         del owned.objects[entry.key]
         owned.held -= rounded(entry.place.size)
-        if not owned.objects:
+        if not owned.objects and not owned.lost:
             del self._owned[entry.owner]
+
+    def _free_lost(self, owner: Address, key: int) -> None:
+        owned = self._owned.get(owner)
+        if owned is None or key not in owned.lost:
+            return
+        for entry in owned.lost.pop(key):
+            self.allocator.free(entry.place.offset)
+            owned.held -= rounded(entry.place.size)
+        if not owned.objects and not owned.lost:
+            del self._owned[owner]
 
     def _doom(self, entry: _Object) -> None:
         self._disown(entry)
@@ -375,6 +431,6 @@ class ObjectTable:
         owned = self._owned.pop(owner, None)
         if owned is None:
             return []
-        for entry in owned.objects.values():
+        for entry in (*owned.objects.values(), *chain(*owned.lost.values())):
             self.allocator.free(entry.place.offset)
-        return list(owned.objects)
+        return [*owned.objects, *owned.lost]

@@ -58,6 +58,10 @@ class Entry:
     inner: list[ObjectRef] | None = None
     waiting: list[Any] | None = None
     fetched = False
+    recipe: Any = None
+    """Of an object of ours in the store: how to make it again (``state.lineage``)."""
+    lost = False
+    """Its value in the store was lost once."""
     pinned: ObjectRef | None = None
     """A ref of its own, once somebody else's pickler has written one: it never goes."""
 
@@ -145,12 +149,14 @@ class Ownership:
         return True
 
     def settle(self, entry: Entry, outcome: int, payload: Any) -> list[Any]:
-        """Gives the object its value or error, once; returns who waited for it."""
+        """Gives the object its value or error, once; returns who waited for it.
+
+        It may have a value that came another way, with a call: then those who wait get that.
+        """
         entry.pending = False
-        if entry.payload is not None:
-            return []
-        entry.outcome = outcome
-        entry.payload = payload
+        if entry.payload is None:
+            entry.outcome = outcome
+            entry.payload = payload
         waiting, entry.waiting = entry.waiting, None
         return waiting or []
 
@@ -168,6 +174,20 @@ class Ownership:
         else:
             del holders[holder]
         return entry if not holders and entry.refs <= 0 and not entry.pending else None
+
+    def lose(self, owner: Address, key: int, offset: int) -> None:
+        """The value of a stored object is gone.  Its owner sees to it that it is settled again.
+
+        Args:
+            offset: where the value lay, below 0 for anywhere.  It may have been made again since.
+        """
+        entry = self.find(owner, key)
+        if entry is None or entry.outcome != STORED or entry.payload is None:
+            return
+        if offset < 0 or offset == entry.payload[0]:
+            entry.payload = None
+            entry.lost = True
+            entry.pending = owner == self.address
 
     def process_died(self, address: Address) -> tuple[list[Entry], list[Entry]]:
         """Ends the holds of a dead process and finds what it owned.

@@ -125,6 +125,8 @@ class Task:
     """Whether nothing but the packed arguments has to be sent."""
     cancelled = False
     """It is not tried again: somebody has cancelled it, or it has failed already."""
+    wanted: tuple[int, ...] | None = None
+    """Of a task that runs again because results of it were lost: which."""
 
     def __init__(
         self,

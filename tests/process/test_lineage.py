@@ -1,0 +1,201 @@
+"""Lost objects are made again from their tasks, or say why they cannot be."""
+
+# mypy: allow-untyped-decorators
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from process_helpers import eventually
+
+import paralab
+from paralab.cluster_utils import Cluster, ClusterNode
+from paralab.engine import current
+from paralab.exceptions import ObjectReconstructionFailedError
+
+pytestmark = pytest.mark.usefixtures("shutdown_after")
+
+SIZE = 50_000
+"""Numbers of 8 bytes: enough to lie in the store."""
+
+
+class Runs:
+    """Counts the runs of tasks in a file, over all processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+
+    def note(self, name: str) -> None:
+        with open(self._path, "a") as file:
+            file.write(name + "\n")
+
+    def of(self, name: str) -> int:
+        with open(self._path, "a+") as file:
+            file.seek(0)
+            return file.read().splitlines().count(name)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    made = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 2})
+    yield made
+    paralab.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def node(cluster: Cluster) -> ClusterNode:
+    return cluster.add_node(num_cpus=2, resources={"away": 10})
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path / "runs")
+
+
+def replace(cluster: Cluster, node: ClusterNode) -> ClusterNode:
+    """Another node in place of one that goes."""
+    other = cluster.add_node(num_cpus=2, resources={"away": 10})
+    cluster.remove_node(node)
+    return other
+
+
+@paralab.remote(resources={"away": 1})
+def make(runs: Runs, name: str, *inputs: Any) -> Any:
+    runs.note(name)
+    return np.full(SIZE, 1 + sum(int(each[0]) for each in inputs))
+
+
+def used() -> int:
+    return int(current().info("store")["used"])
+
+
+def kept() -> dict[int, Any]:
+    recipes: dict[int, Any] = current().rebuilding.lineage.recipes  # type: ignore[attr-defined]
+    return recipes
+
+
+def test_a_lost_result_is_made_again(cluster: Cluster, node: ClusterNode, runs: Runs) -> None:
+    ref = make.remote(runs, "a")
+    paralab.wait([ref])
+    old = paralab.get(ref)
+    replace(cluster, node)
+    assert (paralab.get(ref) == 1).all()
+    assert runs.of("a") == 2
+    assert (old == 1).all()
+    assert len(kept()) == 1
+    del ref, old
+    eventually(lambda: not kept() and not used())
+
+
+def test_inputs_that_have_gone_are_made_before(
+    cluster: Cluster, node: ClusterNode, runs: Runs
+) -> None:
+    ref = make.remote(runs, "0")
+    for at in range(1, 5):
+        ref = make.remote(runs, str(at), ref)
+    paralab.wait([ref])
+    eventually(lambda: used() < 2 * 8 * SIZE)  # lineage holds no values
+    assert len(kept()) == 5
+    replace(cluster, node)
+    assert paralab.get(ref)[0] == 5
+    assert [runs.of(str(at)) for at in range(5)] == [2] * 5
+    del ref
+    eventually(lambda: not kept() and not used())
+
+
+def test_what_was_put_is_held_for_those_who_need_it(
+    cluster: Cluster, node: ClusterNode, runs: Runs
+) -> None:
+    ref = make.remote(runs, "a", paralab.put(np.full(SIZE, 7)), np.full(SIZE, 9), 0 * [1] + [2])
+    paralab.wait([ref])
+    replace(cluster, node)
+    assert paralab.get(ref)[0] == 19
+    assert runs.of("a") == 2
+
+
+def test_only_what_is_lost_is_made_again(cluster: Cluster, node: ClusterNode, runs: Runs) -> None:
+    @paralab.remote(num_returns=4, resources={"away": 1})
+    def several() -> Any:
+        runs.note("several")
+        number = runs.of("several")
+        return np.full(SIZE, 1), number, np.full(SIZE, 3), np.full(SIZE, 4)
+
+    first, small, gone, third = several.remote()
+    paralab.wait([third])
+    del gone
+    before = paralab.get(small)
+    replace(cluster, node)
+    assert [paralab.get(first)[0], paralab.get(third)[0]] == [1, 4]
+    assert paralab.get(small) == before == 1
+    assert runs.of("several") == 2
+    assert used() < 5 * 8 * SIZE  # two lost, two there
+    del first, third, small
+    eventually(lambda: not kept() and not used())
+
+
+def test_attempts_are_counted(cluster: Cluster, node: ClusterNode, runs: Runs) -> None:
+    ref = make.options(max_retries=1).remote(runs, "a")
+    paralab.wait([ref])
+    node = replace(cluster, node)
+    assert paralab.get(ref)[0] == 1
+    replace(cluster, node)
+    with pytest.raises(ObjectReconstructionFailedError, match="retries has been exceeded"):
+        paralab.get(ref)
+    assert runs.of("a") == 2
+
+
+def test_without_retries_it_is_lost(cluster: Cluster, node: ClusterNode, runs: Runs) -> None:
+    ref = make.options(max_retries=0).remote(runs, "a")
+    paralab.wait([ref])
+    replace(cluster, node)
+    with pytest.raises(ObjectReconstructionFailedError, match="max_retries=0"):
+        paralab.get(ref)
+    assert not kept()
+
+
+def test_tasks_that_take_a_lost_object_wait_for_it(
+    cluster: Cluster, node: ClusterNode, runs: Runs, tmp_path: Path
+) -> None:
+    fifo = str(tmp_path / "fifo")
+    os.mkfifo(fifo)
+
+    @paralab.remote(num_cpus=2)
+    def blocker() -> int:
+        open(fifo).close()
+        return 5
+
+    ref = make.remote(runs, "a")
+    paralab.wait([ref])
+    actor = Adder.options(num_cpus=0, scheduling_strategy=here(cluster)).remote()
+    busy = blocker.options(scheduling_strategy=here(cluster)).remote()
+    waits = make.options(resources={}, num_cpus=2, scheduling_strategy=here(cluster))
+    result = waits.remote(runs, "b", ref)
+    added = [actor.add.remote(each) for each in (busy, ref, 3)]
+    replace(cluster, node)
+    open(fifo, "w").close()
+    assert paralab.get(result)[0] == 2
+    assert paralab.get(added) == [5, 6, 9]
+    assert runs.of("a") == 2
+
+
+@paralab.remote
+class Adder:
+    def __init__(self) -> None:
+        self.sum = 0
+
+    def add(self, other: Any) -> int:
+        self.sum += int(np.max(other))
+        return self.sum
+
+
+def here(cluster: Cluster) -> Any:
+    from paralab.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    assert cluster.head_node is not None
+    return NodeAffinitySchedulingStrategy(cluster.head_node.node_id, soft=False)
