@@ -132,7 +132,7 @@ class ActorCalls:
             actor_init_failed=True,
         )
         failure = self._core.objects.failure(error)
-        self._core.node.post((DROP_ACTOR, task.actor.ref, failure, False))
+        self._core.node.post((DROP_ACTOR, task.actor.ref, failure, None))
 
     def on_actor_at(
         self,
@@ -235,7 +235,8 @@ class ActorCalls:
             if actor.peer is not None:
                 actor.peer.post((TERMINATE,))
             if actor.peer is None or actor.kept:
-                self._core.node.post((DROP_ACTOR, ref, None, actor.peer is not None))
+                told = None if actor.peer is None else actor.address
+                self._core.node.post((DROP_ACTOR, ref, None, told))
         if not (
             actor.inflight or actor.queue or actor.waiting or actor.creation
             # Calls may have been made by refs that do not count.

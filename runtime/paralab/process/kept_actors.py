@@ -84,7 +84,7 @@ class KeptActors:
             if free:
                 core.mailbox.submissions.append(task)
         except BaseException:
-            core.mailbox.requests.append(lambda: core.node.post((DROP_ACTOR, ref, None, False)))
+            core.mailbox.requests.append(lambda: core.node.post((DROP_ACTOR, ref, None, None)))
             core.mailbox.wake()
             raise
         if not free:

@@ -205,14 +205,15 @@ class NodeActors:
         self._node.post(process.address, (ANSWER, number, None))
 
     def _drop(
-        self, _process: Process, _kind: int, ref: Any, cause: bytes | None, gently: bool
+        self, _process: Process, _kind: int, ref: Any, cause: bytes | None, told: Address | None
     ) -> None:
         record = self.directory.records.get(tuple(ref))
         if record is None:
             return
         record.restarts.final = True
         record.cause = record.cause or cause
-        if not gently or record.worker is None:
+        # Who has been told to end after its calls does; its successor knows nothing of that.
+        if told is None or record.worker != told:
             self.end(record, "The actor ended because its last handle is gone.")
 
     def _exit(self, process: Process, _kind: int, cause: bytes | None) -> None:

@@ -1,0 +1,164 @@
+"""A session of the runtime's own classes on an imagined machine: driver, node, zygote, workers.
+
+What is written anew here is only what real processes do around these classes: the zygote's fork,
+and the few lines of ``worker.main`` that set up an interpreter of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from paralab.exceptions import LocalNodeDied
+from paralab.messages import READY
+from paralab.process.construction import Construction
+from paralab.process.driver import DriverCore
+from paralab.process.executor import Executor
+from paralab.process.node import Node
+from paralab.process.worker import WorkerCore
+from sim import kernel
+from sim.story import Tap
+from sim.world import Process, World
+
+CAPACITY = 8 << 20
+DRIVER, NODE = "driver", "node"
+
+
+class Zygote:
+    """The node's socket to the zygote, and the zygote itself: asked to, it makes a worker."""
+
+    def __init__(self, session: Session, node: Process) -> None:
+        self._session = session
+        self._node = node
+        end, self._other = kernel.stream(session.world)
+        self._fd = kernel.Descriptor(end, node).fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def sendall(self, _path: bytes) -> None:
+        pass
+
+    def ask(self, _parts: Any, fds: list[int]) -> int:
+        """What ``socket.send_fds`` does."""
+        world = self._session.world
+        world.check_alive()
+        sock = self._node.files[fds[0]].file
+        sock.descriptors += 1  # on its way
+        pipes = [self._node.files[fd].file for fd in fds[1:]]
+        for pipe in pipes:
+            pipe.descriptors += 1
+        world.later(world.bits(22), self._fork, sock, pipes)
+        return 1
+
+    def _fork(self, sock: Any, pipes: list[Any]) -> None:
+        session = self._session
+        if self._node.dead:
+            return
+        session.workers += 1
+        process = session.world.process(f"worker{session.workers}", self._node)
+        fds = [kernel.Descriptor(file, process).fd for file in (sock, *pipes)]
+        for file in (sock, *pipes):
+            file.descriptors -= 1
+        session.world.thread(process, "main", lambda: session.work(process, fds[0]))
+
+    def close(self) -> None:
+        entry = self._node.files.get(self._fd)
+        if entry is not None:
+            entry.close()
+
+
+class Session:
+    """One session: everything that there is in a run.
+
+    Args:
+        main: the program, run in the driver's main thread.
+        cpus: of the node.
+    """
+
+    def __init__(self, world: World, main: Callable[[Session], None], cpus: int = 2) -> None:
+        self.world = world
+        self.workers = 0
+        self.cpus = cpus
+        self.driver = world.process(DRIVER)
+        self.node_process = world.process(NODE, self.driver)
+        self.node_process.follows = False
+        self.node: Any = None
+        there, here = kernel.stream(world)
+        self._there = kernel.Descriptor(there, self.node_process).fd
+        self._here = kernel.Descriptor(here, self.driver).fd
+        world.thread(self.node_process, "main", self._serve)
+        world.thread(self.driver, "main", lambda: self._drive(main))
+
+    def _serve(self) -> None:
+        world = self.world
+        config = {
+            "resources": {"CPU": self.cpus * 10_000},
+            "capacity": CAPACITY,
+            "idle_seconds": 60.0,
+            "process_limit": 40,
+            "faults": "",
+            "info": {},
+            "job": {
+                "namespace": "sim", "sys_path": [], "as_ray": False, "cwd": "/", "argv": ["sim"],
+                "logging": {}, "environment": ("", {}),
+            },
+        }  # fmt: skip
+        sock: Any = kernel.Socket(world, self.node_process.files[self._there].file, self._there)
+        zygote: Any = Zygote(self, self.node_process)
+        self.node = node = Node(config, sock, zygote, 0)
+        node.handlers = Tap(node.handlers, world, self.node_process)
+        try:
+            node.run()
+        finally:
+            if not self.node_process.dead:
+                node.close()
+        world.exit(self.node_process, 0)
+
+    def _drive(self, main: Callable[[Session], None]) -> None:
+        world = self.world
+        sock: Any = kernel.Socket(world, self.driver.files[self._here].file, self._here)
+        try:
+            core: Any = DriverCore(sock, None, log=False)
+        except LocalNodeDied:
+            world.exit(self.driver, 0)
+            return
+        self.driver.core = self.driver.engine = core
+        self.driver.local.clear()
+        core.links._handlers = Tap(core.handlers, world, self.driver)
+        from paralab import engine
+
+        engine._Slot.engine = core
+        core.start()
+        main(self)
+        core.shutdown()
+        world.exit(self.driver, 0)
+
+    def work(self, process: Process, fd: int) -> None:
+        """What ``worker.main`` does, without what it does to its interpreter."""
+        world = self.world
+        sock: Any = kernel.Socket(world, process.files[fd].file, fd)
+        executor = Executor()
+        construction = Construction(executor)
+        handlers = {**executor.incoming.handlers, **construction.handlers}
+        try:
+            core: Any = WorkerCore(sock, "io", _ignore, handlers)
+        except Exception:  # the session ended while this process started
+            world.exit(process, 1)
+            return
+        core.executor = executor
+        core.construction = construction
+        executor.attach(core)
+        process.core = process.engine = core
+        core.links._handlers = Tap(core.handlers, world, process)
+        from paralab import engine
+
+        engine._Slot.engine = core
+        core.start()
+        core.post_node((READY, process.pid))
+        executor.run()
+        world.exit(process, executor.exit_code)
+
+
+def _ignore(_name: str, _pid: int, _stream: str, _text: str) -> None:
+    pass
