@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paralab.options import check_resources
+from paralab.system_config import settings as read_settings
 
 _HARMLESS = {
     "include_dashboard", "dashboard_host", "dashboard_port", "logging_format", "_temp_dir",
@@ -64,6 +65,8 @@ class InitOptions:
     idle_worker_seconds: float = 60.0
     faults: str = ""
     """Rules of the fault switch."""
+    settings: dict[str, Any] = field(default_factory=read_settings)
+    """Of ``_system_config`` and the environment (``paralab.system_config``)."""
 
 
 def check_init_options(given: Mapping[str, Any]) -> InitOptions:
@@ -117,6 +120,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         full_tracebacks=bool(given.get("_full_tracebacks", False)),
         idle_worker_seconds=float(idle),
         faults=_faults(given.get("_system_config") or {}),
+        settings=read_settings(given.get("_system_config")),
     )
 
 

@@ -213,6 +213,7 @@ def _start_or_join(options: InitOptions) -> Engine:
         logging=options.logging,
         idle_seconds=options.idle_worker_seconds,
         faults=options.faults,
+        settings=options.settings,
     )
 
 

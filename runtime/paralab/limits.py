@@ -12,10 +12,11 @@ All functions take the root of the file system as an argument, so that tests can
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os.path import isdir, join
 
 ROOT = "/"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_count(root: str | os.PathLike[str] = ROOT) -> int:
@@ -42,23 +43,78 @@ def memory_limit(root: str | os.PathLike[str] = ROOT) -> int:
     return min([_machine("MemTotal", root), *(limit for _, limit in _memory_groups(root))])
 
 
+class MemoryGauge:
+    """Reads again and again how much memory is in use, of what; it looks for the groups once."""
+
+    def __init__(self, root: str | os.PathLike[str] = ROOT) -> None:
+        self._root = root
+        self._total = _machine("MemTotal", root)
+        self._groups = [group for group, limit in _memory_groups(root) if limit < self._total]
+
+    def read(self) -> tuple[int, int, str]:
+        """Bytes in use, bytes that there are, and whose limit that is: of the tightest one."""
+        used = self._total - _machine("MemAvailable", self._root)
+        readings = [(used, self._total, "the machine's")]
+        for folder, limit in _limits_of(self._groups):
+            readings.append((limit - _free_in(folder, limit), limit, "the control group's"))
+        return max(readings, key=lambda reading: reading[0] / max(1, reading[1]))
+
+
+def private_memory(pid: int) -> int:
+    """Bytes that only this process has, or shares with the one that forked it; 0 if it is gone.
+
+    Cheap: what a fork shares counts for each, see :func:`proportional_memory`.
+    """
+    words = _text(f"/proc/{pid}/statm").split()
+    return (int(words[1]) - int(words[2])) * _PAGE if words else 0
+
+
+def proportional_memory(pid: int) -> int:
+    """Bytes of memory that is this process's own, shared ones in equal parts; files are not.
+
+    Takes some milliseconds for a process with gigabytes.
+    """
+    kilobytes = _field(f"/proc/{pid}/smaps_rollup", "Pss_Anon:")
+    return kilobytes * 1024 or private_memory(pid)
+
+
+def descendants(pid: int) -> list[int]:
+    """Pids of what a process has started, and what these have."""
+    found: list[int] = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for thread in threads:
+        for child in map(int, _text(f"/proc/{pid}/task/{thread}/children").split()):
+            found += [child, *descendants(child)]
+    return found
+
+
 def memory_available(root: str | os.PathLike[str] = ROOT) -> int:
     """Bytes of memory that can be had now without swapping or running into a limit."""
     free = [_machine("MemAvailable", root)]
-    for folder, limit in _memory_groups(root):
-        used = _number(join(folder, "memory.current"))
-        if used is None:
-            used = _number(join(folder, "memory.usage_in_bytes")) or 0
-        # The page cache of files that nobody used lately is given up when memory is short.
-        # Version 1 has one figure for the group alone and a total with those below it.
-        stat = join(folder, "memory.stat")
-        cache = _field(stat, "total_inactive_file") or _field(stat, "inactive_file")
-        free.append(limit - used + min(cache, used))
+    free += [_free_in(folder, limit) for folder, limit in _memory_groups(root)]
     return max(0, min(free))
 
 
+def _free_in(folder: str, limit: int) -> int:
+    used = _number(join(folder, "memory.current"))
+    if used is None:
+        used = _number(join(folder, "memory.usage_in_bytes")) or 0
+    # The page cache of files that nobody used lately is given up when memory is short.
+    # Version 1 has one figure for the group alone and a total with those below it.
+    stat = join(folder, "memory.stat")
+    cache = _field(stat, "total_inactive_file") or _field(stat, "inactive_file")
+    return limit - used + min(cache, used)
+
+
 def _memory_groups(root: str | os.PathLike[str]) -> Iterator[tuple[str, int]]:
-    for folder in _groups(root, "memory"):
+    return _limits_of(_groups(root, "memory"))
+
+
+def _limits_of(folders: Iterable[str]) -> Iterator[tuple[str, int]]:
+    for folder in folders:
         limit = _number(join(folder, "memory.max"))
         if limit is None:
             limit = _number(join(folder, "memory.limit_in_bytes"))

@@ -104,6 +104,7 @@ GROUP = 57  # request number, id, "remove" or "watch" (is answered by GROUP_STAT
 TIDIED = 58  # number of the TIDY: leases without work are returned
 ENVIRONMENT = 59  # name, dict, bool: what an environment is that requests will name; the job's?
 ENVIRONMENT_FAILED = 60  # pid, text: this worker's environment cannot be set up, so it ends
+RUNNING = 89  # rows of worker, task name, since when in ns, whether it may be tried again
 SURVEY = 61  # request number, what, limit: every other process is to tell the asker
 TOLD = 62  # asker's address, request number, rows
 END_RUNNING = 90  # worker's address, key: kill it if that task of mine is what it began last
@@ -128,6 +129,8 @@ TIDY = 79  # number: leases without work are to be returned
 RESOURCES = 63  # dict, number of nodes: what all nodes have together, after one has come or gone
 TELL = 82  # asker's address, request number, what, limit
 OBJECT_LOST = 86  # list of (owner, key, offset): what lay there is gone; bool: make it again now
+WHAT_RUNS = 88  # addresses of leased workers: memory is short; RUNNING back
+SHORT_OF_MEMORY = 21  # worker's address, text, whether trying again may help; its DIED follows
 
 NODE_DIED = "its node has died"
 """How the text of DIED begins if the whole node of a worker is gone."""

@@ -210,6 +210,15 @@ def die_with_parent(parent: int, signal_number: int) -> None:
         )
 
 
+def offer_to_be_killed() -> None:
+    """Has the kernel, should memory run out, kill this process before others (Linux)."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        pass  # then they are all alike
+
+
 def name_thread(name: str) -> None:
     """Names the calling thread for ``ps`` and ``top``; the main thread's name is the process's.
 

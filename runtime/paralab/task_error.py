@@ -197,7 +197,9 @@ def _combined(error: TaskError) -> TaskError:
         dual = type(name, (TaskError, cause_type), names)
         _duals[cause_type] = dual
     base = builtin_base(dual)
-    combined: TaskError = base.__new__(dual, *cause.args)
+    # MemoryError keeps a stock of its own, and makes instances of no class that has other bases.
+    maker = Exception if base is MemoryError else base
+    combined: TaskError = maker.__new__(dual, *cause.args)
     base.__init__(combined, *cause.args)
     for owner in base.__mro__:
         if owner not in (BaseException, Exception, object):

@@ -16,6 +16,7 @@ from paralab.process.driver import DriverCore
 from paralab.process.executor import Executor
 from paralab.process.node import Node
 from paralab.process.worker import WorkerCore
+from paralab.system_config import settings
 from sim import kernel
 from sim.story import Tap
 from sim.world import Process, World
@@ -98,6 +99,7 @@ class Session:
             "idle_seconds": 60.0,
             "process_limit": 40,
             "faults": "",
+            "settings": settings({"memory_monitor_refresh_ms": 0}),
             "info": {},
             "job": {
                 "namespace": "sim", "sys_path": [], "as_ray": False, "cwd": "/", "argv": ["sim"],

@@ -134,7 +134,7 @@ class Calls:
         if task.actor is not None:
             self._core.actor_calls.enter(task)
         elif not missing:
-            self._enqueue(task)
+            self.enqueue(task)
 
     def _await_inputs(self, task: Task) -> list[Entry]:
         missing: list[Entry] = []
@@ -147,7 +147,8 @@ class Calls:
         self.table.enter(task, missing)
         return missing
 
-    def _enqueue(self, task: Task) -> None:
+    def enqueue(self, task: Task) -> None:
+        """Has a task whose inputs are there wait for a worker, or fail with one of them."""
         if task.top and self._input_failed(task):
             return
         template = task.template
@@ -173,7 +174,7 @@ class Calls:
         if actor is not None:
             self.sendable.append(actor)
         else:
-            self._enqueue(task)
+            self.enqueue(task)
 
     def _input_failed(self, task: Task) -> bool:
         """Whether an input stands for an error: then the task has failed with that error."""
@@ -267,7 +268,7 @@ class Calls:
             task.worker.inflight.pop(task.key, None)
             task.worker = None
         if not self._await_inputs(task):
-            self._enqueue(task)
+            self.enqueue(task)
 
     # -- results -----------------------------------------------------------------------------
 
@@ -405,7 +406,7 @@ class Calls:
     def _requeue(self, task: Task) -> None:
         task.worker = None
         self.table.pending[task.key] = task
-        self._enqueue(task)
+        self.enqueue(task)
 
     # -- deaths ------------------------------------------------------------------------------
 
@@ -416,9 +417,13 @@ class Calls:
             return
         cls = worker.cls
         begun = self._core.begun_by(address)
+        short = self._core.low_memory.killed.pop(address, None)
         for task in reversed(list(worker.inflight.values())):
             task.worker = None
-            if next_attempt(task, begun is None or begun == task.key):
+            has_begun = begun is None or begun == task.key
+            if has_begun and short is not None:
+                self._core.low_memory.end_attempt(task, *short)
+            elif next_attempt(task, has_begun):
                 cls.queue.appendleft(task)
                 self.ready[cls] = None
             elif task.cancelled:
@@ -440,8 +445,6 @@ class Calls:
 
 def _size(payload: Any) -> int:
     """Bytes of a result: of the blob itself, or of its place in the arena."""
-    if type(payload) is bytes:
-        return len(payload)
-    if type(payload) is tuple:
-        return int(payload[1])
-    return sum(_size(value) for _outcome, value, _refs in payload)
+    if type(payload) is list:
+        return sum(_size(value) for _outcome, value, _refs in payload)
+    return len(payload) if type(payload) is bytes else int(payload[1])

@@ -48,6 +48,7 @@ from paralab.process.cancelling import Cancelling
 from paralab.process.groups import Groups
 from paralab.process.leasing import Leasing
 from paralab.process.links import Link, links_over
+from paralab.process.low_memory import LowMemory
 from paralab.process.notices import Notices
 from paralab.process.objects import Objects
 from paralab.process.pulse import PulseBoard
@@ -116,6 +117,7 @@ class CoreClient:
         self.calls = Calls(self)
         self.calls.table.nodes = nodes
         self.streams = Streams(self)
+        self.low_memory = LowMemory(self)
         self.leasing = Leasing(self)
         self.templates = Templates(self)
         self.actor_calls = ActorCalls(self)
@@ -126,8 +128,7 @@ class CoreClient:
         self.groups = Groups(self)
         self.notices = Notices(self)
         self.on_settled = self.notices.add
-        is_off = os.environ.get("PARALAB_EVENTS") == "0"
-        self.events = EventRing(0) if is_off else EventRing()
+        self.events = EventRing(0) if os.environ.get("PARALAB_EVENTS") == "0" else EventRing()
         self.next_key = itertools.count(1 << INDEX_BITS, 1 << INDEX_BITS).__next__
         self.questions = Questions(self)
         self.ask = self.questions.ask
@@ -145,6 +146,7 @@ class CoreClient:
             {
                 RESULT: calls.on_result,
                 **self.leasing.handlers,
+                **self.low_memory.handlers,
                 ACTOR_AT: self.actor_calls.on_actor_at,
                 ACTOR_DEAD: self.actor_calls.on_actor_dead,
                 ACTOR_RESTARTS: self.actor_calls.on_actor_restarts,
@@ -198,7 +200,7 @@ class CoreClient:
         """Waits for sockets, timers or the bell, and handles what comes."""
         calls, links, mailbox = self.calls, self.links, self.mailbox
         if timeout != 0.0:
-            check = self.leasing.next_check() if calls.table.leases else None
+            check = self.leasing.next_check() if calls.table.leases or self.leasing.paused else None
             if check is not None and (timeout is None or check < timeout):
                 timeout = check
             mailbox.asleep = True
@@ -224,13 +226,11 @@ class CoreClient:
         )
 
     def _closed(self, link: Link) -> None:
+        self.links.drop(link)
         if link is self.node:
             self.broken = self.broken or LocalNodeDied("The node process has ended.")
-            self.links.drop(link)
             self.failures += 1
             self.notices.end()
-        else:
-            self.links.drop(link)
 
     # -- Engine: tasks and actors ------------------------------------------------------------
 

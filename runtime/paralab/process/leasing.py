@@ -44,6 +44,7 @@ class Leasing:
         self._core = core
         self._table = core.calls.table
         self._ready = core.calls.ready
+        self.paused = core.low_memory.paused
         self.handlers: dict[int, Callable[..., None]] = {
             LEASED: self._on_leased,
             REFUSED: self._on_refused,
@@ -130,8 +131,10 @@ class Leasing:
                     self.give_back(worker)
 
     def check(self) -> None:
-        """Looks for idle leases and for queues behind a task that takes long."""
+        """Looks for idle leases, queues behind a task that takes long, and pauses that end."""
         now = _now()
+        if self.paused:
+            self._core.low_memory.retry(now)
         for cls in self._table.by_number.values():
             if cls.workers:
                 for worker in cls.stalled(now):
@@ -141,12 +144,12 @@ class Leasing:
 
     def next_check(self) -> float | None:
         """Seconds until :meth:`check` may find something; None when nothing is on lease."""
-        wait = None
+        wait = self._core.low_memory.next_retry(_now()) if self.paused else None
         for worker in self._table.leases.values():
             inflight = len(worker.inflight)
             if inflight > 1:
                 return 0.01
-            if not inflight:
+            if not inflight and (wait is None or wait > 0.1):
                 wait = 0.1
         return wait
 

@@ -43,6 +43,7 @@ from paralab.process.node_actors import NodeActors
 from paralab.process.node_cluster import NodeCluster
 from paralab.process.node_drivers import NodeDrivers
 from paralab.process.node_groups import NodeGroups
+from paralab.process.node_memory import NodeMemory
 from paralab.process.node_messages import NodeMessages
 from paralab.process.node_workers import Process, WorkerPool
 from paralab.process.pulse import SIZE as PULSE_SIZE
@@ -143,6 +144,7 @@ class Node:
         self.arena = Arena(config["capacity"])
         self._pulse = platform.nameless_memory(PULSE_SIZE, "paralab-pulse")
         self.board = PulseBoard(os.dup(self._pulse))
+        self.memory = NodeMemory(self)
         self._messages = NodeMessages(self)
         self.handlers = self._messages.handlers
         self.drivers = NodeDrivers(self)
@@ -183,6 +185,7 @@ class Node:
             "node_id": bytes.fromhex(self.cluster.id_of(process)),
             "resources": self.cluster.resources(),
             "capacity": config["capacity"],
+            "settings": config["settings"],
             **self.drivers.welcome(job),
             "environment": self.environments.named(environment) if environment else ("", {}),
         }
@@ -244,6 +247,7 @@ class Node:
         for instruction in self.leases.client_died(address):
             self.carry_out(instruction)
         self.actors.process_died(address, how)
+        self.memory.ended(address)
         self.objects.process_died(address, list(self.clients))
         for looker in self.objects.awaited_lookers().get(address, ()):
             self.post(looker, (OWNER_DIED, address))
@@ -311,6 +315,7 @@ class Node:
             timeout = 0.0 if trimming else max(0.0, next_idle - time.monotonic())
             if self.leases.requests or self.groups.awaits:
                 timeout = min(timeout, WAITING_TICK)
+            timeout = min(timeout, self.memory.wait(time.monotonic()))
             events = self._poll.poll(timeout)
             for fd, event in events:
                 action = self._watched.get(fd)
@@ -321,6 +326,8 @@ class Node:
             if self.groups.awaits:
                 self.groups.hurry(time.monotonic_ns())
             now = time.monotonic()
+            if now >= self.memory.due:
+                self.memory.look(now)
             if now >= next_idle:
                 next_idle = now + tick
                 trimming = self._store_is_idle()
@@ -339,6 +346,13 @@ class Node:
         """An object is gone; its memory stays warm for a while."""
         self._store_used = time.monotonic_ns()
         self._trimmed = False
+
+    def reclaim_store(self) -> int:
+        """Gives back what the store holds beyond its objects; how many bytes that were."""
+        before = self.arena.allocated()
+        while self._trim():
+            pass
+        return before - self.arena.allocated()
 
     def _store_is_idle(self) -> bool:
         idle = time.monotonic_ns() - self._store_used > self.idle_ns // IDLE_STORE

@@ -81,6 +81,7 @@ class NodeActors:
                 died = f"The actor is dead because its worker process has died. {how}"
                 if how.startswith(NODE_DIED):
                     died = f"The actor died because {how}"
+                record.cause = record.cause or self._node.memory.failure(address)
                 self._ended(record.ref, KILLED if record.waiting else died)
         for orphan in self.directory.process_died(address):
             self.end(orphan, f"The actor is dead because its owner has died. {how}")

@@ -13,7 +13,7 @@ from paralab import platform
 from paralab.ids import Address, job_of
 from paralab.process.zygote import REQUEST
 from paralab.state.jobs import Job
-from paralab.state.obituaries import ended
+from paralab.state.obituaries import ended, told
 from paralab.transport.connection import Connection
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class WorkerPool:
     def __init__(self, node: Node, zygote: socket.socket, zygote_pid: int) -> None:
         self._node = node
         self._zygote = zygote
-        self._zygote_pid = zygote_pid
+        self.zygote_pid = zygote_pid
         self._starting: dict[Address, Process] = {}
         """From the request to READY."""
         self._sweep = False
@@ -194,6 +194,8 @@ class WorkerPool:
         self._read_rest(process)
         last = self._node.board.take_words(process.address).splitlines() + list(process.last_lines)
         how = ended(f"The worker process {process.pid}", end, last[-STDERR_LINES:])
+        if short := self._node.memory.why(process.address):
+            how = told(how, f"It {short}")
         if self._node.cluster.is_gone(process):
             how = self._node.cluster.death_of(process)
         self._start_failed(process)
@@ -229,7 +231,7 @@ class WorkerPool:
         """Ends what dead workers have started and left to us."""
         self._sweep = False
         known = {process.pid for process in self._node.clients.values()}
-        known |= {self._zygote_pid, *self._node.helpers}
+        known |= {self.zygote_pid, *self._node.helpers}
         for pid in _children():
             if pid not in known:
                 self._signal(pid)
@@ -273,10 +275,10 @@ class WorkerPool:
         node = self._node
         node.unwatch(self._zygote.fileno())
         self._zygote.close()
-        _wait(self._zygote_pid)
+        _wait(self.zygote_pid)
         from paralab.process.session import spawn_zygote
 
-        self._zygote, self._zygote_pid = spawn_zygote()
+        self._zygote, self.zygote_pid = spawn_zygote()
         node.watch(self._zygote.fileno(), self._zygote_ended)
         self.tell_folder()
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paralab import engine as seam
-from paralab import limits
+from paralab import limits, system_config
 from paralab.boot import python_command
 from paralab.exceptions import LocalNodeDied
 from paralab.library_name import is_called_ray
@@ -45,6 +45,7 @@ def start_session(
     idle_seconds: float = 60.0,
     process_limit: int | None = None,
     faults: str = "",
+    settings: Mapping[str, Any] | None = None,
 ) -> DriverCore:
     """Starts a node on this machine and returns the driver's engine.
 
@@ -62,13 +63,14 @@ def start_session(
         process_limit: of workers that run tasks; by default 2,000, or fewer on small machines.
         faults: rules of the fault switch (:mod:`paralab.faults.rules`); by default those of the
             environment variable.
+        settings: of ``paralab.system_config``; by default those of the environment.
 
     Raises:
         RuntimeError: the node process did not start; its error output is in the message.
     """
     config = _node_config(
         *(num_cpus, num_gpus, resources, labels, memory, object_store_memory),
-        *(idle_seconds, process_limit, faults),
+        *(idle_seconds, process_limit, faults, settings),
     )
     config["job"] = _job(namespace, runtime_env, logging)
     process, mine = _start_node(config)
@@ -180,6 +182,7 @@ def _node_config(
     idle_seconds: float = 60.0,
     process_limit: int | None = None,
     faults: str = "",
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     memory_limit = limits.memory_limit()
     capacity = int(object_store_memory or default_capacity(memory_limit))
@@ -196,6 +199,7 @@ def _node_config(
         "idle_seconds": idle_seconds,
         "process_limit": process_limit,
         "faults": faults or os.environ.get("PARALAB_FAULTS", ""),
+        "settings": settings if settings is not None else system_config.settings(),
         "info": _address_info(),
     }
 

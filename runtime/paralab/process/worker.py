@@ -72,6 +72,7 @@ def main(sock: socket.socket, node_pid: int) -> int:
     except ProcessLookupError:
         os._exit(1)  # the node died before we could ask to die with it
     platform.name_thread("paralab-worker")
+    platform.offer_to_be_killed()
     sys.setswitchinterval(SWITCH_INTERVAL)
     executor = Executor()
     try:

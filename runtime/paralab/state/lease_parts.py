@@ -111,6 +111,11 @@ class Worker:
         """The job for which it works."""
         return job_of(self.address)
 
+    @property
+    def is_retiring(self) -> bool:
+        """Whether it was asked to end and has not refused."""
+        return self.state is WorkerState.RETIRING
+
 
 def take_idle(
     idle: dict[Address, Worker], job: bytes, environment: str, node: int, client: Address

@@ -152,7 +152,7 @@ class LeaseTable(Requests):
 
     def job_ended(self, job: bytes) -> list[Instruction]:
         """A driver has gone: nobody will use its idle workers."""
-        return self._retire([worker for worker in self._idle.values() if worker.job == job])
+        return self.retire([worker for worker in self._idle.values() if worker.job == job])
 
     def returned(self, client: Address, address: Address, now: int) -> list[Instruction]:
         """``client`` ends its lease."""
@@ -228,14 +228,15 @@ class LeaseTable(Requests):
         worker.outdated = True
         if worker.state is WorkerState.LEASED:
             return [self._revoke(worker, -1)]
-        return self._retire([worker]) if worker.state is WorkerState.IDLE else []
+        return self.retire([worker]) if worker.state is WorkerState.IDLE else []
 
     def _revoke(self, worker: Worker, depth: int) -> Revoke:
         assert worker.holder is not None
         self._unrevoked.pop(worker.address, None)
         return Revoke(worker.holder, worker.address, depth)
 
-    def _retire(self, workers: list[Worker]) -> list[Instruction]:
+    def retire(self, workers: list[Worker]) -> list[Instruction]:
+        """Asks idle workers to end."""
         for worker in workers:
             worker.state = WorkerState.RETIRING
             self._idle.pop(worker.address, None)
@@ -252,7 +253,7 @@ class LeaseTable(Requests):
                 or (worker.state is WorkerState.RETIRING and worker.outdated)
             )
         ]
-        return self._retire(workers)
+        return self.retire(workers)
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -319,7 +320,7 @@ class LeaseTable(Requests):
                 if not self._may_start(request):
                     workers = self.workers.values()
                     room = to_make_room(self.requests, workers, self._idle.values())
-                    instructions += self._retire(room)
+                    instructions += self.retire(room)
                     if self._processes() >= self.hard_limit and not (
                         self.starting.total or something_runs(workers)
                     ):

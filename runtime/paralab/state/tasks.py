@@ -110,6 +110,8 @@ class Task:
     leased = 0
     sent = 0
     attempt = 0
+    killed = 0
+    """Attempts that ended because memory ran short."""
     missing = 0
     """Inputs that are not there yet."""
     worker: LeasedWorker | None = None

@@ -1,0 +1,217 @@
+"""Memory runs short: who ends, what is tried again, and what the errors say.
+
+The limit is one on our own processes; the machine's memory is never exhausted.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from process_helpers import LARGE, eventually
+
+import paralab
+from paralab.engine import current
+from paralab.exceptions import OutOfMemoryError
+from paralab.util import state
+
+LIMIT = 160_000_000
+STEP = 4 << 20
+BLOCK = b"x" * STEP
+
+
+@pytest.fixture
+def short(shutdown_after: None) -> Callable[..., Any]:
+    """Starts a session whose workers and store may use 160 MB."""
+
+    def start(**more: Any) -> Any:
+        given = {"memory_limit_bytes": LIMIT, "task_oom_retry_delay_base_ms": 20, **more}
+        return paralab.init(num_cpus=2, _system_config=given)
+
+    return start
+
+
+@paralab.remote
+def eat(size: int = 1 << 40, gate: str = "", log: str = "") -> int:
+    """Holds ``size`` bytes until ``gate`` opens; notes its process in ``log``."""
+    if log:
+        with open(log, "a") as file:
+            file.write(f"{os.getpid()}\n")
+    held = [bytearray(BLOCK) for _ in range(size // STEP)]
+    if gate:
+        with open(gate) as file:
+            file.read()
+    return len(held)
+
+
+@paralab.remote
+class Hungry:
+    def pid(self) -> int:
+        return os.getpid()
+
+    def eat(self) -> int:
+        return len([bytearray(BLOCK) for _ in range(1 << 20)])
+
+
+def test_a_task_that_eats_all(short: Any) -> None:
+    short()
+    ok = eat.remote(1)
+    with pytest.raises(OutOfMemoryError) as caught:
+        paralab.get(eat.remote())
+    text = str(caught.value)
+    assert "Task eat was killed due to the node running low on memory." in text
+    assert "/ 0.16GB limit" in text
+    assert "the setting memory_limit_bytes" in text
+    assert "\ttask eat" in text
+    assert "not tried again: nothing else of its caller held much" in text
+    assert paralab.get(ok) == 0
+    assert paralab.get(eat.remote(STEP)) == 1
+    dead = [each for each in state.list_workers(detail=True) if not each.is_alive]
+    assert any("running low on memory" in (each.exit_detail or "") for each in dead)
+
+
+SIZE = LIMIT * 6 // 10
+
+
+class Two:
+    """An older and a younger task, of which only one has room; each holds until it is let go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._logs = [folder / "older", folder / "younger"]
+        self._gates = [str(folder / name) for name in ("gate", "other_gate")]
+        for gate in self._gates:
+            os.mkfifo(gate)
+        self.older, self.younger = self._start(0), self._start(1)
+
+    def _start(self, which: int) -> Any:
+        ref = eat.remote(SIZE, self._gates[which], str(self._logs[which]))
+        eventually(lambda: self.begun(which), 30)
+        return ref
+
+    def begun(self, which: int) -> list[str]:
+        """The processes in which one has begun."""
+        log = self._logs[which]
+        return log.read_text().split() if log.exists() else []
+
+    def let_go(self, which: int) -> None:
+        """Returns when it holds all that it wants."""
+        Path(self._gates[which]).write_text("")
+
+
+def test_the_younger_of_two_is_tried_again(short: Any, tmp_path: Path) -> None:
+    short()
+    two = Two(tmp_path)
+    eventually(lambda: len(two.begun(1)) > 1, 30)
+    two.let_go(0)
+    assert paralab.get(two.older) == SIZE // STEP
+    two.let_go(1)
+    assert paralab.get(two.younger) == SIZE // STEP
+    pids = two.begun(1)
+    assert len(set(pids)) == len(pids) > 1
+    assert len(two.begun(0)) == 1
+    (task,) = state.list_tasks(filters=[("task_id", "=", two.younger.task_id().hex())])
+    assert task.attempt_number == len(pids) - 1
+
+
+def test_limits_of_trying_again(short: Any, tmp_path: Path) -> None:
+    short(task_oom_retries=1)
+    two = Two(tmp_path)
+    with pytest.raises(OutOfMemoryError, match=r"attempt 2, .*: task_oom_retries=1 allows no more"):
+        paralab.get(two.younger)
+    assert len(two.begun(1)) == 2
+    two.let_go(0)
+    assert paralab.get(two.older)
+    with pytest.raises(OutOfMemoryError, match="max_retries=0; any other number"):
+        paralab.get(eat.options(max_retries=0).remote())
+
+
+def test_a_paused_task_can_be_cancelled(short: Any, tmp_path: Path) -> None:
+    short(task_oom_retry_delay_base_ms=60_000)
+    two = Two(tmp_path)
+    engine: Any = current()
+    eventually(lambda: engine.low_memory.paused, 30)
+    paralab.cancel(two.younger)
+    with pytest.raises(paralab.exceptions.TaskCancelledError):
+        paralab.get(two.younger)
+    two.let_go(0)
+    assert paralab.get(two.older)
+
+
+def test_actors(short: Any) -> None:
+    short()
+    once, again = Hungry.remote(), Hungry.options(max_restarts=1).remote()
+    paralab.get([once.pid.remote(), again.pid.remote()])
+    with pytest.raises(OutOfMemoryError, match=r"held .* for actor Hungry") as caught:
+        paralab.get(once.eat.remote())
+    assert "max_restarts allows no more" in str(caught.value)
+    with pytest.raises(OutOfMemoryError):
+        paralab.get(once.pid.remote())
+    pid = paralab.get(again.pid.remote())
+    with pytest.raises(paralab.exceptions.ActorUnavailableError, match="running low on memory"):
+        paralab.get(again.eat.remote())
+    assert paralab.get(again.pid.remote()) != pid
+
+
+@paralab.remote
+def leaves_much_behind() -> int:
+    global kept
+    kept = [bytearray(BLOCK) for _ in range(LIMIT // 2 // STEP)]
+    return os.getpid()
+
+
+kept: list[bytearray] = []
+
+
+def test_idle_workers_go_before_tasks(short: Any, tmp_path: Path) -> None:
+    short()
+    idle = paralab.get(leaves_much_behind.remote())
+    gate = str(tmp_path / "gate")
+    os.mkfifo(gate)
+    # Elsewhere: with the whole of the other worker's resources it needs a process of its own.
+    task = eat.options(runtime_env={"env_vars": {"OF_ITS": "OWN"}}).remote(LIMIT // 2, gate)
+    alive = [("pid", "=", idle), ("is_alive", "=", "True")]
+    eventually(lambda: not state.list_workers(filters=alive), 30)
+    Path(gate).write_text("")
+    assert paralab.get(task)
+    (gone,) = state.list_workers(filters=[("pid", "=", idle)], detail=True)
+    assert gone.exit_detail is not None
+    assert "memory" not in gone.exit_detail
+
+
+def test_what_the_store_does_not_need_goes_first(short: Any) -> None:
+    short()
+    half = bytes(LIMIT // 2)
+    ref = paralab.put(half)
+    del ref
+    engine: Any = current()
+    eventually(lambda: engine.info("store")["objects"] == 0)
+    assert paralab.get(eat.remote(SIZE))
+
+
+def test_a_limit_of_the_process_is_an_exception(runtime: Any) -> None:
+    @paralab.remote
+    def limited() -> str:
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 20, before[1]))
+        try:
+            bytes(1 << 32)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+        return "enough"
+
+    with pytest.raises(MemoryError) as caught:
+        paralab.get(limited.remote())
+    assert isinstance(caught.value, paralab.exceptions.TaskError)
+    assert len(paralab.get(paralab.remote(lambda: bytes(LARGE)).remote())) == LARGE
+
+
+def test_workers_offer_themselves_to_the_kernel(runtime: Any) -> None:
+    @paralab.remote
+    def score() -> str:
+        return Path("/proc/self/oom_score_adj").read_text().strip()
+
+    assert paralab.get(score.remote()) == "1000"

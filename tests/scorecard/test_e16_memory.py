@@ -1,0 +1,56 @@
+"""E16: a task that eats all memory.  The node lives, others go on, the error says who had what."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import paralab
+from paralab.exceptions import OutOfMemoryError
+
+STEP = 4 << 20
+
+
+@paralab.remote
+def eat(limit: int, log: str) -> None:
+    """Eats for ever; notes when its process alone has reached ``limit``."""
+    held = []
+    block = b"x" * STEP
+    while True:
+        held.append(bytearray(block))
+        if len(held) == limit // STEP:
+            Path(log).write_text(str(time.monotonic()))
+
+
+@paralab.remote
+def square(x: int) -> int:
+    return x * x
+
+
+@pytest.mark.slow
+def test_a_task_that_eats_all_memory(scorecard: Any, shutdown_after: None, tmp_path: Path) -> None:
+    limit = 2_000_000_000 if scorecard.full else 200_000_000
+    paralab.init(num_cpus=2, _system_config={"memory_limit_bytes": limit})
+    log = tmp_path / "crossed"
+    hungry = eat.remote(int(0.95 * limit), str(log))
+    others = [square.remote(n) for n in range(2_000)]
+    with pytest.raises(OutOfMemoryError) as caught:
+        paralab.get(hungry)
+    seconds = time.monotonic() - float(log.read_text()) if log.exists() else 0.0
+    text = str(caught.value)
+    killed = re.search(r"process (\d+), which held ([\d,]+) MB for task eat", text)
+    assert killed is not None
+    assert f"/ {limit / 1e9:.2f}GB limit" in text
+    assert "not tried again" in text
+    assert paralab.get(others) == [n * n for n in range(2_000)]
+    assert paralab.get(square.remote(3)) == 9
+    assert not os.path.exists(f"/proc/{killed[1]}")
+    peer = "Ray 2.60: tries again without end"
+    scorecard.figure("E16", "from the threshold to the error", round(seconds, 3), "s", peer)
+    megabytes = int(killed[2].replace(",", ""))
+    scorecard.figure("E16", f"held when killed, limit {limit // 10**6} MB", megabytes, "MB")
