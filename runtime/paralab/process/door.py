@@ -8,11 +8,12 @@
 The kernel says whose process a guest is, and the token comes before anything that would have to
 be parsed.  A request says what the guest wants: to be a driver, to know the node's state, to
 add or remove a virtual node, or to end it all.  Guests that say nothing cost a descriptor each,
-for a few seconds; there are few.
+for a few seconds; there are few.  Who is refused is said on the node's error output, once a minute.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from paralab import platform
 from paralab.process import session_folder
+from paralab.process.node_log import say
 from paralab.process.session_folder import TOKEN_SIZE
 
 if TYPE_CHECKING:
@@ -31,10 +33,15 @@ if TYPE_CHECKING:
 SIZE_BYTES = 4
 LARGEST_REQUEST = 1 << 20
 MOST_GUESTS = 32
-DRIVER = {"namespace", "sys_path", "as_ray", "cwd", "argv", "logging", "environment"}
+DRIVER: dict[str, type | tuple[type, ...]] = {
+    "namespace": str, "sys_path": list, "as_ray": bool, "cwd": str, "argv": list,
+    "logging": dict, "environment": (list, type(None)),
+}  # fmt: skip
 """What a driver says of itself."""
 PATIENCE_SECONDS = 5.0
 """How long a guest may take to say what it wants."""
+COMPLAINT_SECONDS = 60.0
+"""Between two lines about guests that were refused: an attack must not fill a log."""
 
 
 class _Guest:
@@ -58,21 +65,38 @@ class Door:
         """From the connection to the request, by descriptor."""
         self._leaving: list[socket.socket] = []
         """Of those who wait for the node's end: closed by it."""
-        node.watch(self._listener.fileno(), self._knock)
+        self._refused = 0
+        """Guests, since the last line about them."""
+        self._complained = -COMPLAINT_SECONDS
+        self._is_open = False
+        self.look()
+
+    def look(self) -> None:
+        """Now and then: sends away who has said nothing for too long, and opens again."""
+        if not self._is_open:
+            self._is_open = True
+            self._node.watch(self._listener.fileno(), self._knock)
+        before = time.monotonic() - PATIENCE_SECONDS
+        for guest in list(self._guests.values()):
+            if guest.came < before:
+                self._dismiss(guest)
 
     def _knock(self, _event: int) -> None:
         try:
             sock, _ = self._listener.accept()
-        except OSError:
-            return  # it has gone already, or there is no descriptor left
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):  # it would be told at once, for ever
+                self._is_open = False
+                self._node.unwatch(self._listener.fileno())
+            return  # else the guest has gone already
         credentials = platform.peer_credentials(sock)
         if credentials.uid != os.geteuid():
+            self._complain(f"process {credentials.pid} of user {credentials.uid}, not this one's")
             sock.close()
             return
-        before = time.monotonic() - PATIENCE_SECONDS
-        for guest in list(self._guests.values()):
-            if guest.came < before or len(self._guests) >= MOST_GUESTS:
-                self._dismiss(guest)
+        self.look()
+        if len(self._guests) >= MOST_GUESTS:
+            self._dismiss(next(iter(self._guests.values())))
         sock.setblocking(False)
         guest = _Guest(sock, credentials.pid)
         self._guests[sock.fileno()] = guest
@@ -82,9 +106,19 @@ class Door:
         self._guests.pop(guest.socket.fileno(), None)
         self._node.unwatch(guest.socket.fileno())
 
-    def _dismiss(self, guest: _Guest) -> None:
+    def _dismiss(self, guest: _Guest, why: str = "") -> None:
+        if why:
+            self._complain(f"process {guest.pid}, {why}")
         self._forget(guest)
         guest.socket.close()
+
+    def _complain(self, who: str) -> None:
+        self._refused += 1
+        now = time.monotonic()
+        if now - self._complained >= COMPLAINT_SECONDS:
+            more = f" and {self._refused - 1} before it" if self._refused > 1 else ""
+            say(f"the door was shut on {who}{more}.")
+            self._complained, self._refused = now, 0
 
     def _read(self, guest: _Guest) -> None:
         head = TOKEN_SIZE + SIZE_BYTES
@@ -100,12 +134,14 @@ class Door:
             data = b""
         guest.data += data
         have = len(guest.data)
-        if not data or (have == TOKEN_SIZE and not self._is_token(guest.data)):
+        if not data:
             self._dismiss(guest)
+        elif have == TOKEN_SIZE and not self._is_token(guest.data):
+            self._dismiss(guest, "which has no token of ours")
         elif have >= head:
             size = int.from_bytes(guest.data[TOKEN_SIZE:head], "big")
             if not 0 < size <= LARGEST_REQUEST:
-                self._dismiss(guest)
+                self._dismiss(guest, f"which announced {size} bytes")
             elif have == head + size:
                 self._forget(guest)
                 self._admit(guest, guest.data[head:])
@@ -118,10 +154,11 @@ class Door:
     def _admit(self, guest: _Guest, text: bytes) -> None:
         try:
             request = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             request = None
         what = request.pop("what", "") if isinstance(request, dict) else ""
-        if not what or (what == "driver" and request.keys() != DRIVER):
+        if not what or (what == "driver" and not _is_driver(request)):
+            self._complain(f"process {guest.pid}, whose request is none")
             guest.socket.close()
             return
         if what == "driver":
@@ -134,22 +171,28 @@ class Door:
             self._leaving.append(guest.socket)
             self._node.running = False
             return
-        cluster = self._node.cluster
-        match what:
-            case "status":
-                answer = self._node.drivers.status()
-            case "add_node":
-                answer = cluster.add(request)
-            case "remove_node":
-                answer = cluster.remove(request)
-            case _:
-                answer = {"error": f"unknown: {what!r}"}
+        try:
+            answer = self._answer(what, request)
+        except Exception as error:  # a guest's mistake must not end the node
+            answer = {"error": f"{type(error).__name__}: {error}"}
         guest.socket.settimeout(1.0)
         try:
             guest.socket.sendall(json.dumps(answer).encode())
         except OSError:
             pass  # it does not want to know any more
         guest.socket.close()
+
+    def _answer(self, what: Any, request: dict[str, Any]) -> dict[str, Any]:
+        cluster = self._node.cluster
+        match what:
+            case "status":
+                return self._node.drivers.status()
+            case "add_node":
+                return cluster.add(request)
+            case "remove_node":
+                return cluster.remove(request)
+            case _:
+                return {"error": f"unknown: {what!r}"}
 
     def close(self) -> None:
         """Stops listening and removes the folder; who waits for the end sees it now."""
@@ -160,6 +203,15 @@ class Door:
         session_folder.unlock(self._lock)
         for sock in self._leaving:
             sock.close()
+
+
+def _is_driver(request: dict[str, Any]) -> bool:
+    """Whether this is what a driver says of itself."""
+    return (
+        request.keys() == DRIVER.keys()
+        and all(isinstance(request[name], kind) for name, kind in DRIVER.items())
+        and list(map(type, request["environment"] or ("", {}))) == [str, dict]
+    )
 
 
 def knock(path: str, what: str, **request: Any) -> socket.socket:

@@ -18,7 +18,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -43,11 +42,13 @@ from paralab.process.node_actors import NodeActors
 from paralab.process.node_cluster import NodeCluster
 from paralab.process.node_drivers import NodeDrivers
 from paralab.process.node_groups import NodeGroups
+from paralab.process.node_log import say
 from paralab.process.node_memory import NodeMemory
 from paralab.process.node_messages import NodeMessages
 from paralab.process.node_workers import Process, WorkerPool
 from paralab.process.pulse import SIZE as PULSE_SIZE
 from paralab.process.pulse import PulseBoard
+from paralab.shown_text import shown_text
 from paralab.state.jobs import Job
 from paralab.state.lease_instructions import (
     BuildEnvironment,
@@ -330,6 +331,7 @@ class Node:
                 self.memory.look(now)
             if now >= next_idle:
                 next_idle = now + tick
+                self.drivers.door.look()
                 trimming = self._store_is_idle()
                 before = time.monotonic_ns() - self.idle_ns
                 for instruction in self.leases.idle_since(before):
@@ -383,8 +385,10 @@ class Node:
         if event & ~WRITE:
             try:
                 messages = connection.receive()
-            except FrameError as error:
-                sys.stderr.write(f"paralab node: process {process.pid}: {error}\n")
+                if connection.received_descriptors:
+                    raise FrameError("descriptors came, and the node expects none.")
+            except Exception as error:  # whatever the bytes are, the node goes on
+                say(f"process {process.pid}: {shown_text(repr(error))}")
                 connection.closed = True
                 messages = []
             handlers = self.handlers

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from paralab import platform
 from paralab.ids import Address, job_of
 from paralab.messages import PRINTED, SURROUND
+from paralab.process import node_log
 from paralab.process.door import Door
 from paralab.process.node_workers import Process
 from paralab.process.session_folder import LOG, SCHEME
@@ -46,7 +46,7 @@ class NodeDrivers:
         """Takes the master in, or says where a node that stands alone can be found."""
         config = self._node.config["job"]
         if config is None:
-            _log_to(os.path.join(self.door.path, LOG))
+            node_log.log_to(os.path.join(self.door.path, LOG))
             if self._node.config["ends_with"]:
                 self._end_with(self._node.config["ends_with"])
             sock.sendall(self.door.path.encode())
@@ -135,7 +135,7 @@ class NodeDrivers:
         else:
             label = f"({shown_name(name)} pid={pid})"
             lines = shown_text(text.removesuffix("\n")).split("\n")
-            sys.stderr.write("".join(f"{label} {line}\n" for line in lines))
+            node_log.write("".join(f"{label} {line}\n" for line in lines))
 
     def status(self) -> dict[str, Any]:
         """What there is to know from outside: resources, who waits, whose jobs there are."""
@@ -173,11 +173,3 @@ class NodeDrivers:
             if self.is_driver(process):
                 process.connection.flush_all(FAREWELL_SECONDS)
         self.door.close()
-
-
-def _log_to(path: str) -> None:
-    """From now on there is no terminal that this process could write to."""
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)

@@ -208,6 +208,8 @@ class Connection:
         self._chunks.append(data)
         if flags & socket.MSG_CTRUNC:
             raise FrameError("descriptors were cut off: this process has too many open files.")
+        if len(self.received_descriptors) > 2 * MAX_DESCRIPTORS:
+            raise FrameError("descriptors came that no message takes.")
 
     def close(self) -> None:
         """Closes the socket and every descriptor that waited on it; may be called twice."""
