@@ -14,6 +14,7 @@ Ray's take, because programs make some of these errors themselves.
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 from paralab.actor_errors import (
@@ -39,6 +40,7 @@ from paralab.object_errors import (
     PlasmaObjectNotAvailable,
     ReferenceCountingAssertionError,
 )
+from paralab.remote_traceback import is_own_file
 from paralab.task_error import ParalabError, TaskError
 
 __all__ = [
@@ -133,11 +135,29 @@ class SystemFailure(ParalabError):
     """
 
     ADVICE = "This is a fault of the runtime, not of your program; shutdown() and init() help."
+    is_met_by_task = False
+    """A task that ends with this has not been failed by the runtime: it has met it."""
+    _NOT_READABLE = (
+        "The value was stored, but it cannot be made again from its bytes here: the traceback says "
+        "why. Often a module is missing in this process, or a __reduce__ method gives what its "
+        "class does not take."
+    )
 
     def __init__(self, client_exc: Any = "", traceback_str: str | None = None) -> None:
         super().__init__(client_exc)
         self.client_exc = client_exc
         self.traceback_str = traceback_str
+
+    @classmethod
+    def not_readable(cls, error: Exception) -> SystemFailure:
+        """What to raise from ``error`` when a value cannot be unpickled."""
+        where = error.__traceback__
+        while where is not None and is_own_file(where.tb_frame.f_code.co_filename):
+            where = where.tb_next
+        lines = traceback.format_exception(type(error), error, where)
+        failure = cls(error, "".join(lines))
+        failure.ADVICE, failure.is_met_by_task = cls._NOT_READABLE, True
+        return failure
 
     def _message(self) -> str:
         where = f"\ntraceback: {self.traceback_str}" if self.traceback_str else ""

@@ -6,8 +6,11 @@ constructor takes other arguments, or formats the message twice.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
+
+import cloudpickle
 
 _USUAL_REDUCE = (BaseException.__reduce__, object.__reduce_ex__)
 _HEAP_TYPE = 1 << 9
@@ -47,9 +50,42 @@ def plain(cls: type, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
     return _Plain(cls, args, state)
 
 
+def is_plain(cls: type) -> bool:
+    """Whether the exceptions of a class are their fields: it does not say how to pickle them."""
+    reduce: Any = (cls.__reduce__, cls.__reduce_ex__)
+    return bool(reduce == _USUAL_REDUCE)
+
+
 def as_plain(exc: BaseException) -> Any:
     """What to pickle in place of ``exc``: itself, if its class says how it is pickled."""
-    cls = type(exc)
-    if (cls.__reduce__, cls.__reduce_ex__) == _USUAL_REDUCE:
-        return plain(cls, exc.args, exc.__dict__)
-    return exc
+    return plain(type(exc), exc.args, exc.__dict__) if is_plain(type(exc)) else exc
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """Writes exceptions as their fields wherever they are: in a group, in another's arguments."""
+
+    def reducer_override(self, value: Any) -> Any:
+        kind = type(value)
+        if issubclass(kind, BaseException) and is_plain(kind):
+            # The state comes after the object, so that it may lead back to it.
+            return rebuild, (kind, value.args, {}), value.__dict__, None, None, _set_state
+        return super().reducer_override(value)
+
+
+def _set_state(exc: BaseException, state: dict[str, Any]) -> None:
+    exc.__dict__.update(state)
+
+
+def dumps(value: Any) -> bytes:
+    """Pickles what belongs to an exception."""
+    file = io.BytesIO()
+    _Pickler(file, 5).dump(value)
+    return file.getvalue()
+
+
+def safe_repr(value: object) -> str:
+    """Its ``repr``, or the name of its class if that fails."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"

@@ -16,11 +16,10 @@ import pickle
 from dataclasses import replace
 from typing import Any
 
-import cloudpickle
-
-from paralab.exceptions import ParalabError, TaskError, UnserializableException
-from paralab.plain_exception import as_plain, plain
+from paralab.exceptions import ParalabError, SystemFailure, TaskError, UnserializableException
+from paralab.plain_exception import dumps, is_plain, plain, safe_repr
 from paralab.remote_traceback import Raised, describe, last_line
+from paralab.unpicklable import explain_unpicklable
 
 
 def pack_failure(
@@ -36,11 +35,17 @@ def pack_failure(
         node: the node's id in hexadecimal digits.
         met: the task has begun, so it is a TaskError although no user's frame has seen it.
     """
-    raised = _describe(exc)
-    if not met and _is_systems_own(exc, raised):
-        return _dumps((None, 0, "", raised, _pack_object(exc)))
-    cause = exc.cause if isinstance(exc, TaskError) else exc
-    return _dumps((function, pid, node, raised, _pack_object(cause)))
+    try:
+        raised = describe(exc)
+        if not met and _is_systems_own(exc, raised):
+            return _dumps((None, 0, "", raised, _pack_object(exc)))
+        packed = _pack_object(exc.cause if isinstance(exc, TaskError) else exc)
+        if packed[1]:
+            raised = replace(raised, notes=(*raised.notes, f"({packed[1]})"))
+    except BaseException as failure:  # even looking at a user's object may run the user's code
+        raised = Raised(type(exc).__qualname__, f"<not readable: {_say(failure)}>", ())
+        packed = (None, _say(failure), None, None, True)
+    return _dumps((function, pid, node, raised, packed))
 
 
 def as_failure(exc: BaseException, *, function: str, pid: int, node: str) -> BaseException:
@@ -59,6 +64,8 @@ def as_failure(exc: BaseException, *, function: str, pid: int, node: str) -> Bas
 def _is_systems_own(exc: BaseException, raised: Raised) -> bool:
     """Whether the runtime made this error for the task, rather than the task met it."""
     if isinstance(exc, TaskError) or not isinstance(exc, ParalabError):
+        return False
+    if isinstance(exc, SystemFailure) and exc.is_met_by_task:
         return False
     return all(frame.is_own for frame in raised.frames)
 
@@ -92,7 +99,7 @@ def _describe(exc: BaseException) -> Raised:
     try:
         return describe(exc)
     except Exception as failure:  # attributes of users' classes may run users' code
-        return Raised(type(exc).__qualname__, f"<not readable: {failure!r}>", ())
+        return Raised(type(exc).__qualname__, f"<not readable: {_say(failure)}>", ())
 
 
 def _pack_object(exc: BaseException, depth: int = 0) -> tuple[Any, ...]:
@@ -100,8 +107,8 @@ def _pack_object(exc: BaseException, depth: int = 0) -> tuple[Any, ...]:
     data, problem = None, ""
     try:
         data, problem = _pickled(exc)
-    except Exception as failure:
-        problem = _say(failure)
+    except BaseException as failure:
+        problem = f"it could not be sent as an object: {_say(failure)}"
     if depth >= 8:
         return data, problem, None, None, exc.__suppress_context__
     cause = exc.__cause__
@@ -116,34 +123,28 @@ def _pack_object(exc: BaseException, depth: int = 0) -> tuple[Any, ...]:
 
 
 def _pickled(exc: BaseException) -> tuple[bytes, str]:
-    value = as_plain(exc)
     try:
-        return cloudpickle.dumps(value, 5), ""
+        return dumps(exc), ""
     except Exception as failure:
-        if value is exc:
+        if not is_plain(type(exc)):
             raise
         args = tuple(map(_or_text, exc.args))
         state = {name: _or_text(field) for name, field in exc.__dict__.items()}
-        return cloudpickle.dumps(plain(type(exc), args, state), 5), _say(failure)
+        subject = f"the exception {type(exc).__qualname__}"
+        why = explain_unpicklable([(subject, "exception", exc)], failure, dumps)
+        return dumps(plain(type(exc), args, state)), f"{why}; its text was sent in its place"
 
 
 def _or_text(value: Any) -> Any:
     try:
-        cloudpickle.dumps(value, 5)
+        dumps(value)
     except Exception:
-        return _safe_repr(value)
+        return safe_repr(value)
     return value
 
 
-def _safe_repr(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception:
-        return f"<{type(value).__name__}>"
-
-
 def _say(failure: BaseException) -> str:
-    return f"{type(failure).__name__}: {_safe_repr(failure.args)[:500]}"
+    return f"{type(failure).__name__}: {safe_repr(failure.args)[:500]}"
 
 
 def _unpack_object(packed: tuple[Any, ...], raised: Raised | None) -> BaseException:
@@ -153,12 +154,12 @@ def _unpack_object(packed: tuple[Any, ...], raised: Raised | None) -> BaseExcept
         try:
             exc = pickle.loads(data)
         except Exception as failure:
-            problem = _say(failure)
+            problem = f"it could not be sent as an object: {_say(failure)}"
     if not isinstance(exc, BaseException):
         while raised is not None and raised.inner is not None:
             raised = raised.inner
         said = last_line(raised) if raised is not None else "an exception"
-        exc = UnserializableException(f"{said} (it could not be sent as an object: {problem})")
+        exc = UnserializableException(f"{said} ({problem})")
     if cause is not None:
         exc.__cause__ = _unpack_object(cause, raised.cause if raised else None)
     if context is not None:

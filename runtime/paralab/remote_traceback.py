@@ -96,7 +96,7 @@ def is_own_file(file: str) -> bool:
 def _own_text(exc: BaseException) -> str:
     try:
         return str(exc)[:_TEXT_LIMIT]
-    except Exception as failure:
+    except BaseException as failure:  # a user's __str__ may raise what it likes
         return f"<str() of it failed with {type(failure).__name__}>"
 
 
@@ -148,10 +148,11 @@ def describe(exc: BaseException, _seen: frozenset[int] = frozenset()) -> Raised:
             return None
         return describe(other, seen)
 
-    inner, origin = getattr(exc, "_raised", None), getattr(exc, "_origin", None)
+    fields = exc.__dict__  # not getattr: a user's __getattr__ may raise what it likes
+    inner, origin = fields.get("_raised"), fields.get("_origin")
     if not isinstance(inner, Raised) or not isinstance(origin, Origin):
         inner = origin = None
-    notes = getattr(exc, "__notes__", ())
+    notes = fields.get("__notes__", ())
     members: tuple[Raised, ...] = ()
     if isinstance(exc, BaseExceptionGroup):
         members = tuple(filter(None, map(follow, exc.exceptions)))

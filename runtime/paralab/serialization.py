@@ -43,6 +43,7 @@ from paralab.blob_format import (
     split_blob,
 )
 from paralab.engine import restore_ref
+from paralab.exceptions import SystemFailure
 from paralab.object_ref import ObjectRef
 from paralab.unpicklable import NestedTooDeeplyError, explain_unpicklable
 
@@ -56,6 +57,7 @@ __all__ = [
     "load_args",
     "pack",
     "pack_args",
+    "read",
 ]
 
 Packed: TypeAlias = tuple[bytes, Sequence[memoryview], Sequence[ObjectRef]]
@@ -323,13 +325,28 @@ def load(blob: bytes | memoryview) -> Any:
     return pickle.loads(data, buffers=buffers)
 
 
+def read(blob: bytes | memoryview) -> Any:
+    """The same for the value of an object.
+
+    Raises:
+        SystemFailure: whatever rebuilding the value raises is its cause.
+    """
+    try:
+        if blob[:1] == BARE_START:
+            return pickle.loads(blob)
+        data, buffers = split_blob(blob)
+        return pickle.loads(data, buffers=buffers)
+    except Exception as error:
+        raise SystemFailure.not_readable(error) from error
+
+
 def load_args(blob: bytes | memoryview) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments in a blob made by :func:`pack_args`, None where a ref was.
 
     Raises:
-        MalformedBlobError: these are no bytes that this module wrote.
+        SystemFailure: as :func:`read`.
     """
-    value = load(blob)
+    value = read(blob)
     if type(value) is tuple:
         return value, {}
     args, kwargs = value

@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from paralab.library_name import said
-from paralab.plain_exception import as_plain, builtin_base, rebuild
+from paralab.plain_exception import as_plain, builtin_base, rebuild, safe_repr
 from paralab.remote_traceback import Origin, Raised, describe, headline, render
 from paralab.shown_text import shown_name, shown_text
 
@@ -141,7 +141,7 @@ class TaskError(ParalabError):
         return f"{headline(self._raised, self.function_name)}\n\n{self.traceback_str}"
 
     def __repr__(self) -> str:
-        return shown_text(f"{type(self).__name__}({self.cause!r})")
+        return shown_text(f"{type(self).__name__}({safe_repr(self.cause)})")
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         if self._given is not None and type(self) is TaskError:

@@ -118,3 +118,32 @@ def test_a_result_that_cannot_be_pickled(rt: Any) -> None:
         pytest.skip("nothing is pickled")
     with pytest.raises(TypeError, match="lock"):
         rt.get(lock.remote())
+
+
+def test_a_value_that_cannot_be_read(rt: Any) -> None:
+    if rt.engine == "local":
+        pytest.skip("nothing is pickled")
+
+    def explode() -> None:
+        raise LookupError("no such thing here")
+
+    class Unreadable:
+        def __reduce__(self) -> Any:
+            return explode, ()
+
+    @rt.remote(max_retries=0)
+    def make() -> Any:
+        return Unreadable()
+
+    @rt.remote(max_retries=0)
+    def take(value: Any) -> Any:
+        return value
+
+    for ref in (rt.put(Unreadable()), make.remote()):
+        with pytest.raises(rt.exceptions.RaySystemError, match="no such thing here"):
+            rt.get(ref)
+        assert rt.wait([ref]) == ([ref], [])
+    with pytest.raises(rt.exceptions.RayTaskError, match="no such thing here") as caught:
+        rt.get(take.remote(Unreadable()))
+    assert isinstance(caught.value, rt.exceptions.RaySystemError)
+    assert rt.get(take.remote(1)) == 1

@@ -56,7 +56,7 @@ from paralab.local_mode.streams import LocalStream, values_of
 from paralab.messages import FAILED, INLINE
 from paralab.object_ref import ObjectRef
 from paralab.remote_errors import as_failure, pack_failure
-from paralab.serialization import join_blob, load, load_args, pack, pack_args
+from paralab.serialization import join_blob, load_args, pack, pack_args, read
 from paralab.state.events import EventRing
 from paralab.task_spec import (
     ActorOptions,
@@ -144,7 +144,7 @@ class LocalEngine(NothingIsWaitedFor):
             entry.stream.drain()
         if entry.error is not None:
             raise fresh(entry.error, entry.origin)
-        return entry.value if entry.blob is None else load(entry.blob)
+        return entry.value if entry.blob is None else read(entry.blob)
 
     def put(self, value: Any) -> ObjectRef:
         """Keeps ``value`` itself, or when pickled a copy."""

@@ -58,7 +58,7 @@ from paralab.process.streams import Streams
 from paralab.process.survey import Surveys
 from paralab.process.templates import Templates
 from paralab.process.waits import Waits
-from paralab.serialization import load
+from paralab.serialization import read
 from paralab.state.events import EventRing
 from paralab.state.ownership import Ownership
 from paralab.store.mapping import Mapping
@@ -314,7 +314,7 @@ class CoreClient:
         if not entry.fetched:
             entry.fetched = True
             self.events.fetched.append((entry.key, _now()))
-        return self.objects.value(ref) if entry.outcome else load(entry.payload)
+        return self.objects.value(ref) if entry.outcome else read(entry.payload)
 
     def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
         """See :class:`paralab.engine.Engine`."""
@@ -331,7 +331,7 @@ class CoreClient:
                 entry.fetched = True
                 fetched((entry.key, _now()))
             if not entry.outcome:  # INLINE
-                values.append(load(entry.payload))
+                values.append(read(entry.payload))
             else:
                 values.append(value(ref))
         return values

@@ -259,7 +259,7 @@ class Executor:
         # It may have waited for a child that was cancelled with it.
         if call.cancelled and isinstance(error, TaskCancelledError):
             return packed_cancellation(call, error, node)
-        if isinstance(error, KeyboardInterrupt):  # raised by the task itself, it means the same
+        if issubclass(type(error), KeyboardInterrupt):  # raised by the task: it means the same
             return packed_cancellation(call, error, node)
         failure = pack_failure(error, function=template.name, pid=os.getpid(), node=node)
         if template.what == ACTOR:

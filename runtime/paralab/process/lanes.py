@@ -217,15 +217,16 @@ class Lanes:
 
     def _failed(self, call: Call, error: BaseException) -> tuple[int, bytes]:
         executor = self.executor
-        if isinstance(error, SystemExit) and error.code != 0:
-            executor.leave_process(error)
-            return NO_ANSWER, b""
-        if isinstance(error, (ActorExit, SystemExit)):
+        kind = type(error)  # isinstance may ask a user's __getattribute__
+        if issubclass(kind, (ActorExit, SystemExit)):
+            if isinstance(error, SystemExit) and error.code != 0:
+                executor.leave_process(error)
+                return NO_ANSWER, b""
             return executor.leave_actor()
         if self._is_async:
             from asyncio import CancelledError
 
-            if call.cancelled or isinstance(error, CancelledError):
+            if call.cancelled or issubclass(kind, CancelledError):
                 return FAILED, packed_cancellation(call, error, self.core.node_hex, met=True)
         return FAILED, executor.failed(call, error)
 

@@ -35,7 +35,7 @@ from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.process.notices import Notice
 from paralab.remote_errors import pack_failure, unpack_failure
-from paralab.serialization import blob_parts, blob_size, join_blob, load, pack
+from paralab.serialization import blob_parts, blob_size, join_blob, pack, read
 from paralab.state.ownership import Entry, Ref
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ class Objects:
             payload = entry.payload
         if type(payload) is tuple:
             offset, size = payload
-            return load(self._core.mapping.view(offset, size, ref))
+            return read(self._core.mapping.view(offset, size, ref))
         if entry.outcome == INLINE:
-            return load(payload)
+            return read(payload)
         raise unpack_failure(payload)
 
     def restore(self, owner: Address, key: int) -> ObjectRef:

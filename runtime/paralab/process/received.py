@@ -12,7 +12,7 @@ from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.process.objects import one_more
 from paralab.remote_errors import pack_failure
-from paralab.serialization import load, load_args, pack
+from paralab.serialization import load_args, pack, read
 from paralab.task_spec import split_items, split_returns
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ def fill(
     for place, outcome, payload, ref in call.top:
         if outcome == STORED:
             offset, size = payload
-            value = load(core.mapping.view(offset, size, one_more(ref)))
+            value = read(core.mapping.view(offset, size, one_more(ref)))
         else:
-            value = load(payload)
+            value = read(payload)
         if type(place) is int:
             filled[place] = value
         else:
