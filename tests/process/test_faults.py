@@ -131,8 +131,8 @@ def pid_of(_value: Any) -> int:
     return os.getpid()
 
 
-def test_tasks_that_only_waited_are_not_charged() -> None:
-    @paralab.remote(max_retries=0)
+def test_tasks_that_only_waited_are_not_charged(tmp_path: Path) -> None:
+    @paralab.remote(max_retries=2)
     def short(number: int, deadly: int) -> int:
         if number == deadly:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -143,10 +143,33 @@ def test_tasks_that_only_waited_are_not_charged() -> None:
         refs = [short.remote(number, deadly) for number in range(200)]
         for number, ref in enumerate(refs):
             if number == deadly:
-                with pytest.raises(WorkerCrashedError):
+                with pytest.raises(WorkerCrashedError, match="attempt 3 of 3"):
                     paralab.get(ref)
             else:
                 assert paralab.get(ref) == number
+
+
+def test_without_retries_a_task_runs_at_most_once(tmp_path: Path) -> None:
+    @paralab.remote(max_retries=0)
+    def write(path: str, number: int, deadly: bool) -> int:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(descriptor, f"{number}\n".encode())
+        os.close(descriptor)
+        if deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    path = tmp_path / "ledger"
+    paralab.get([write.remote(str(path), -1, False) for _ in range(100)])
+    path.unlink()
+    refs = [write.remote(str(path), number, number % 50 == 7) for number in range(300)]
+    for number, ref in enumerate(refs):
+        if number % 50 == 7:
+            with pytest.raises(WorkerCrashedError):
+                paralab.get(ref)
+        else:
+            assert paralab.get(ref) == number
+    assert sorted(map(int, path.read_text().split())) == list(range(300))
 
 
 def test_a_dead_worker_leaves_nothing_in_the_store() -> None:

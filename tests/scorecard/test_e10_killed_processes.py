@@ -196,3 +196,19 @@ def test_nothing_is_left_at_any_moment_of_start_and_end(scorecard: Any) -> None:
         round(slowest, 2),
         "s",
     )
+
+
+@pytest.mark.slow
+def test_a_driver_ends_with_work_in_flight(scorecard: Any) -> None:
+    """It ends by itself; tasks that nobody waits for have half a second to print."""
+    before = descendants(os.getpid())
+    driver = Program(START + LOAD + "print('ends', flush=True)\n")
+    assert driver.line() == "ends"
+    begun = time.monotonic()
+    assert driver.end() == (0, "", "")
+    seconds_until_gone(before)
+    seconds = time.monotonic() - begun
+    assert seconds < (1.0 if scorecard.full else PATIENCE)
+    scorecard.figure(
+        "E10", "a driver ends with work in flight: until nothing is left", round(seconds, 2), "s"
+    )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from paralab.object_ref import Mailbox
+from paralab.state.at_most_once import TriedOnce
 from paralab.state.ownership import Entry
 from paralab.state.tasks import (
     MAX_QUEUED,
@@ -56,6 +57,13 @@ def template(mean_ns: int = UNKNOWN_NS, **options: Any) -> Template:
 
 
 UNKNOWN_ONE, SHORT_ONE, LONG_ONE = template(), template(SHORT), template(LONG)
+
+
+def test_what_may_run_once_only_is_never_queued() -> None:
+    once = TriedOnce(1, 0, None, TaskOptions(max_retries=0), "f", MAILBOX)
+    for _ in range(10):
+        once.measured(SHORT)
+    assert once.mean_ns == UNKNOWN_NS
 
 
 def task(key: int, of: Template = SHORT_ONE) -> Task:

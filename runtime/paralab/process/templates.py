@@ -16,6 +16,7 @@ from paralab.messages import DEFINE, FORGET, FUNCTION, METHOD
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.serialization import join_blob, pack
+from paralab.state.at_most_once import TriedOnce
 from paralab.state.tasks import Template
 from paralab.task_spec import (
     ActorOptions,
@@ -79,7 +80,8 @@ class Templates:
         self, what: int, spec: Any, options: TaskOptions, name: str, data: Any, refs: Any
     ) -> Template:
         self._count += 1
-        template = Template(self._count, what, spec, options, name, self._mailbox)
+        made = TriedOnce if options.max_retries == 0 else Template
+        template = made(self._count, what, spec, options, name, self._mailbox)
         template.data = data
         template.refs = list(refs)
         if spec is not None:
