@@ -13,7 +13,8 @@ DEFINE     template number, what, name, returns, function id, data, refs caller 
 FORGET     template number                                               caller → worker
 CALL       key, template, data | place, top arguments, nested refs,      caller → worker
            key of the object that holds large arguments, and for a
-           generator: how far it may go, items to leave out, closed;
+           generator: how far it may go, items to leave out, closed,
+           numbers of lost items;
            for a call that runs again: which results were lost
 RESULT     key, outcome, payload, stamps, inner refs, refs still held    worker → caller
 TAKE_BACK  keys                                                          caller → worker
@@ -128,7 +129,7 @@ GROUP_STATE = 78  # id, bool: the placement group is made, or is removed
 TIDY = 79  # number: leases without work are to be returned
 RESOURCES = 63  # dict, number of nodes: what all nodes have together, after one has come or gone
 TELL = 82  # asker's address, request number, what, limit
-OBJECT_LOST = 86  # list of (owner, key, offset): what lay there is gone; bool: make it again now
+OBJECT_LOST = 86  # refs: what lay in the store is gone; bool: it is to be made again now
 WHAT_RUNS = 88  # addresses of leased workers: memory is short; RUNNING back
 SHORT_OF_MEMORY = 21  # worker's address, text, whether trying again may help; its DIED follows
 

@@ -16,7 +16,9 @@ from process_helpers import eventually
 import paralab
 from paralab.cluster_utils import Cluster, ClusterNode
 from paralab.engine import current
-from paralab.exceptions import ObjectReconstructionFailedError
+from paralab.exceptions import (
+    ObjectReconstructionFailedError,
+)
 
 pytestmark = pytest.mark.usefixtures("shutdown_after")
 
@@ -182,6 +184,94 @@ def test_tasks_that_take_a_lost_object_wait_for_it(
     assert paralab.get(result)[0] == 2
     assert paralab.get(added) == [5, 6, 9]
     assert runs.of("a") == 2
+
+
+def test_items_of_a_generator_are_made_again(
+    cluster: Cluster, node: ClusterNode, runs: Runs
+) -> None:
+    @paralab.remote(resources={"away": 1})
+    def items() -> Iterator[Any]:
+        for at in range(6):
+            runs.note("item")
+            yield np.full(SIZE, at) if at % 2 else at
+
+    stream = items.remote()
+    refs = list(stream)
+    assert paralab.get(refs[2]) == 2
+    del refs[3], refs[0], stream
+    node = replace(cluster, node)
+    assert [np.max(each) for each in paralab.get(refs)] == [1, 2, 4, 5]
+    assert runs.of("item") == 12
+    eventually(lambda: used() < 5 * 8 * SIZE)
+    replace(cluster, node)
+    assert paralab.get(refs[-1])[0] == 5
+    del refs
+    eventually(lambda: not kept() and not used())
+
+
+def test_a_generator_that_yields_less_the_second_time_says_so(
+    cluster: Cluster, node: ClusterNode, runs: Runs
+) -> None:
+    @paralab.remote(resources={"away": 1})
+    def items() -> Iterator[Any]:
+        runs.note("run")
+        for at in range(4 - runs.of("run")):
+            yield np.full(SIZE, at)
+
+    refs = list(items.remote())
+    replace(cluster, node)
+    assert [each[0] for each in paralab.get(refs[:2])] == [0, 1]
+    with pytest.raises(
+        paralab.exceptions.StreamingGeneratorReplayInconsistentError, match="only 2"
+    ):
+        paralab.get(refs[2])
+
+
+def test_calls_of_actors_are_repeated_if_they_may_be(
+    cluster: Cluster, node: ClusterNode, runs: Runs
+) -> None:
+    actor = Maker.options(max_restarts=1, max_task_retries=1).remote(runs)
+    once = Maker.remote(runs)
+    refs = [each.make.remote() for each in (actor, once)]
+    paralab.wait(refs, num_returns=2)
+    replace(cluster, node)
+    assert paralab.get(refs[0])[0] == 1
+    assert runs.of("made") == 3
+    with pytest.raises(ObjectReconstructionFailedError, match="max_task_retries"):
+        paralab.get(refs[1])
+
+
+def test_an_actor_ends_with_its_handles_and_not_with_what_it_made(
+    cluster: Cluster, node: ClusterNode, runs: Runs
+) -> None:
+    actor = Maker.options(max_restarts=1, max_task_retries=1).remote(runs)
+    refs = [actor.make.remote(), given.remote([actor])]
+    paralab.wait(refs, num_returns=2)
+    pid = paralab.get(actor.pid.remote())
+    del actor
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"))
+    replace(cluster, node)
+    with pytest.raises(paralab.exceptions.ActorDiedError):
+        paralab.get(refs[0])
+    assert paralab.get(refs[1])[0] == 1
+
+
+@paralab.remote(resources={"away": 1})
+def given(_actors: list[Any]) -> Any:
+    return np.full(SIZE, 1)
+
+
+@paralab.remote(resources={"away": 1}, num_cpus=0)
+class Maker:
+    def __init__(self, runs: Runs) -> None:
+        self.runs = runs
+
+    def make(self) -> Any:
+        self.runs.note("made")
+        return np.full(SIZE, 1)
+
+    def pid(self) -> int:
+        return os.getpid()
 
 
 @paralab.remote

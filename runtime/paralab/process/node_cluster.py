@@ -35,7 +35,7 @@ class NodeCluster:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._places = node.leases.places
-        self._lost: dict[int, list[tuple[Address, int, int]]] = {}
+        self._lost: dict[int, list[tuple[Address, int]]] = {}
         """What was stored on removed nodes; it leaves with the last process of the node."""
 
     def add(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,13 +72,21 @@ class NodeCluster:
 
     def _lose(self, number: int) -> None:
         node = self._node
-        lost = self._lost.pop(number, []) + node.objects.lose_made_at(number)
+        lost = [ref for ref in self._lost.pop(number, ()) if node.objects.is_missing(*ref)]
+        lost += node.objects.lose_made_at(number)
         is_over = all(process.node != number for process in node.clients.values())
         if not is_over:
             self._lost[number] = lost
-        if lost:
-            for address in node.clients:
-                node.post(address, (OBJECT_LOST, lost, is_over))
+        self.tell_lost(lost, is_over)
+
+    def tell_lost(self, refs: list[tuple[Address, int]], is_over: bool = True) -> None:
+        """Says that objects are not in the store any more, after ``ObjectTable.lose``.
+
+        Args:
+            is_over: whether what has lost them is over, so that they can be made again.
+        """
+        for address in self._node.clients if refs else ():
+            self._node.post(address, (OBJECT_LOST, refs, is_over))
 
     def _tell(self) -> None:
         node = self._node

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from inspect import isgeneratorfunction
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from paralab.ids import INDEX_MASK, Address
-from paralab.messages import CREDIT, FUNCTION, ITEMS
+from paralab.messages import CREDIT, FUNCTION, INLINE, ITEMS
 from paralab.process.interrupts import runs_users_code
 from paralab.process.links import Link
 from paralab.process.received import Call, WorkerTemplate
@@ -48,12 +48,16 @@ _now = time.monotonic_ns
 class Flow:
     """What the caller of a generator allows it."""
 
-    def __init__(self, allowed: int, skip: int, closed: bool) -> None:
+    def __init__(
+        self, allowed: int, skip: int, closed: bool, wanted: Sequence[int] | None = None
+    ) -> None:
         self.allowed = allowed
         """How many items it may make in all; below 0 any number."""
         self.skip = skip
         """So many the caller has from an attempt before."""
         self.closed = closed
+        self.wanted = wanted
+        """The numbers of the items that are to be made, None for all."""
         self.heard: Callable[..., object] = _nothing
         """Wakes the coroutine that waits for a change."""
 
@@ -159,6 +163,11 @@ class Producer:
 
     def _add(self, number: int, item: Any) -> None:
         call = self._call
+        wanted = self._flow.wanted
+        if wanted is not None and number not in wanted:
+            self._items.append((INLINE, b"", ()))
+            self._made += 1
+            return
         data, buffers, refs = pack(item, f"item {number} of {call.template.name}", "item")
         key = call.key + 1 + number
         if key & INDEX_MASK < number:

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from paralab.messages import CREDIT, FAILED, INLINE, ITEMS, SEVERAL
+from paralab.exceptions import StreamingGeneratorReplayInconsistentError
+from paralab.messages import CREDIT, FAILED, INLINE, ITEMS, SEVERAL, STORED
 from paralab.object_ref import ObjectRef
 from paralab.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from paralab.process.links import Link
 from paralab.serialization import pack
-from paralab.state.streams import Item, Stream, StreamTask
+from paralab.state.lineage import is_lost
+from paralab.state.streams import Item, Replay, Stream, StreamTask
 from paralab.state.tasks import Task, Template
 from paralab.task_spec import DYNAMIC
 
@@ -121,8 +123,16 @@ class Streams:
         task = self._core.calls.table.pending.get(key)
         self._add(key, None if task is None else task.stream, first, items)
 
-    def _add(self, key: int, stream: CallerStream | None, first: int, items: Sequence[Any]) -> None:
+    def _add(
+        self, key: int, stream: CallerStream | Replay | None, first: int, items: Sequence[Any]
+    ) -> None:
         core = self._core
+        if isinstance(stream, Replay):
+            for number, item in enumerate(items, key + 1 + first):
+                if (wanted := stream.wanted.pop(number, None)) is not None:
+                    core.objects.settle(wanted, *item)
+            stream.come = first + len(items)
+            return
         receive, owned = core.ownership.receive, core.ownership.owned
         for index, (outcome, payload, inner) in enumerate(items, first):
             entry = Item(key + 1 + index, core.address, core.mailbox, payload)
@@ -133,12 +143,17 @@ class Streams:
             ref = ObjectRef(entry)
             if stream is not None:
                 stream.add(ref, len(payload) if type(payload) is bytes else payload[1])
+                if outcome == STORED:
+                    stream.is_stored = True
         if items and stream is not None and stream.callbacks:
             stream.call_back()
 
     def answered(self, task: Task, outcome: int, payload: Any) -> None:
         """The task is over; the last items, or the error that it raised, came with the answer."""
         core, stream = self._core, task.stream
+        if isinstance(stream, Replay):
+            self._replayed(task, stream, outcome, payload)
+            return
         if task.cancelled and outcome == FAILED:
             self.failed(stream, payload)
             return
@@ -155,9 +170,31 @@ class Streams:
             stream.ready.clear()
         core.objects.settle(entry, INLINE, value, None)
         stream.call_back()
+        if stream.is_stored:
+            self._keep(task, stream.key, stream.come)
 
-    def failed(self, stream: CallerStream, failure: bytes) -> None:
+    def _keep(self, task: Task, key: int, count: int) -> None:
+        """A generator is over that has stored items: so that those can be made again."""
+        rebuilding, owned = self._core.rebuilding, self._core.ownership.owned
+        items = [owned[each] for each in range(key + 1, key + 1 + count) if each in owned]
+        rebuilding.keep(task, [entry for entry in items if entry.outcome == STORED])
+        rebuilding.make_again([entry for entry in items if is_lost(entry)])
+
+    def _replayed(self, task: Task, stream: Replay, outcome: int, payload: Any) -> None:
+        """A generator has run again for the sake of lost items."""
+        if outcome == SEVERAL:
+            self._add(stream.key, stream, stream.come, payload)
+            text = f"{task.template.name} has yielded only {stream.come} items when it ran again."
+            payload = self._core.objects.failure(StreamingGeneratorReplayInconsistentError(text))
+        self.failed(stream, payload)
+        self._keep(task, stream.key, stream.come)
+
+    def failed(self, stream: CallerStream | Replay, failure: bytes) -> None:
         """The task was lost: the ref of its end is the last that the consumer gets."""
+        if isinstance(stream, Replay):
+            for entry in stream.wanted.values():
+                self._core.objects.settle(entry, FAILED, failure, None)
+            return
         entry = stream.entry
         if stream.gathers:
             stream.close()

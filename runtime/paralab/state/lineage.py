@@ -29,15 +29,17 @@ needed   a recipe is kept that takes a result of it   that recipe goes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Container, Sequence
 from copy import copy
 from enum import Enum
 from typing import Any
 
-from paralab.ids import INDEX_MASK, Address
+from paralab.ids import FIRST_RETURN, INDEX_MASK
 from paralab.messages import FAILED, INLINE
 from paralab.object_ref import ObjectRef
-from paralab.state.ownership import Entry
+from paralab.state.ownership import Entry, Ownership
+from paralab.state.streams import Replay
 from paralab.state.tasks import Task
 from paralab.task_spec import AS_ACTOR
 
@@ -89,33 +91,34 @@ class Lineage:
     """The recipes of one owner.
 
     Args:
-        address: of this process.
+        ownership: the owner's entries.
         limit: bytes that all recipes may take.
     """
 
-    def __init__(self, address: Address, limit: int = DEFAULT_LIMIT) -> None:
-        self._address = address
-        self.limit = limit
+    def __init__(self, ownership: Ownership, limit: int = DEFAULT_LIMIT) -> None:
+        self._ownership = ownership
+        self._limit = limit
         self.recipes: dict[int, Recipe] = {}
         """By the task's key, the oldest first."""
         self.bytes = 0
 
     def keep(self, task: Task, stored: Sequence[Entry]) -> None:
-        """A task has ended, and put ``stored`` into the store."""
+        """A task has ended, and put ``stored`` into the store: it may have to run again."""
+        owned = self._ownership.owned
+        stored = [entry for entry in stored if entry.key in owned]
+        if not stored or task.cancelled:
+            return
         recipe = self.recipes.get(task.key)
         if recipe is None:
-            limit = task.template.options.max_retries
-            if limit == AS_ACTOR:
-                limit = task.actor.max_task_retries
-            if limit == 0:
+            if not _limit_of(task):
                 return
             recipe = self.recipes[task.key] = self._recipe(task)
             self.bytes += recipe.size
         elif recipe.task is not None:
             recipe.task.attempt = task.attempt
         for entry in stored:
-            self.add_result(recipe, entry)
-        while self.bytes > self.limit:
+            self._add_result(recipe, entry)
+        while self.bytes > self._limit:
             self._evict()
 
     def _recipe(self, task: Task) -> Recipe:
@@ -125,7 +128,7 @@ class Lineage:
         recipe.top = [(place, self._input(recipe, ref)) for place, ref in task.top]
         recipe.nested = [self._input(recipe, ref) for ref in task.nested]
         kept.top = kept.nested = ()
-        kept.argument = kept.handle = kept.worker = None
+        kept.argument = kept.handle = kept.worker = kept.stream = None
         kept.entries = []
         return recipe
 
@@ -139,11 +142,11 @@ class Lineage:
         if is_small:
             recipe.size += len(entry.payload)
         # An actor is not kept alive by what was made with its help.
-        if is_small or (entry.owner == self._address and entry.outcome <= FAILED):
+        if is_small or (entry.owner == self._ownership.address and entry.outcome <= FAILED):
             return ref
         return entry.owner, entry.key
 
-    def add_result(self, recipe: Recipe, entry: Entry) -> None:
+    def _add_result(self, recipe: Recipe, entry: Entry) -> None:
         """``entry`` stands for a result of ``recipe``, and may be made again."""
         if entry.recipe is not recipe:
             entry.recipe = recipe
@@ -181,8 +184,43 @@ class Lineage:
         for recipe in self._take_out(oldest):
             self._end(recipe)
 
-    def obstacle(self, entry: Entry) -> Obstacle | None:
-        """Why a lost object of ours cannot be made again; None if it can."""
+    # -- making again ------------------------------------------------------------------------
+
+    def again(
+        self, lost: Sequence[Entry], running: Container[int], now: int
+    ) -> tuple[list[Task], list[tuple[Entry, Obstacle]]]:
+        """What is to run so that lost objects, and inputs that have gone, are there again.
+
+        Args:
+            lost: entries of ours for which ``is_lost`` is true.
+            running: keys of the tasks that have not ended.  What is lost of one of those is
+                looked at again when it ends.
+
+        Returns:
+            tasks to be submitted, and what cannot be made again.
+        """
+        wanted = deque(lost)
+        tasks: dict[Recipe, Task] = {}
+        hopeless: list[tuple[Entry, Obstacle]] = []
+        while wanted:
+            entry = wanted.popleft()
+            if entry.key & ~INDEX_MASK | FIRST_RETURN in running:
+                continue
+            task = tasks.get(entry.recipe)
+            if task is None:
+                obstacle = self._obstacle(entry)
+                if obstacle is not None:
+                    hopeless.append((entry, obstacle))
+                    continue
+                task = tasks[entry.recipe] = self._next_attempt(entry.recipe, wanted, now)
+            if task.stream is not None:
+                task.stream.wanted[entry.key] = entry
+            else:
+                task.wanted = (*(task.wanted or ()), entry.key - task.key)
+        return list(tasks.values()), hopeless
+
+    @staticmethod
+    def _obstacle(entry: Entry) -> Obstacle | None:
         recipe = entry.recipe
         if not entry.key & INDEX_MASK:
             return Obstacle.PUT
@@ -191,13 +229,44 @@ class Lineage:
         task = recipe.task
         if task is None:
             return Obstacle.LINEAGE_EVICTED
-        limit = task.template.options.max_retries
-        if limit == AS_ACTOR:
-            limit = task.actor.max_task_retries
+        limit = _limit_of(task)
         return Obstacle.MAX_ATTEMPTS_EXCEEDED if 0 <= limit <= task.attempt else None
 
-    def next_attempt(self, recipe: Recipe) -> Task:
-        """The task of a recipe once more, its inputs aside.  It counts as an attempt."""
+    def _next_attempt(self, recipe: Recipe, wanted: deque[Entry], now: int) -> Task:
+        """The task of a recipe once more; what it needs of ours and is gone is wanted then."""
         assert recipe.task is not None
         recipe.task.attempt += 1
-        return copy(recipe.task)
+        task = copy(recipe.task)
+        task.submitted = task.pickled = task.packed = task.ready = now
+        task.plain = False  # it says which results are wanted
+        task.top = [(place, self._take(each, wanted)) for place, each in recipe.top]
+        task.nested = [self._take(each, wanted) for each in recipe.nested]
+        task.argument = recipe.argument
+        if task.template.num_returns < 0:
+            task.stream = Replay(task.key)
+        else:
+            address, mailbox = self._ownership.address, self._ownership.mailbox
+            keys = range(task.key, task.key + recipe.count)
+            owned = self._ownership.owned
+            task.entries = [owned.get(key) or Entry(key, address, mailbox) for key in keys]
+        return task
+
+    def _take(self, of: Any, wanted: deque[Entry]) -> ObjectRef:
+        """A ref to an input."""
+        if type(of) is ObjectRef:
+            return of
+        made_by, key = of
+        if type(made_by) is not Recipe:
+            return ObjectRef(self._ownership.receive((made_by, key), 0))
+        entry = self._ownership.receive((self._ownership.address, key), 0)
+        if entry.payload is None and not entry.pending:  # there was no ref to it any more
+            entry.pending = entry.lost = True
+            self._add_result(made_by, entry)
+            wanted.append(entry)
+        return ObjectRef(entry)
+
+
+def _limit_of(task: Task) -> int:
+    """How often it may run again, below 0 for any number."""
+    limit = task.template.options.max_retries
+    return int(task.actor.max_task_retries) if limit == AS_ACTOR else limit

@@ -250,29 +250,28 @@ class ObjectTable:
         self.allocator.free(stored.place.offset)
         return True
 
-    def lose(self, owner: Address, key: int) -> Placement | None:
-        """A sealed object's value is gone, though refs to it are left.
-
-        Returns:
-            where it lay, None if there was nothing to lose.
-        """
+    def lose(self, owner: Address, key: int) -> bool:
+        """A sealed object's value is gone, though refs to it are left; whether there was one."""
         stored = self._find(owner, key)
         if stored is None or not stored.sealed or owner in self._dead:
-            return None
+            return False
         owned = self._owned[owner]
         owned.lost.setdefault(key, []).append(owned.objects.pop(key))
-        return stored.place
+        return True
 
-    def lose_made_at(self, home: int) -> list[tuple[Address, int, int]]:
-        """A node is gone, and what its processes have stored; returns (owner, key, offset)."""
+    def lose_made_at(self, home: int) -> list[tuple[Address, int]]:
+        """A node is gone, and what its processes have stored; returns (owner, key)."""
         made_there = [
             (stored.owner, stored.key)
             for owned in self._owned.values()
             for stored in owned.objects.values()
             if stored.home == home
         ]
-        lost = [(*ref, self.lose(*ref)) for ref in made_there]
-        return [(owner, key, place.offset) for owner, key, place in lost if place is not None]
+        return [ref for ref in made_there if self.lose(*ref)]
+
+    def is_missing(self, owner: Address, key: int) -> bool:
+        """Whether there is no such object, not even one that is being written."""
+        return self._find(owner, key) is None
 
     # -- deaths ---------------------------------------------------------------------------
 

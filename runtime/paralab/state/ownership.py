@@ -175,16 +175,10 @@ class Ownership:
             del holders[holder]
         return entry if not holders and entry.refs <= 0 and not entry.pending else None
 
-    def lose(self, owner: Address, key: int, offset: int) -> None:
-        """The value of a stored object is gone.  Its owner sees to it that it is settled again.
-
-        Args:
-            offset: where the value lay, below 0 for anywhere.  It may have been made again since.
-        """
+    def lose(self, owner: Address, key: int) -> None:
+        """The value of a stored object is gone.  Its owner sees to it that it is settled again."""
         entry = self.find(owner, key)
-        if entry is None or entry.outcome != STORED or entry.payload is None:
-            return
-        if offset < 0 or offset == entry.payload[0]:
+        if entry is not None and entry.outcome == STORED and entry.payload is not None:
             entry.payload = None
             entry.lost = True
             entry.pending = owner == self.address

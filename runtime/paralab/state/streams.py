@@ -59,6 +59,8 @@ class Stream:
         self.ready: deque[ObjectRef] = deque()
         self.come = 0
         self.bytes = 0
+        self.is_stored = False
+        """Whether any item went into the store."""
         self.allowed = NO_LIMIT
         self.ended = False
         self.closed = False
@@ -113,11 +115,29 @@ class Stream:
             self.callbacks.popleft()()
 
 
+class Replay:
+    """Stands for a generator's items while its task runs again because some were lost.
+
+    They have refs, and nobody takes them once more, so that nothing here is a queue.
+    """
+
+    come = bytes = 0
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.wanted: dict[int, Entry] = {}
+        """What was lost, by the item's key."""
+
+    def opening(self) -> tuple[int, int, bool, list[int]]:
+        """As that of a stream, with the numbers of the items that are to be made."""
+        return NO_LIMIT, 0, False, [key - self.key - 1 for key in self.wanted]
+
+
 class StreamTask(Task):
     """A call of a generator."""
 
     plain = False
-    stream: Stream
+    stream: Stream | Replay
 
     def record(self) -> tuple[object, ...]:
         """As any task's, with the number and bytes of its items."""
