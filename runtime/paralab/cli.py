@@ -55,6 +55,17 @@ def _amounts(
     return dict(amounts)
 
 
+def _spill_folders(
+    _context: click.Context, parameter: click.Parameter, folder: str | None
+) -> tuple[str, ...]:
+    from paralab.init_options import check_init_options
+
+    try:
+        return check_init_options({"object_spilling_directory": folder}).spill_folders
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def _labels(
     _context: click.Context, parameter: click.Parameter, text: str | None
 ) -> dict[str, str] | None:
@@ -78,6 +89,12 @@ def _labels(
 @click.option("--labels", callback=_labels, help="Labels of the node: 'zone=a,disk=ssd'.")
 @click.option("--memory", type=click.IntRange(0), help="Bytes that tasks may ask for.")
 @click.option("--object-store-memory", type=click.IntRange(1 << 20), help="Bytes of the store.")
+@click.option(
+    "--object-spilling-directory",
+    "spill_folders",
+    callback=_spill_folders,
+    help="Where objects go that do not fit into the store; by default a temporary folder.",
+)
 @click.option("--block", is_flag=True, help="Return when the node ends; Ctrl-C ends it.")
 def start(head: bool, block: bool, **amounts: Any) -> None:
     """Start a node that outlives its drivers, for notebooks and programs to share."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paralab.options import check_resources
+from paralab.platform import nameless_file
 from paralab.system_config import settings as read_settings
 
 _HARMLESS = {
-    "include_dashboard", "dashboard_host", "dashboard_port", "logging_format", "_temp_dir",
+    "include_dashboard", "dashboard_host", "dashboard_port", "logging_format",
     "_node_name", "_node_ip_address", "_metrics_export_port", "_redis_username",
     "_redis_password", "_plasma_directory", "_enable_object_reconstruction",
     "_driver_object_store_memory", "_skip_env_hook",
@@ -27,7 +29,6 @@ NOT_YET: dict[str, str] = {
     "system_reserved_cpu": "limits by cgroup",
     "system_reserved_memory": "limits by cgroup",
     "proxy_server_url": "the dashboard",
-    "object_spilling_directory": "spilling to disk",
     "_memory": "a declared amount of memory",
     "_tracing_startup_hook": "tracing hooks",
     "allow_multiple": "several clusters at once",
@@ -41,7 +42,7 @@ _ACTED_ON = {
     "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
     "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
     "runtime_env", "labels", "job_config", "logging_config", "_full_tracebacks",
-    "_idle_worker_seconds", "_system_config",
+    "_idle_worker_seconds", "object_spilling_directory", "_system_config", "_temp_dir",
 }  # fmt: skip
 
 
@@ -67,6 +68,8 @@ class InitOptions:
     """Rules of the fault switch."""
     settings: dict[str, Any] = field(default_factory=read_settings)
     """Of ``_system_config`` and the environment (``paralab.system_config``)."""
+    spill_folders: tuple[str, ...] = ()
+    """Where objects go that do not fit into the store; empty: into the session's folder."""
 
 
 def check_init_options(given: Mapping[str, Any]) -> InitOptions:
@@ -121,6 +124,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         idle_worker_seconds=float(idle),
         faults=_faults(given.get("_system_config") or {}),
         settings=read_settings(given.get("_system_config")),
+        spill_folders=_spill_folders(given),
     )
 
 
@@ -135,6 +139,51 @@ def _faults(config: Any) -> str:
 
         parse(rules, where)
     return str(given)
+
+
+def _spill_folders(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The folders to spill to, made if they are not there; each has been tried."""
+    name = "object_spilling_directory"
+    folders = given.get(name)
+    if folders is None:
+        config = (given.get("_system_config") or {}).get("object_spilling_config")
+        if config:
+            name, folders = "_system_config", _of_spilling_config(config)
+    if folders is None:
+        name, folders = "_temp_dir", given.get("_temp_dir")
+    if folders is None:
+        return ()
+    found = []
+    for folder in folders if isinstance(folders, list) else [folders]:
+        _check_type(name, folder, (str, os.PathLike), "the path of a folder")
+        path = os.path.abspath(os.fspath(folder))
+        try:
+            os.makedirs(path, exist_ok=True)
+            os.close(nameless_file(path))
+        except OSError as error:
+            raise ValueError(
+                f"init({name}={os.fspath(folder)!r}): expected a folder in which this user can "
+                f"write, for objects that do not fit into the store: {error.strerror}."
+            ) from None
+        found.append(path)
+    return tuple(found)
+
+
+def _of_spilling_config(config: Any) -> Any:
+    """The folders that Ray's older way of saying it names."""
+    expected = 'JSON such as \'{"type": "filesystem", "params": {"directory_path": "/path"}}\''
+    try:
+        said = json.loads(config)
+        kind, folders = said["type"], said["params"]["directory_path"]
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"init(_system_config={{'object_spilling_config': {config!r}}}): expected {expected}."
+        ) from None
+    if kind != "filesystem":
+        raise NotImplementedError(
+            f"init(_system_config=): objects are spilled to folders only, not to {kind!r}."
+        )
+    return folders
 
 
 def _of_job(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,7 +226,7 @@ def _labels(labels: dict[str, str]) -> dict[str, str]:
     return check_labels(labels)
 
 
-def _check_type(name: str, value: object, type_: type, expected: str) -> None:
+def _check_type(name: str, value: object, type_: type | tuple[type, ...], expected: str) -> None:
     if not isinstance(value, type_):
         raise TypeError(
             f"init({name}={value!r}) is of type {type(value).__name__}; expected {expected}."
@@ -224,6 +273,7 @@ def refuse_when_joining(options: InitOptions, address: str) -> None:
         "labels": options.labels,
         "object_store_memory": options.object_store_memory,
         "_system_config": {"faults": options.faults} if options.faults else None,
+        "object_spilling_directory": list(options.spill_folders) or None,
     }
     for name, value in given.items():
         if value not in (None, {}):

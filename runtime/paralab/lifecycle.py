@@ -105,7 +105,9 @@ def init(
         **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks;
             ``_idle_worker_seconds=60`` is how long a worker without work stays;
             ``_system_config={"faults": rules}`` turns the fault switch on
-            (:mod:`paralab.faults.rules`); a few of Ray's hidden options are accepted.
+            (:mod:`paralab.faults.rules`);
+            ``object_spilling_directory`` is where objects go that do not fit into the store, by
+            default the session's folder; a few of Ray's hidden options are accepted.
 
     Returns:
         A context with ``address_info``; leaving its ``with`` block calls ``shutdown``.
@@ -214,6 +216,7 @@ def _start_or_join(options: InitOptions) -> Engine:
         idle_seconds=options.idle_worker_seconds,
         faults=options.faults,
         settings=options.settings,
+        spill_folders=options.spill_folders,
     )
 
 

@@ -4,7 +4,8 @@ A frame's body is one pickled list of messages; a message is a tuple whose first
 kind.  Nothing but ints, bytes, strings, tuples, lists and dicts of these stands in one: user
 values travel as opaque ``bytes``, so that a reader never unpickles what it only passes on.
 
-``ref`` below is ``(owner, key)``; ``place`` is ``(offset, size)`` in the node's arena.
+``ref`` below is ``(owner, key)``; ``place`` is ``(offset, size, number)`` in the
+node's arena; it holds while ``number`` stands in the page that WELCOME brings.
 
 Between two clients (drivers and workers), over their own socket:
 
@@ -69,7 +70,7 @@ ACTOR = 2
 INLINE = 0
 """payload: the blob itself"""
 STORED = 1
-"""payload: (offset, size)"""
+"""payload: a place"""
 FAILED = 2
 """payload: a packed failure (``paralab.remote_errors``)"""
 SEVERAL = 3
@@ -86,13 +87,15 @@ FIND_ACTOR = 38  # ref
 KILL_ACTOR = 39  # request number, ref, whether it stays dead
 DROP_ACTOR = 40  # ref, packed failure or None, the process that has had TERMINATE or None
 ACTOR_EXIT = 41  # packed failure or None: this actor ends, and why
-ALLOCATE = 42  # request number, owner, key, size
+ALLOCATE = 42  # request number, owner, key, size; the answer is a place, or an error and its text
 SEAL = 43  # owner, key
 FREE = 44  # owner, key
 ASK = 45  # request number, what
 RESTART = 46  # request number: replace the workers
 STOP = 47  # nothing: end the session
 READY = 48  # nothing: this worker can take work
+LOOKED = 83  # round, refs: those of WHO_LOOKS that this process looks at
+PLACE_OF = 84  # request number, owner, key: where is it now? is answered as ALLOCATE is
 LOOKING = 49  # owner, keys that this process still looks at
 RELAY_PRINT = 50  # task name, pid, stream, text
 RETIRING = 51  # bool: an idle worker's answer to RETIRE
@@ -111,7 +114,7 @@ TOLD = 62  # asker's address, request number, rows
 END_RUNNING = 90  # worker's address, key: kill it if that task of mine is what it began last
 
 # node → client
-WELCOME = 64  # dict, with the arena's and the pulse board's descriptors
+WELCOME = 64  # dict, with descriptors: the arena, the numbers of its places, the pulse board
 LEASED = 65  # class number, worker's address, accelerator ids
 REFUSED = 66  # class number, packed failure
 REVOKE = 67  # worker's address, depth of the request that waits (-1: it is outdated)
@@ -121,6 +124,8 @@ ACTOR_AT = 70  # ref, address, resources held, accelerator ids, its max_task_ret
 ACTOR_DEAD = 71  # ref, packed failure or None, text
 ANSWER = 72  # request number, answer
 OWNER_DIED = 73  # owner
+LENT = 85  # request number, position, with the descriptor of a file: PLACE_OF, without room
+WHO_LOOKS = 81  # round, refs: which of these objects does this process look at?
 RETIRE = 74  # nothing
 UNMET = 75  # class number, text: no node here can ever meet this request
 CONSTRUCT = 76  # owner, definition, call, resources held, accelerator ids, depth, facts

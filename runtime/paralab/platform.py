@@ -118,6 +118,22 @@ def _unlinked_segment() -> int:
     return fd
 
 
+def nameless_file(folder: str) -> int:
+    """A file for reading and writing that goes with its last descriptor, whatever dies.
+
+    Raises:
+        OSError: none can be made in ``folder``.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        return os.open(folder, flags | _in_os("O_TMPFILE", "make a nameless file"), 0o600)
+    except OSError:  # that there is no such call here, too
+        path = os.path.join(folder, f".paralab-spilled-{os.urandom(8).hex()}")
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        os.unlink(path)
+        return fd
+
+
 def allocate_pages(fd: int, offset: int, length: int) -> None:
     """Has the system find pages for a range now instead of at their first use.
 

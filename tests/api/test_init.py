@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,7 +171,37 @@ def test_what_a_job_config_cannot_ask_for() -> None:
 
 
 def test_arguments_of_rays_that_change_nothing(how: dict[str, Any]) -> None:
-    paralab.init(include_dashboard=False, dashboard_port=8265, _temp_dir="/nowhere", **how)
+    paralab.init(include_dashboard=False, dashboard_port=8265, _node_name="me", **how)
+
+
+@pytest.mark.parametrize("name", ["object_spilling_directory", "_temp_dir", "_system_config"])
+def test_where_to_spill_is_checked(name: str, how: dict[str, Any], tmp_path: Path) -> None:
+    def given(folder: Any) -> dict[str, Any]:
+        if name != "_system_config":
+            return {name: folder}
+        config = {"type": "filesystem", "params": {"directory_path": folder}}
+        return {name: {"object_spilling_config": json.dumps(config)}}
+
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match=rf"init\({name}='{folder}'\).*expected a folder"):
+            paralab.init(**given(str(folder)), **how)
+    with pytest.raises(TypeError, match=rf"init\({name}=3\).*expected the path of a folder"):
+        paralab.init(**given(3), **how)
+    paralab.init(**given(str(tmp_path / "new" / "one")), **how)
+    assert (tmp_path / "new" / "one").is_dir()
+
+
+@pytest.mark.parametrize("config", ["nonsense", '{"type": "filesystem"}', "[]", 7])
+def test_what_a_spilling_config_may_be(config: Any) -> None:
+    with pytest.raises(ValueError, match=r"_system_config.*expected JSON"):
+        paralab.init(_system_config={"object_spilling_config": config})
+
+
+def test_spilling_goes_to_folders_only() -> None:
+    config = '{"type": "smart_open", "params": {"directory_path": "s3://bucket"}}'
+    with pytest.raises(NotImplementedError, match="'smart_open'"):
+        paralab.init(_system_config={"object_spilling_config": config})
 
 
 def test_the_level_of_the_logger(how: dict[str, Any], shutdown_after: None) -> None:

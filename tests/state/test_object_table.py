@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from paralab.ids import make_address
-from paralab.state.object_table import (
+from paralab.state.object_table import ObjectTable
+from paralab.state.stored import (
     AlreadyStored,
-    ObjectTable,
     ProcessGone,
     StoreFull,
 )
@@ -36,7 +36,7 @@ def test_put_is_found_after_seal_and_gone_after_free(table: ObjectTable) -> None
     place = table.create(A, 1, A, 1000)
     assert table.locate(A, 1) is None
     assert table.seal(A, 1, A)
-    assert table.locate(A, 1) == place == (place.offset, 1000)
+    assert table.locate(A, 1) == place == (place.offset, 1000, place.number)
     assert table.free(A, 1)
     assert not table.free(A, 1)
     assert table.locate(A, 1) is None
@@ -244,7 +244,7 @@ class ObjectTableMachine(RuleBasedStateMachine):
         self.writing.pop((creator, owner, key), None)
         for offset, length in self.writing.values():
             assert place.offset + size <= offset or offset + length <= place.offset
-        self.writing[creator, owner, key] = place
+        self.writing[creator, owner, key] = place[:2]
 
     @rule(owner=process, key=number, creator=process)
     def seal(self, owner: bytes, key: int, creator: bytes) -> None:

@@ -26,14 +26,9 @@ from paralab.messages import (
     ASK,
     CANCEL_REF,
     DIED,
-    FETCH,
-    HOLD,
     KILL_ACTOR,
-    OBJECT,
-    OWNER_DIED,
     PEER,
     PRINTED,
-    RELEASE,
     RESTART,
     RESULT,
     TELL,
@@ -150,11 +145,7 @@ class CoreClient:
                 ACTOR_AT: self.actor_calls.on_actor_at,
                 ACTOR_DEAD: self.actor_calls.on_actor_dead,
                 ACTOR_RESTARTS: self.actor_calls.on_actor_restarts,
-                FETCH: objects.on_fetch,
-                OBJECT: objects.on_object,
-                HOLD: objects.on_hold,
-                RELEASE: objects.on_release,
-                OWNER_DIED: objects.on_owner_died,
+                **objects.handlers,
                 ANSWER: self.questions.on_answer,
                 PEER: self._on_peer,
                 DIED: self._on_died,
@@ -421,7 +412,8 @@ class CoreClient:
     # -- messages ----------------------------------------------------------------------------
 
     def _on_welcome(self, _link: Link, _kind: int, welcome: dict[str, Any]) -> None:
-        self.mapping = Mapping(self.links.descriptor(), welcome["capacity"])
+        arena, numbers = self.links.descriptor(), self.links.descriptor()
+        self.mapping = Mapping(arena, welcome["capacity"], numbers)
         self.pulse = PulseBoard(self.links.descriptor())
         self.welcome = welcome
 

@@ -45,6 +45,7 @@ from paralab.process.node_groups import NodeGroups
 from paralab.process.node_log import say
 from paralab.process.node_memory import NodeMemory
 from paralab.process.node_messages import NodeMessages
+from paralab.process.node_store import NodeStore
 from paralab.process.node_workers import Process, WorkerPool
 from paralab.process.pulse import SIZE as PULSE_SIZE
 from paralab.process.pulse import PulseBoard
@@ -67,9 +68,7 @@ from paralab.state.lease_instructions import (
     Unplaceable,
 )
 from paralab.state.leases import LeaseTable
-from paralab.state.object_table import ObjectTable
 from paralab.state.resources import Resources
-from paralab.store.arena import Arena
 from paralab.transport.connection import Connection
 from paralab.transport.framing import FrameError
 
@@ -141,8 +140,9 @@ class Node:
         """Pids of processes beside the workers, which are no orphans."""
         self.actors = NodeActors(self)
         self.directory = self.actors.directory
-        self.objects = ObjectTable(config["capacity"])
-        self.arena = Arena(config["capacity"])
+        self.store = NodeStore(self)
+        self.objects = self.store.table
+        self.arena = self.store.arena
         self._pulse = platform.nameless_memory(PULSE_SIZE, "paralab-pulse")
         self.board = PulseBoard(os.dup(self._pulse))
         self.memory = NodeMemory(self)
@@ -190,7 +190,8 @@ class Node:
             **self.drivers.welcome(job),
             "environment": self.environments.named(environment) if environment else ("", {}),
         }
-        process.connection.send_with_descriptors([(WELCOME, welcome)], [self.arena.fd, self._pulse])
+        descriptors = [self.arena.fd, self.arena.numbers_fd, self._pulse]
+        process.connection.send_with_descriptors([(WELCOME, welcome)], descriptors)
         self.listen_to(process)
         return process
 
@@ -249,7 +250,7 @@ class Node:
             self.carry_out(instruction)
         self.actors.process_died(address, how)
         self.memory.ended(address)
-        self.objects.process_died(address, list(self.clients))
+        self.store.process_died(address)
         for looker in self.objects.awaited_lookers().get(address, ()):
             self.post(looker, (OWNER_DIED, address))
         self.cluster.process_died(process)
@@ -314,7 +315,7 @@ class Node:
                     self.carry_out(instruction)
             self._flush()
             timeout = 0.0 if trimming else max(0.0, next_idle - time.monotonic())
-            if self.leases.requests or self.groups.awaits:
+            if self.leases.requests or self.groups.awaits or self.store.spilling.waiting:
                 timeout = min(timeout, WAITING_TICK)
             timeout = min(timeout, self.memory.wait(time.monotonic()))
             events = self._poll.poll(timeout)
@@ -326,6 +327,8 @@ class Node:
                 self.undecided = True
             if self.groups.awaits:
                 self.groups.hurry(time.monotonic_ns())
+            if self.store.spilling.waiting:
+                self.store.go_on()
             now = time.monotonic()
             if now >= self.memory.due:
                 self.memory.look(now)
@@ -427,7 +430,7 @@ class Node:
             if not self.drivers.is_driver(process):
                 self._read_prints(process)
         self.drivers.close()
-        self.arena.close()
+        self.store.close()
         self.board.close()
         os.close(self._pulse)
 

@@ -137,6 +137,15 @@ class NodeDrivers:
             lines = shown_text(text.removesuffix("\n")).split("\n")
             node_log.write("".join(f"{label} {line}\n" for line in lines))
 
+    def tell(self, text: str) -> None:
+        """Tells every driver, or the log, what concerns all: a line."""
+        text = f"{shown_text(text)}\n"
+        drivers = [each for each in self._node.clients.values() if self.is_driver(each)]
+        for driver in drivers:
+            self._node.post(driver.address, (PRINTED, "", 0, "stderr", text))
+        if not drivers:
+            node_log.write(text)
+
     def status(self) -> dict[str, Any]:
         """What there is to know from outside: resources, who waits, whose jobs there are."""
         leases = self._node.leases
@@ -157,7 +166,7 @@ class NodeDrivers:
                 for job in self.jobs.jobs.values()
                 if job.driver is not None
             ],
-            "store": self._node.objects.stats()._asdict() | {"by_owner": None},
+            "store": self._node.store.stats() | {"by_owner": None},
         }
 
     def rows(self) -> list[tuple[Any, ...]]:

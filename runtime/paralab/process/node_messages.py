@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from paralab.exceptions import ProcessLimitError
 from paralab.ids import Address
 from paralab.messages import (
-    ALLOCATE,
     ANSWER,
     ASK,
     BLOCKED,
@@ -20,16 +19,13 @@ from paralab.messages import (
     END_RUNNING,
     ENVIRONMENT,
     ENVIRONMENT_FAILED,
-    FREE,
     GROUP,
-    LOOKING,
     READY,
     RELAY_PRINT,
     RESTART,
     RETIRING,
     RETURN_LEASE,
     RUNNING,
-    SEAL,
     SPENT,
     STOP,
     SURROUND,
@@ -42,7 +38,6 @@ from paralab.messages import (
 )
 from paralab.process.node_workers import Process
 from paralab.state.directory import ActorRecord
-from paralab.state.object_table import AlreadyStored, StoreError
 from paralab.state.restarts import Life
 from paralab.task_spec import Where
 
@@ -62,14 +57,10 @@ class NodeMessages:
             BLOCKED: self._blocked,
             UNBLOCKED: self._unblocked,
             CONNECT: self._connect,
-            ALLOCATE: self._allocate,
-            SEAL: self._seal,
-            FREE: self._free,
             ASK: self._ask,
             RESTART: self._restart,
             STOP: self._stop,
             READY: self._ready,
-            LOOKING: self._looking,
             RELAY_PRINT: self._relay_print,
             RETIRING: self._retiring,
             SPENT: self._spent,
@@ -78,6 +69,7 @@ class NodeMessages:
             TOLD: self._told,
             RUNNING: node.memory.on_running,
             **node.actors.handlers,
+            **node.store.handlers,
             CREATE_GROUP: node.groups.create,
             GROUP: node.groups.change,
             TIDIED: node.groups.tidied,
@@ -174,36 +166,6 @@ class NodeMessages:
         if not self._node.introduce(process.address, address):
             self._node.post(process.address, (DIED, address, "It ended some time ago."))
 
-    # -- the store ---------------------------------------------------------------------------
-
-    def _allocate(
-        self, process: Process, _kind: int, number: int, owner: Address, key: int, size: int
-    ) -> None:
-        objects = self._node.objects
-        answer: Any
-        try:
-            try:
-                answer = objects.create(owner, key, process.address, size, process.node).offset
-            except AlreadyStored:
-                # By an attempt that died before it could answer: its owner never heard of it.
-                objects.discard(owner, key)
-                answer = objects.create(owner, key, process.address, size, process.node).offset
-        except StoreError as error:
-            answer = str(error)
-        self._node.post(process.address, (ANSWER, number, answer))
-        self._node.allocated()
-
-    def _seal(self, process: Process, _kind: int, owner: Address, key: int) -> None:
-        self._node.objects.seal(owner, key, process.address)
-
-    def _free(self, process: Process, _kind: int, owner: Address, key: int) -> None:
-        self._node.objects.free(owner, key, process.address)
-        self._node.freed()
-
-    def _looking(self, process: Process, _kind: int, owner: Address, keys: list[int]) -> None:
-        if not keys:
-            self._node.objects.looker_done(owner, process.address)
-
     # -- facts and prints --------------------------------------------------------------------
 
     def _relay_print(
@@ -247,8 +209,7 @@ class NodeMessages:
             case "named_actors":
                 answer = list(self._node.directory.names)
             case "store":
-                answer = self._node.objects.stats()._asdict()
-                answer["by_owner"] = dict(answer["by_owner"])
+                answer = self._node.store.stats()
             case _:
                 answer = None
         self._node.post(process.address, (ANSWER, number, answer))

@@ -115,6 +115,10 @@ class WorkerPool:
         if pid:
             self.watch_end(process, pid)
 
+    def has_begun(self, address: Address) -> bool:
+        """Whether a process has said that it can take work, as all drivers can."""
+        return address not in self._starting
+
     def watch_end(self, process: Process, pid: int) -> bool:
         """Has the end of a process noticed; False if it has ended already."""
         if process.pidfd >= 0:

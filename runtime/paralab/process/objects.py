@@ -12,7 +12,7 @@ to be a borrower: the exporter of each view holds a ref.  Nothing else has to be
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from paralab.exceptions import ObjectLostError, ObjectStoreFullError, OwnerDiedError
@@ -27,12 +27,14 @@ from paralab.messages import (
     INLINE,
     LOOKING,
     OBJECT,
+    OWNER_DIED,
     RELEASE,
     SEAL,
     STORED,
 )
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
+from paralab.process.looking import Looking
 from paralab.process.notices import Notice
 from paralab.remote_errors import pack_failure, unpack_failure
 from paralab.serialization import blob_parts, blob_size, join_blob, pack, read
@@ -53,6 +55,15 @@ class Objects:
     def __init__(self, core: CoreClient) -> None:
         self._core = core
         self._owned = core.ownership.owned
+        self.looking = Looking(core)
+        self.handlers: dict[int, Callable[..., None]] = {
+            FETCH: self.on_fetch,
+            OBJECT: self.on_object,
+            HOLD: self.on_hold,
+            RELEASE: self.on_release,
+            OWNER_DIED: self.on_owner_died,
+            **self.looking.handlers,
+        }
 
     # -- any thread --------------------------------------------------------------------------
 
@@ -98,7 +109,7 @@ class Objects:
         once ``entry``, if there is one, knows of it, does it go with the entry's last ref.
 
         Raises:
-            ObjectStoreFullError: it belongs into the arena and there is no room.
+            ObjectStoreFullError, OutOfDiskError: it belongs into the arena and there is no room.
         """
         size = blob_size(data, buffers)
         if size < INLINE_LIMIT:
@@ -108,13 +119,10 @@ class Objects:
             return INLINE, payload
         core = self._core
         try:
-            answer = core.ask(ALLOCATE, owner, key, size)
-            if type(answer) is str:
-                raise ObjectStoreFullError(answer)
+            place = self.looking.place(core.ask(ALLOCATE, owner, key, size), owner, key)
             for start, part in blob_parts(data, buffers):
-                core.mapping.write(answer + start, part)
+                core.mapping.write(place[0] + start, part)
             core.post_node((SEAL, owner, key))
-            place = (answer, size)
             if entry is not None:
                 entry.outcome, entry.payload = STORED, place
         except BaseException as error:
@@ -127,20 +135,31 @@ class Objects:
             raise
         return STORED, place
 
-    def value(self, ref: ObjectRef) -> Any:
+    def value(self, ref: ObjectRef, place: Any = None) -> Any:
         """The value of a settled entry; a new copy, or a view of the arena.
+
+        Args:
+            place: where it is, if that came with a call.
 
         Raises:
             BaseException: the error that the object stands for.
         """
         entry = ref._entry
-        payload = entry.payload
-        while payload is None:  # it was lost a moment ago
-            self._core.waits.for_all((entry,), None)
+        payload = place or entry.payload
+        while type(payload) is tuple or payload is None:
+            if payload is None:  # it was lost a moment ago, and is made again
+                self._core.waits.for_all((entry,), None)
+            else:
+                try:
+                    view = self.looking.view(ref, payload)
+                except ObjectLostError:
+                    if entry.payload == payload:
+                        raise
+                    # Here, so that an error says from which it comes.
+                    self._core.waits.for_all((entry,), None)
+                else:
+                    return read(view)
             payload = entry.payload
-        if type(payload) is tuple:
-            offset, size = payload
-            return read(self._core.mapping.view(offset, size, ref))
         if entry.outcome == INLINE:
             return read(payload)
         raise unpack_failure(payload)

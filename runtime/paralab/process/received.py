@@ -119,9 +119,8 @@ def packed_result(core: CoreClient, call: Call, result: Any) -> tuple[int, Any]:
 
 def stored_arguments(core: CoreClient, call: Call) -> memoryview:
     """The arguments of a call that were too large for its message."""
-    offset, size = call.data
     assert call.argument is not None
-    return core.mapping.view(offset, size, one_more(call.argument))
+    return core.objects.looking.view(one_more(call.argument), call.data)
 
 
 def fill(
@@ -130,11 +129,8 @@ def fill(
     """Puts values where arguments were refs."""
     filled = list(args)
     for place, outcome, payload, ref in call.top:
-        if outcome == STORED:
-            offset, size = payload
-            value = read(core.mapping.view(offset, size, one_more(ref)))
-        else:
-            value = read(payload)
+        stored = outcome == STORED
+        value = core.objects.value(one_more(ref), payload) if stored else read(payload)
         if type(place) is int:
             filled[place] = value
         else:

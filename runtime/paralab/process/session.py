@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from paralab import engine as seam
@@ -46,6 +46,7 @@ def start_session(
     process_limit: int | None = None,
     faults: str = "",
     settings: Mapping[str, Any] | None = None,
+    spill_folders: Sequence[str] = (),
 ) -> DriverCore:
     """Starts a node on this machine and returns the driver's engine.
 
@@ -64,13 +65,14 @@ def start_session(
         faults: rules of the fault switch (:mod:`paralab.faults.rules`); by default those of the
             environment variable.
         settings: of ``paralab.system_config``; by default those of the environment.
+        spill_folders: where objects go that do not fit into the store; by default the session's.
 
     Raises:
         RuntimeError: the node process did not start; its error output is in the message.
     """
     config = _node_config(
         *(num_cpus, num_gpus, resources, labels, memory, object_store_memory),
-        *(idle_seconds, process_limit, faults, settings),
+        *(idle_seconds, process_limit, faults, settings, spill_folders),
     )
     config["job"] = _job(namespace, runtime_env, logging)
     process, mine = _start_node(config)
@@ -183,6 +185,7 @@ def _node_config(
     process_limit: int | None = None,
     faults: str = "",
     settings: Mapping[str, Any] | None = None,
+    spill_folders: Sequence[str] = (),
 ) -> dict[str, Any]:
     memory_limit = limits.memory_limit()
     capacity = int(object_store_memory or default_capacity(memory_limit))
@@ -200,6 +203,7 @@ def _node_config(
         "process_limit": process_limit,
         "faults": faults or os.environ.get("PARALAB_FAULTS", ""),
         "settings": settings if settings is not None else system_config.settings(),
+        "spill_folders": list(spill_folders),
         "info": _address_info(),
     }
 

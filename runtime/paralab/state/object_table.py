@@ -8,6 +8,12 @@ The life of a stored object::
                   │ freed by its owner, or replaced by another attempt                     │
                   └──► doomed ──seal, or the creator's death───────────────────────────────┘
 
+A sealed object may leave the arena for a file and come back (``state.spilling``)::
+
+    sealed, in the arena ──there is a copy, nobody looks──► sealed, in a file only
+             ▲                                                        │ a block is found
+             └────────seal──────── unsealed, the node writes it ◄─────┘
+
 Rules:
 
 * Only the creator writes, and only until it seals.  Space that a living creator may still
@@ -28,124 +34,53 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
 
 from paralab.ids import Address
-from paralab.state.allocator import Allocator, rounded
+from paralab.state.blocks import Blocks
+from paralab.state.stored import (
+    NODE,
+    AlreadyStored,
+    Placement,
+    ProcessGone,
+    Slice,
+    Stored,
+    StoreFull,
+    StoreStats,
+)
 
 TOP_HOLDERS = 5
-
-
-class Placement(NamedTuple):
-    """Where an object lies: ``size`` bytes from ``offset`` on."""
-
-    offset: int
-    size: int
-
-
-class StoreError(Exception):
-    """A request that the object table cannot grant."""
-
-
-class StoreFull(StoreError):
-    """No free block is large enough.  All figures are bytes."""
-
-    def __init__(
-        self, asked: int, free: int, largest: int, capacity: int, holders: list[tuple[Address, int]]
-    ) -> None:
-        super().__init__(asked, free, largest, capacity, holders)
-        self.asked = asked
-        self.free = free
-        self.largest = largest
-        self.capacity = capacity
-        self.holders = holders
-        """(owner, bytes) of those whose objects take most, the largest first."""
-
-    def __str__(self) -> str:
-        why = " in one piece" if self.free >= self.asked else ""
-        return (
-            f"{self.asked:,} bytes do not fit into the object store{why}: {self.free:,} of its "
-            f"{self.capacity:,} bytes are free, the largest free block has {self.largest:,}"
-        )
-
-
-class AlreadyStored(StoreError):
-    """The object is sealed already, at ``placement``; another attempt was faster."""
-
-    def __init__(self, placement: Placement) -> None:
-        super().__init__(placement)
-        self.placement = placement
-
-    def __str__(self) -> str:
-        return f"the object is stored already: {self.placement.size:,} bytes"
-
-
-class ProcessGone(StoreError):
-    """The object's owner or creator is dead, so nothing is stored for it."""
-
-    def __init__(self, address: Address) -> None:
-        super().__init__(address)
-        self.address = address
-
-    def __str__(self) -> str:
-        return f"process {self.address.hex()} is dead, nothing is stored for it any more"
-
-
-class StoreStats(NamedTuple):
-    """Figures of a store, in bytes except ``objects`` and ``unsealed``."""
-
-    capacity: int
-    used: int
-    peak: int
-    """The largest ``used`` there ever was."""
-    largest_free: int
-    touched: int
-    objects: int
-    unsealed: int
-    """Objects being written, doomed ones included."""
-    by_owner: dict[Address, int]
-    """Bytes of each owner's blocks; without doomed ones, which nobody owns any more."""
-
-
-@dataclass(eq=False, slots=True)
-class _Object:
-    owner: Address
-    key: int
-    creator: Address
-    place: Placement
-    home: int = 0
-    sealed: bool = False
-    doomed: bool = False
 
 
 @dataclass(eq=False, slots=True)
 class _Owned:
     """One owner's objects; there from its first object on until the last one goes."""
 
-    objects: dict[int, _Object] = field(default_factory=dict)
-    lost: dict[int, list[_Object]] = field(default_factory=dict)
+    objects: dict[int, Stored] = field(default_factory=dict)
+    lost: dict[int, list[Stored]] = field(default_factory=dict)
     """Blocks that may be looked at though their value is lost; they go with the last ref."""
     held: int = 0
 
 
-class ObjectTable:
+class ObjectTable(Blocks):
     """The node's table of stored objects.
 
     Args:
         capacity: size of the arena in bytes.
+        numbers: where all processes can read the numbers of placements, one for each cell.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self.allocator = Allocator(capacity)
+    def __init__(self, capacity: int, numbers: memoryview[int] | None = None) -> None:
+        super().__init__(capacity, numbers)
+        self.unneeded: list[Slice] = []
+        """Copies of objects that are gone, for the shell to drop."""
         self._owned: dict[Address, _Owned] = {}
         # Creator -> what it has not sealed yet, doomed or not; an object enters at create
         # and leaves at seal, when its creator gives up, or at its creator's death.
-        self._writing: dict[Address, dict[tuple[Address, int], _Object]] = {}
+        self._writing: dict[Address, dict[tuple[Address, int], Stored]] = {}
         # Dead owner -> processes that may still look at its objects; enters at owner_died,
         # leaves with the last looker.
         self._lookers: dict[Address, set[Address]] = {}
         self._dead: set[Address] = set()  # never leaves: 16 bytes for each process that died
-        self._peak = 0
 
     # -- one object -----------------------------------------------------------------------
 
@@ -171,7 +106,7 @@ class ObjectTable:
             raise ProcessGone(owner)
         if creator in self._dead:
             raise ProcessGone(creator)
-        stored = self._find(owner, key)
+        stored = self.find(owner, key)
         if stored is not None and stored.sealed:
             raise AlreadyStored(stored.place)
         mine = self._writing.get(creator, {}).get((owner, key))
@@ -179,20 +114,16 @@ class ObjectTable:
             self._discard(mine)
             mine = None
         if mine is None:
-            offset = self.allocator.allocate(size)
-            if offset is None:
-                raise self._full(size)
-            self._peak = max(self._peak, self.allocator.used)
-            mine = _Object(owner, key, creator, Placement(offset, size), home)
+            mine = Stored(owner, key, creator, self._place(size), home)
             self._writing.setdefault(creator, {})[owner, key] = mine
-        stored = self._find(owner, key)
+        stored = self.find(owner, key)
         if stored is not mine:
             if stored is not None:
                 self._doom(stored)
             mine.doomed = False
             owned = self._owned.setdefault(owner, _Owned())
             owned.objects[key] = mine
-            owned.held += rounded(size)
+            owned.held += mine.block
         return mine.place
 
     def seal(self, owner: Address, key: int, creator: Address) -> bool:
@@ -203,19 +134,25 @@ class ObjectTable:
         """
         writing = self._writing.get(creator, {}).get((owner, key))
         if writing is None:
-            stored = self._find(owner, key)
+            stored = self.find(owner, key)
             return stored is not None and stored.sealed
         if writing.doomed:
             self._discard(writing)
             return False
         self._stop_writing(writing)
         writing.sealed = True
+        self.sealed[writing.place.number] = writing
         return True
 
     def locate(self, owner: Address, key: int) -> Placement | None:
-        """Where the sealed object lies, or None if it is not here or not sealed."""
-        stored = self._find(owner, key)
-        return stored.place if stored is not None and stored.sealed else None
+        """Where the sealed object lies in the arena, or None if it does not."""
+        stored = self.find(owner, key)
+        return stored.place if stored and stored.sealed and stored.block else None
+
+    def find(self, owner: Address, key: int) -> Stored | None:
+        """The object, in whatever state it is."""
+        owned = self._owned.get(owner)
+        return None if owned is None else owned.objects.get(key)
 
     def free(self, owner: Address, key: int, by: Address | None = None) -> bool:
         """The object is not needed any more, or (``by`` its creator) will not be finished.
@@ -236,25 +173,30 @@ class ObjectTable:
             return True
         if asker != owner:
             return False
-        stored = self._find(owner, key)
+        stored = self.find(owner, key)
         if stored is not None and not stored.sealed:
             self._doom(stored)
         return self.discard(owner, key)
 
     def discard(self, owner: Address, key: int) -> bool:
         """Lets a sealed object go of which nobody has ever heard."""
-        stored = self._find(owner, key)
+        stored = self.find(owner, key)
         if stored is None or not stored.sealed:
             return False
         self._disown(stored)
-        self.allocator.free(stored.place.offset)
+        self.vacate(stored)
         return True
 
     def lose(self, owner: Address, key: int) -> bool:
         """A sealed object's value is gone, though refs to it are left; whether there was one."""
-        stored = self._find(owner, key)
+        stored = self.find(owner, key)
         if stored is None or not stored.sealed or owner in self._dead:
             return False
+        if not self.is_here(stored):
+            self._disown(stored)
+            return True
+        self._drop_copy(stored)
+        del self.sealed[stored.place.number]  # so it cannot be spilled any more
         owned = self._owned[owner]
         owned.lost.setdefault(key, []).append(owned.objects.pop(key))
         return True
@@ -271,7 +213,35 @@ class ObjectTable:
 
     def is_missing(self, owner: Address, key: int) -> bool:
         """Whether there is no such object, not even one that is being written."""
-        return self._find(owner, key) is None
+        return self.find(owner, key) is None
+
+    # -- out of the arena and back --------------------------------------------------------
+
+    def evict(self, entry: Stored) -> None:
+        """It is in its file only from now on."""
+        self._owned[entry.owner].held -= entry.block
+        self.vacate(entry)
+
+    def reload(self, entry: Stored) -> None:
+        """Finds a place for what the node is about to read back.
+
+        Raises:
+            StoreFull: no free block is large enough.
+        """
+        entry.place = self._place(entry.place.size)
+        self._owned[entry.owner].held += entry.block
+        entry.sealed, entry.creator = False, NODE
+        self._writing.setdefault(NODE, {})[entry.ref] = entry
+
+    def reloaded(self, owner: Address, key: int, failed: bool) -> None:
+        """The node has read it back, or could not; then it is in its file as before."""
+        entry = self._writing[NODE][owner, key]
+        if not failed or entry.doomed:
+            self.seal(owner, key, NODE)
+        else:
+            self._stop_writing(entry)
+            entry.sealed = True
+            self.evict(entry)
 
     # -- deaths ---------------------------------------------------------------------------
 
@@ -341,15 +311,19 @@ class ObjectTable:
     def stats(self) -> StoreStats:
         """All figures at once."""
         usage = self.allocator.usage()
+        objects = [entry for owned in self._owned.values() for entry in owned.objects.values()]
+        spilled = [entry.place.size for entry in objects if not entry.block]
         return StoreStats(
             capacity=usage.capacity,
             used=usage.used,
-            peak=self._peak,
+            peak=self.peak,
             largest_free=usage.largest_free,
             touched=usage.touched,
-            objects=sum(len(owned.objects) for owned in self._owned.values()),
+            objects=len(objects),
             unsealed=sum(len(writing) for writing in self._writing.values()),
             by_owner={owner: owned.held for owner, owned in self._owned.items()},
+            spilled_objects=len(spilled),
+            spilled_bytes=sum(spilled),
         )
 
     def check(self) -> None:
@@ -362,9 +336,12 @@ class ObjectTable:
             assert owned.objects or owned.lost, "an owner without objects is forgotten"
             assert all(owned.lost.values())
             gone = [entry for lost in owned.lost.values() for entry in lost]
+            assert all(entry.block for entry in gone)
             listed |= {id(entry): entry for entry in gone}
-            sizes = [rounded(entry.place.size) for entry in (*owned.objects.values(), *gone)]
-            assert owned.held == sum(sizes)
+            assert owned.held == sum(each.block for each in (*owned.objects.values(), *gone))
+            for entry in owned.objects.values():
+                assert entry.block or (entry.sealed and entry.copy)
+                assert self.is_here(entry) == bool(entry.sealed and entry.block)
             assert owner not in self._dead or owner in self._lookers
             assert not any(entry.doomed for entry in owned.objects.values())
         for creator, writing in self._writing.items():
@@ -376,26 +353,36 @@ class ObjectTable:
                 listed[id(entry)] = entry
         assert all(self._lookers.values())
         assert self._lookers.keys() <= self._dead
-        blocks = sum(rounded(entry.place.size) for entry in listed.values())
-        assert blocks == self.allocator.used
-        assert len(listed) == self.allocator.usage().blocks
+        assert sum(entry.block for entry in listed.values()) == self.allocator.used
+        assert sum(entry.block > 0 for entry in listed.values()) == self.allocator.usage().blocks
+        assert all(id(entry) in listed for entry in self.sealed.values())
+        assert list(self.sealed) == [entry.place.number for entry in self.sealed.values()]
 
     # -- steps ----------------------------------------------------------------------------
 
-    def _find(self, owner: Address, key: int) -> _Object | None:
-        owned = self._owned.get(owner)
-        return None if owned is None else owned.objects.get(key)
+    def _place(self, size: int) -> Placement:
+        place = self.place(size)
+        if place is None:
+            raise self.full(size)
+        return place
 
-    def _full(self, asked: int) -> StoreFull:
+    def _drop_copy(self, entry: Stored) -> None:
+        if entry.copy is not None:
+            self.unneeded.append(entry.copy)
+            entry.copy = None
+
+    def full(self, asked: int) -> StoreFull:
+        """The error of a request for which there is no room."""
         usage = self.allocator.usage()
         held = sorted(((o.held, owner) for owner, o in self._owned.items()), reverse=True)
         holders = [(owner, size) for size, owner in held[:TOP_HOLDERS]]
         return StoreFull(asked, usage.free, usage.largest_free, usage.capacity, holders)
 
-    def _disown(self, entry: _Object) -> None:
+    def _disown(self, entry: Stored) -> None:
         owned = self._owned[entry.owner]
         del owned.objects[entry.key]
-        owned.held -= rounded(entry.place.size)
+        owned.held -= entry.block
+        self._drop_copy(entry)
         if not owned.objects and not owned.lost:
             del self._owned[entry.owner]
 
@@ -404,32 +391,36 @@ class ObjectTable:
         if owned is None or key not in owned.lost:
             return
         for entry in owned.lost.pop(key):
-            self.allocator.free(entry.place.offset)
-            owned.held -= rounded(entry.place.size)
+            owned.held -= entry.block
+            self.vacate(entry)
         if not owned.objects and not owned.lost:
             del self._owned[owner]
 
-    def _doom(self, entry: _Object) -> None:
+    def _doom(self, entry: Stored) -> None:
         self._disown(entry)
         entry.doomed = True
 
-    def _stop_writing(self, entry: _Object) -> None:
+    def _stop_writing(self, entry: Stored) -> None:
         writing = self._writing[entry.creator]
         del writing[entry.owner, entry.key]
         if not writing:
             del self._writing[entry.creator]
 
-    def _discard(self, entry: _Object) -> None:
+    def _discard(self, entry: Stored) -> None:
         """An unsealed object ends: its creator will not touch the space any more."""
         if not entry.doomed:
             self._disown(entry)
         self._stop_writing(entry)
-        self.allocator.free(entry.place.offset)
+        self.vacate(entry)
 
     def _release(self, owner: Address) -> list[int]:
         owned = self._owned.pop(owner, None)
         if owned is None:
             return []
         for entry in (*owned.objects.values(), *chain(*owned.lost.values())):
-            self.allocator.free(entry.place.offset)
+            self._drop_copy(entry)
+            if entry.sealed:
+                self.vacate(entry)
+            else:  # the node reads it back
+                entry.doomed = True
         return [*owned.objects, *owned.lost]

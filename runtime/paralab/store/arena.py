@@ -12,11 +12,13 @@ when the node says so, which it does when it is idle::
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 from collections.abc import Callable, Iterable
 
 from paralab import limits, platform
+from paralab.state.blocks import cells
 
 _STEP = 4 << 20
 """Bytes allocated at a time: about 1 ms in which writers wait for the file's lock."""
@@ -67,6 +69,9 @@ class Arena:
         self.capacity = capacity
         self.fd = platform.nameless_memory(capacity, "paralab-store")
         """To be passed to other processes, which map it (``store.mapping``)."""
+        self.numbers_fd = platform.nameless_memory(8 * cells(capacity), "paralab-places")
+        """The same, of the numbers of placements (``state.blocks``)."""
+        self.numbers = memoryview(mmap.mmap(self.numbers_fd, 0)).cast("Q")
         self._memory_available = memory_available
         # Held while pages are allocated or dropped ahead, a step at a time; taken before
         # _changed.
@@ -153,6 +158,8 @@ class Arena:
         if self._thread is not None:
             self._thread.join()
         os.close(self.fd)
+        os.close(self.numbers_fd)
+        self.numbers.release()
         self.fd = -1
 
     def _busy(self) -> bool:

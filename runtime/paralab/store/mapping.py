@@ -38,6 +38,7 @@ from itertools import groupby
 from typing import Any
 
 from paralab import platform
+from paralab.state.blocks import CELL
 from paralab.store.copying import address_of
 
 _CHUNK = 64 << 10
@@ -84,10 +85,16 @@ class Mapping:
     Args:
         fd: the arena's descriptor; it belongs to the mapping from now on.
         capacity: bytes of the arena.
+        numbers: the descriptor of its placements' numbers; belongs to the mapping, too.
     """
 
-    def __init__(self, fd: int, capacity: int) -> None:
+    def __init__(self, fd: int, capacity: int, numbers: int | None = None) -> None:
         self.capacity = capacity
+        self._numbers = memoryview(b"")
+        if numbers is not None:
+            shared = mmap.mmap(numbers, 0, access=mmap.ACCESS_READ)
+            self._numbers = memoryview(shared).cast("Q")
+            os.close(numbers)
         self._fd = fd
         memory = mmap.mmap(fd, capacity)
         self._home: _Home | None = _Home(memory)
@@ -100,6 +107,15 @@ class Mapping:
             "_Exporter", (ctypes.c_ubyte * capacity,), {"__slots__": ("pin",)}
         )
         self._visits = bytearray(-(-capacity // _CHUNK))
+
+    def holds(self, offset: int, number: int) -> bool:
+        """Whether what was placed at ``offset`` under ``number`` may still be looked at there.
+
+        Raises:
+            ValueError: the mapping is closed.
+        """
+        self._check(offset, 0)
+        return bool(self._numbers[offset // CELL] == number)
 
     def view(self, offset: int, size: int, holder: Any) -> memoryview:
         """Read-only bytes of the arena.
@@ -221,7 +237,7 @@ class Mapping:
         if self._home is None:
             return
         self._home = None
-        self._whole = memoryview(b"")
+        self._whole = self._numbers = memoryview(b"")
         fd, self._fd = self._fd, -1
         os.close(fd)
 
