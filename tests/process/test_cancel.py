@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,19 @@ def puts(_marks: Marks) -> None:
         paralab.put(bytes(LARGE))
 
 
+def is_in_callbacks(_marks: Marks) -> None:
+    """Spends its time where Python drops exceptions, and says so."""
+
+    class Thing:
+        pass
+
+    while True:
+        thing = Thing()
+        weak = weakref.ref(thing, lambda _: [str(n) for n in range(1_000)])
+        del thing
+        assert weak() is None
+
+
 def submits(_marks: Marks) -> None:
     while True:
         paralab.get([add.remote(1) for _ in range(20)])
@@ -132,7 +146,7 @@ def run(what: Callable[[Marks], None], marks: Marks) -> None:
     "what",
     [
         *(sleeps, spins, waits_for_a_lock, waits_for_an_object, waits_for_one_of_several),
-        *(puts, submits, prints),
+        *(puts, submits, prints, is_in_callbacks),
     ],
 )
 def test_a_running_task_is_interrupted(what: Any, marks: Marks) -> None:

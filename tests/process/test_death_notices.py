@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process_helpers import LARGE
 
 import paralab
 from leak_check import wait_ended
@@ -48,6 +49,13 @@ class Mortal:
 
     def refs(self) -> list[Any]:
         return [paralab.put([1]), die.options(max_retries=0).remote()]
+
+    def large(self) -> bytes:
+        return bytes(LARGE)
+
+    def hold(self) -> None:
+        while True:
+            signal.pause()
 
     def fails(self) -> None:
         raise KeyError("mine")
@@ -129,6 +137,35 @@ def test_an_owner_that_has_died() -> None:
         assert f"Failed to retrieve object {ref.hex()}." in text
         assert f"The worker process {pid} was killed by signal 9 (SIGKILL)." in text
         assert "The object's owner has exited" in text
+
+
+def test_what_had_ended_before_the_crash_is_not_lost() -> None:
+    for _ in range(5):
+        actor = Mortal.remote()
+        paralab.get(actor.pid.remote())
+        before = [actor.pid.remote() for _ in range(5)]
+        last = actor.die.remote()
+        assert len(set(paralab.get(before))) == 1
+        text_of(ActorDiedError, last)
+
+
+def test_results_outlive_their_actor_and_its_owner() -> None:
+    @paralab.remote
+    class Owner:
+        def make(self) -> int:
+            self.actor = Mortal.options(name="owned").remote()
+            return os.getpid()
+
+    owner = Owner.remote()
+    pid = paralab.get(owner.make.remote())
+    actor = paralab.get_actor("owned")
+    refs = [actor.large.remote(), actor.large.remote(), actor.pid.remote()]
+    paralab.wait(refs, num_returns=3)
+    os.kill(pid, signal.SIGKILL)
+    text = text_of(ActorDiedError, actor.hold.remote())
+    assert f"its owner has died. The worker process {pid} was killed" in text
+    assert paralab.get(refs[0]) == paralab.get(refs[1]) == bytes(LARGE)
+    assert paralab.get(refs[2]) > 0
 
 
 def test_an_error_that_was_tried_again_says_how_often() -> None:

@@ -305,6 +305,11 @@ class Executor:
 
     def load_function(self, template: WorkerTemplate) -> Callable[..., Any]:
         """What a call runs: a function, a method of the instance, or its constructor."""
+        if template.fresh:
+            template.fresh = False
+            core = self.core
+            if self.lanes is None and (core.links.dirty or core.mailbox.requests):
+                core.baton.pump()  # should this one crash, what has ended before is not lost
         if template.what == METHOD:
             if self.instance is None:
                 raise ActorDiedError("The actor has no instance: its constructor did not run.")

@@ -13,6 +13,8 @@ innermost is              then
 the user's code           KeyboardInterrupt
 a wait of the engine      the wait ends, and raises KeyboardInterrupt once the tables are whole
 other code of the runtime nothing; the signal comes again
+a finaliser, a callback   KeyboardInterrupt, if it does not look like one: Python drops that and
+of a weak reference, ...  says so to ``sys.unraisablehook``, and the signal comes again
 ========================= =====================================================================
 
 As long as the call runs and nothing was raised, a thread sends the signal again, at growing
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -72,6 +75,8 @@ class Interrupts:
         self._executor = executor
         self._target: Call | None = None
         """The running call that is to be interrupted, until it has been."""
+        self._dropped = threading.Event()
+        """It was interrupted where Python drops exceptions."""
         self._missed: tuple[Link, int] | None = None
         """The last call that was to be cancelled and was not found waiting."""
 
@@ -81,6 +86,7 @@ class Interrupts:
         executor.core.handlers[CANCEL] = self._on_cancel
         executor.core.baton.interrupted = self._raise
         self._main = threading.get_ident()
+        self._report, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         signal.signal(SIGNAL, self._on_signal)
 
     # -- messages, under the baton -----------------------------------------------------------
@@ -132,13 +138,16 @@ class Interrupts:
     # -- the signal --------------------------------------------------------------------------
 
     def _insist(self, call: Call) -> None:
-        """Sends the signal until it has done its work, or the call has ended.  A thread's body."""
+        """Sends the signal as long as it has not struck, until the call ends.  A thread's body."""
         pause = FIRST_PAUSE
-        done = threading.Event()
-        while self._target is call and self._executor.current is call:
-            signal.pthread_kill(self._main, SIGNAL)
-            done.wait(pause)
-            pause = min(2 * pause, LAST_PAUSE)
+        while self._executor.current is call:
+            if self._target is call:
+                signal.pthread_kill(self._main, SIGNAL)
+            if self._dropped.wait(pause):
+                self._dropped.clear()
+                pause = FIRST_PAUSE
+            else:
+                pause = min(2 * pause, LAST_PAUSE)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._target is not None and self._executor.current is self._target:
@@ -157,6 +166,14 @@ class Interrupts:
                 cancel = executor.core.cancelling.cancel_children
                 executor.core.mailbox.requests.append(partial(cancel, call.key, False))
             raise KeyboardInterrupt
+
+    def _on_unraisable(self, what: Any) -> None:
+        call = self._executor.current
+        if call is not None and call.cancelled and type(what.exc_value) is KeyboardInterrupt:
+            self._target = call
+            self._dropped.set()
+        else:
+            self._report(what)
 
 
 def _withdraw(call: Call, queue: deque[Call] | list[Call]) -> bool:

@@ -25,6 +25,7 @@ class WorkerTemplate:
     __slots__ = (
         "concurrency",
         "data",
+        "fresh",
         "function",
         "function_id",
         "group",
@@ -56,6 +57,8 @@ class WorkerTemplate:
         self.method = self.group = ""
         self.data = b""
         self.max_calls = 0
+        self.fresh = True
+        """Nothing of it has begun in this process."""
         self.concurrency: tuple[bool, dict[str, int]] | None = None
         """Of an actor that runs several calls at once; see ``process.lanes``."""
         if what == METHOD:
