@@ -118,6 +118,11 @@ def _engine_of(refs: Sequence[Any], caller: str) -> Any:
                 f"ObjectRef: element {position} of the list is {_short(ref)} of type "
                 f"{type(ref).__name__}."
             )
+    if _Slot.forked_from:
+        raise ValueError(
+            f"{wrong[0]!r} is from the session of process {_Slot.forked_from}, of which this one "
+            "is a forked child: it has no part in that session. Get the value before the fork."
+        )
     raise ValueError(
         f"{wrong[0]!r} is from a session that was shut down; its value is gone. Refs are not "
         "valid across sessions: run the task that made it again."

@@ -7,6 +7,7 @@ in the calling one; both pass the same tests.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -186,6 +187,8 @@ class _Slot:
     """The engine that ``import paralab`` speaks to in this process."""
 
     engine: Engine | None = None
+    forked_from = 0
+    """The process of which this is a forked child, if that had an engine: it stays that one's."""
 
 
 def current() -> Engine:
@@ -210,6 +213,13 @@ def installed() -> Engine | None:
 def install(engine: Engine | None) -> None:
     """Makes ``engine`` the one in use, or none."""
     _Slot.engine = engine
+    _Slot.forked_from = 0
+
+
+def forked() -> None:
+    """In a child that the user forked: there is no engine here."""
+    _Slot.engine = None
+    _Slot.forked_from = os.getppid()
 
 
 def restore_ref(owner: Address, key: int) -> ObjectRef:

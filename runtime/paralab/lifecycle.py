@@ -221,7 +221,19 @@ def _start_or_join(options: InitOptions) -> Engine:
 
 
 def start_by_itself() -> Engine:
-    """Starts paralab with the defaults of ``init`` because something needs it now."""
+    """Starts paralab with the defaults of ``init`` because something needs it now.
+
+    Raises:
+        RuntimeError: this is a child that a task has forked.
+    """
+    if _Slot.forked_from and not _Session.pid:
+        raise RuntimeError(
+            said(
+                f"This process was forked by a task in process {_Slot.forked_from}, whose session "
+                "it has no part in: call paralab in the task itself and give the child what it "
+                "needs. Or call paralab.init() here, for a session of its own."
+            )
+        )
     with _Session.lock:
         if installed() is None:
             _start(check_init_options({}), by_itself=True)

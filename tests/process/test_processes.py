@@ -423,7 +423,7 @@ def test_a_child_of_the_driver_may_have_a_session_of_its_own() -> None:
         try:
             paralab.get(kept)
         except ValueError as error:
-            connection.send("earlier" if "shut down" in str(error) else str(error))
+            connection.send("earlier" if "forked child" in str(error) else str(error))
         connection.send(paralab.get(add.remote(5)))
         paralab.shutdown()
 

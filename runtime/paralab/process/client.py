@@ -388,7 +388,7 @@ class CoreClient:
 
     def disown(self) -> None:
         """In a child that the user forked: the session is the parent's, and stays so."""
-        seam.install(None)
+        seam.forked()
         self.mailbox.disable()
         self.links.disown()
         self.broken = LocalNodeDied(

@@ -11,10 +11,12 @@ somebody here still holds are listed in the reply, so that the caller can tell t
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -94,6 +96,8 @@ class Executor:
         """It has the driver's import path and folder as they are now."""
         self.ending = False
         self.exit_code = 0
+        self.is_child = False
+        """It is no worker, but was forked from one by a task."""
         self.exit_cause: bytes | None = None
         """Why this actor ends, packed, where it does so by itself."""
         self._last_flush = 0
@@ -254,6 +258,9 @@ class Executor:
         self._threads = self.threads_wanted
 
     def failed(self, call: Call, error: BaseException) -> bytes:
+        if self.is_child:
+            self.exit_code = 1
+            traceback.print_exception(error)
         template = call.template
         node = self.core.node_hex
         # It may have waited for a child that was cancelled with it.
@@ -342,9 +349,20 @@ class Executor:
         self._threads = 0
 
     def disown(self) -> None:
-        """In a child that a task has forked: should its function return, the child just ends."""
+        """In a child that a task has forked: once its function is over, so is the child.
+
+        Nobody else would end it where the function runs in a thread or in an event loop.
+        """
         self.queue.clear()
-        self.ending = True
+        self.is_child = self.ending = True
+        finish = self.flush_prints
+
+        def end() -> None:
+            atexit._run_exitfuncs()
+            finish()
+            os._exit(self.exit_code)
+
+        self.flush_prints = end
 
 
 class Constructor:
