@@ -17,7 +17,7 @@ from paralab.actor import ActorClass, ActorHandle, find_actor
 from paralab.engine import Engine, _Slot, current
 from paralab.exceptions import ActorHandleNotFoundError, ParalabError, SystemFailure
 from paralab.library_name import is_called_ray, said
-from paralab.lifecycle import start_by_itself
+from paralab.lifecycle import other_session, start_by_itself
 from paralab.object_ref import ObjectRef
 from paralab.object_ref_generator import ObjectRefGenerator
 from paralab.remote_function import RemoteFunction
@@ -118,15 +118,7 @@ def _engine_of(refs: Sequence[Any], caller: str) -> Any:
                 f"ObjectRef: element {position} of the list is {_short(ref)} of type "
                 f"{type(ref).__name__}."
             )
-    if _Slot.forked_from:
-        raise ValueError(
-            f"{wrong[0]!r} is from the session of process {_Slot.forked_from}, of which this one "
-            "is a forked child: it has no part in that session. Get the value before the fork."
-        )
-    raise ValueError(
-        f"{wrong[0]!r} is from a session that was shut down; its value is gone. Refs are not "
-        "valid across sessions: run the task that made it again."
-    )
+    raise ValueError(f"{wrong[0]!r} is from {other_session()}")
 
 
 def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:

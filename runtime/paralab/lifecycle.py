@@ -36,6 +36,9 @@ class _Session:
     options: InitOptions | None = None
     pid = 0
     is_watching_exit = False
+    is_over = False
+    """The interpreter is exiting: its threads cannot be started any more, and nobody would end
+    another session."""
 
 
 def _user_line() -> str:
@@ -162,6 +165,13 @@ def _context(engine: Engine) -> Context:
 
 
 def _start(options: InitOptions, *, by_itself: bool) -> None:
+    if _Session.is_over or sys.is_finalizing():
+        raise RuntimeError(
+            said(
+                "The interpreter is exiting, so paralab cannot start: a __del__ method, a thread "
+                "or an atexit handler has called it after the end of the session."
+            )
+        )
     where = _user_line()
     if options.logging:
         from paralab.logging_config import apply
@@ -242,9 +252,23 @@ def start_by_itself() -> Engine:
         return engine
 
 
+def other_session() -> str:
+    """From which session a ref is that is not from the one in use, and what to do."""
+    if _Slot.forked_from:
+        return (
+            f"the session of process {_Slot.forked_from}, of which this one is a forked child: it "
+            "has no part in that session. Get the value before the fork."
+        )
+    return (
+        "a session that was shut down; its value is gone. Refs are not valid across sessions: run "
+        "the task that made it again."
+    )
+
+
 def _at_exit() -> None:
     # A child that the user forked inherits this handler, but not the session.
     if _Session.pid == os.getpid():
+        _Session.is_over = True
         shutdown(_exiting_interpreter=True)
 
 
