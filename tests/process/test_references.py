@@ -247,3 +247,15 @@ def test_the_death_of_an_owner_is_named() -> None:
     paralab.get(keeper.keep.remote(1))
     with pytest.raises(paralab.exceptions.OwnerDiedError):
         paralab.get(box[0])
+
+
+def test_what_a_task_has_put_outlives_the_actors_that_come_after_it() -> None:
+    """An actor ends with its process, so it must not get one that owns what others need."""
+    (ref,) = paralab.get(put_one.remote(7))
+    for _ in range(2):
+        keeper = Keeper.remote()
+        paralab.get(keeper.keep.remote(None))
+        paralab.kill(keeper)
+        with pytest.raises(paralab.exceptions.ActorDiedError):
+            paralab.get(keeper.look.remote())
+    assert paralab.get(ref)[0] == 7

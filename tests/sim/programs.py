@@ -26,6 +26,8 @@ LARGE = 110_000
 MOST_SCRIPTS = 14
 DEEPEST = 3
 CPU = 10_000
+MOST_DEATHS = 3
+"""Times at which workers die in one run: so often can a task be hit."""
 OBJECTS = ("task", "put", "inside")
 
 OWNER = frozenset({"OwnerDiedError", "ObjectLostError"})
@@ -135,6 +137,8 @@ class Maker:
         if chance < 0.45 and room:
             for _ in range(rng.choice((1, 1, 1, 2, 5))):
                 self._call(script, kinds, objects, -1)
+            if rng.random() < 0.15:
+                self._burst(script, kinds)
         elif chance < 0.55:
             ops.append(Op("put", number=LARGE if rng.random() < 0.2 else rng.randrange(100)))
             kinds.append("put")
@@ -164,6 +168,17 @@ class Maker:
             kinds[slot] = "gone"
         else:
             ops.append(Op("compute", number=rng.choice((1_000, 300_000, 4_000_000, 40_000_000))))
+
+    def _burst(self, script: Script, kinds: list[str]) -> None:
+        """Calls of one function that are short enough to queue at a worker."""
+        rng = self._random
+        child = Script(len(self.scripts), script.depth + 1)
+        child.ops.append(Op("compute", number=rng.choice((1_000, 200_000, 600_000))))
+        self.scripts.append(child)
+        op = Op("call", -1, child, (), cpus=CPU, retries=rng.choice((0, 0, 1, 3)))
+        for _ in range(rng.randrange(4, 16)):
+            script.ops.append(op)
+            kinds.append("task")
 
     def _call(self, script: Script, kinds: list[str], objects: list[int], actor: int) -> None:
         rng = self._random
@@ -345,7 +360,9 @@ def _call(core: Any, process: Any, slots: list[Any], op: Op) -> Any:
     function, options = _options(process, op)
     if op.slot < 0:
         (ref,) = core.submit(function, options, tuple(args), {})
-        retries = op.retries
+        # What it had run just before its end, and not answered, a worker does not charge to tasks
+        # that may run again.
+        retries = MOST_DEATHS if op.retries else 0
     else:
         actor = slots[op.slot]
         (ref,) = core.call_actor(actor, "run", options, tuple(args), {})
@@ -443,16 +460,25 @@ def _of_call(
                 result = each
     if op.slot >= 0:
         may |= ACTOR
-        if type(result.value) is Result:  # what it owns ends with it
-            refs = tuple(each._replace(always=each.always | OWNER) for each in result.value.refs)
-            result = result._replace(value=result.value._replace(refs=refs))
+        result = _ends_with_its_actor(result)
         if is_killed:
             always |= ACTOR
-    elif op.retries == 0:
+    elif 0 <= op.retries < MOST_DEATHS:
         may |= CRASH
     if is_cancelled:
         always |= CANCELLED
     return Expected(result.value, may, always)
+
+
+def _ends_with_its_actor(result: Expected) -> Expected:
+    """A result of which all that is only referred to may be gone when it is asked for."""
+    if type(result.value) is not Result:
+        return result
+    refs = tuple(
+        _ends_with_its_actor(each)._replace(always=each.always | OWNER)
+        for each in result.value.refs
+    )
+    return result._replace(value=result.value._replace(refs=refs))
 
 
 def differs(got: Any, want: Expected, faulty: bool, always: frozenset[str] = NONE) -> str:

@@ -38,7 +38,7 @@ class _Plan:
         rng = world.random
         self._world = world
         self._session = session
-        count = rng.choice((0, 0, 0, 1, 1, 2, 3)) if rng.random() < 0.9 else 0
+        count = rng.choice((0, 0, 0, 1, 1, 2, programs.MOST_DEATHS)) if rng.random() < 0.9 else 0
         last = rng.choice((30, 80, 200))
         self._deaths = {rng.randrange(8, last): self._death() for _ in range(count)}
         self._stalls = {rng.randrange(5, last) for _ in range(rng.choice((0, 0, 1, 3)))}
@@ -73,15 +73,22 @@ class _Plan:
         elif who == "node":
             world.kill(self._session.node_process)
         elif who == "this one" and process in workers:
-            self._kill(process)
+            self._kill([process])
         elif workers:
             count = world.random.randrange(1, len(workers) + 1) if who == "several" else 1
-            for victim in world.random.sample(workers, count):
-                self._kill(victim)
+            self._kill(world.random.sample(workers, count))
 
-    def _kill(self, worker: Process) -> None:
-        self._world.kills += 1
-        self._world.kill(worker)
+    def _kill(self, workers: list[Process]) -> None:
+        """At once, or in the middle of what they do then."""
+        world = self._world
+        world.kills += len(workers)
+        delay = world.random.choice((0, 0, 100_000, 2_000_000))
+        pause = world.random.randrange(delay) if delay else 0
+        for worker in workers:
+            if pause:
+                world.later(pause, world.kill, worker)
+            else:
+                world.kill(worker)
 
 
 class Run:

@@ -410,3 +410,18 @@ def test_words_about_processes_that_are_gone_are_ignored(event: str) -> None:
     }
     assert not say[event]()
     assert leases.resources.available == leases.resources.total
+
+
+def test_an_actor_gets_a_worker_that_has_run_nothing() -> None:
+    """It may own what others need, and an actor ends."""
+    leases = table()
+    add_workers(leases, b"w1")
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    leases.decide(0)
+    leases.returned(DRIVER, b"w1", 1)
+    leases.want_actor(DRIVER, (DRIVER, 5), CPU, CPU, 1, "A", None, "")
+    assert leases.decide(2) == [StartWorker()]
+    leases.want(DRIVER, 1, CPU, 1, 1, "f")
+    assert granted(leases.decide(3)) == [(DRIVER, b"w1")]
+    add_workers(leases, b"w2")
+    assert leases.decide(4) == [PlaceActor(DRIVER, (DRIVER, 5), b"w2", ())]

@@ -103,6 +103,8 @@ class Worker:
     environment: str = ""
     node: int = 0
     """The number of its node."""
+    used: bool = False
+    """It has run something, and may own what others need."""
     asked: bool = False
     """Since its last work it was asked to make room for a worker of another kind."""
 
@@ -118,15 +120,17 @@ class Worker:
 
 
 def take_idle(
-    idle: dict[Address, Worker], job: bytes, environment: str, node: int, client: Address
+    idle: dict[Address, Worker], job: bytes, environment: str, node: int, request: Request
 ) -> Worker | None:
     """The worker of a kind that was used last, no longer idle; None if none is.
 
-    Never ``client`` itself, once its own task has ended: nobody has a socket to himself.
+    Never the client itself, once its own task has ended: nobody has a socket to himself.  An actor
+    gets one that has run nothing: it is going to end, and with it all that the process owns.
     """
+    fresh = request.actor is not None
     for worker in reversed(idle.values()):
         fits = worker.environment == environment and worker.node == node and worker.job == job
-        if fits and worker.address != client:
+        if fits and worker.address != request.client and not (fresh and worker.used):
             return idle.pop(worker.address)
     return None
 

@@ -6,7 +6,7 @@ table answers events with instructions and does nothing itself.  Its rules:
 1. Deeper requests go first (a nested task before a new top one), then older ones.  So the
    processes that a recursion needs grow with its depth and not with its size.
 2. A request is granted when its resources are free and a worker of its job, environment and node
-   is idle.  Where only the worker is missing, one is started.
+   is idle; an actor's one has run nothing.  Where only the worker is missing, one is started.
 3. A worker whose task waits in ``get`` lends its CPU; when it goes on it takes it back at once,
    into debt if need be.
 4. When a request waits for what leases hold, those leases are revoked, once.  Their holders
@@ -311,7 +311,7 @@ class LeaseTable(Requests):
             if pool is None:
                 return False
             kind = (request.job, request.environment, pool.node.number)
-            idle = take_idle(self._idle, *kind, request.client)
+            idle = take_idle(self._idle, *kind, request)
             if idle is not None:
                 instructions.append(self._grant(request, idle, pool, now))
                 needed -= 1
@@ -356,7 +356,7 @@ class LeaseTable(Requests):
         worker.name = request.name
         worker.depth = request.depth
         worker.since = now
-        worker.asked = False
+        worker.asked, worker.used = False, True
         if request.actor is not None:
             worker.state = WorkerState.ACTOR
             self._actors += 1
@@ -376,7 +376,8 @@ class LeaseTable(Requests):
         kind, self._next_actor = self._next_actor, None
         if kind is None or self._processes() >= self.soft_limit:
             return []
-        ready = sum((w.job, w.environment, w.node) == kind for w in self._idle.values())
+        fresh = [w for w in self._idle.values() if not w.used]
+        ready = sum((w.job, w.environment, w.node) == kind for w in fresh)
         missing = AHEAD - ready - self.starting.of(*kind)
         return [each for _ in range(missing) for each in self.prestart(*kind)]
 
