@@ -1,4 +1,4 @@
-"""The command line: ``paralab start``, ``stop``, ``status``, ``microbenchmark``.
+"""The command line: ``paralab start``, ``stop``, ``status``, ``memory``, ``microbenchmark``.
 
 Each command imports what it needs when it runs, so that ``paralab --help`` stays quick.
 """
@@ -177,6 +177,44 @@ def status(address: str | None, as_json: bool) -> None:
     for waiting in facts["waiting"]:
         what = shown_name(waiting["name"])
         click.echo(f"  {waiting['count']} × {what}: {waiting['resources']}")
+
+
+@main.command()
+@click.option("--address", help="Of the node; by default the one that runs.")
+@click.option(
+    "--group-by",
+    type=click.Choice(["NODE_ADDRESS", "STACK_TRACE"], case_sensitive=False),
+    default="NODE_ADDRESS",
+    help="STACK_TRACE: by where objects were made.",
+)
+@click.option(
+    "--sort-by",
+    type=click.Choice(["PID", "OBJECT_SIZE", "REFERENCE_TYPE"], case_sensitive=False),
+    default="OBJECT_SIZE",
+    help="What rises from row to row.",
+)
+@click.option(
+    "--units",
+    type=click.Choice(["B", "KB", "MB", "GB"], case_sensitive=False),
+    default="B",
+    help="Of sizes.",
+)
+@click.option("--no-format", is_flag=True, help="No columns, however wide the terminal is.")
+@click.option("--stats-only", is_flag=True, help="Nothing but the object store's figures.")
+@click.option("--num-entries", "--n", type=click.IntRange(0), help="Rows of each group; all.")
+def memory(address: str | None, no_format: bool, **how: Any) -> None:
+    """Show every live ref: owner, size, who holds it, and where it was made."""
+    import paralab
+    from paralab.memory_summary import memory_summary
+
+    try:
+        paralab.init(address=address or "auto", log_to_driver=False, configure_logging=False)
+    except (ConnectionError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        click.echo(memory_summary(line_wrap=not no_format, **how))
+    finally:
+        paralab.shutdown()
 
 
 def _amount(name: str, amount: float) -> str:

@@ -7,6 +7,7 @@ in the calling one; both pass the same tests.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +18,11 @@ from paralab.library_name import said
 from paralab.object_ref import ObjectRef
 from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions
 
-tells: dict[str, Callable[[int], Any]] = {"argv": lambda _limit: list(sys.argv)}
+tells: dict[str, Callable[[int], Any]] = {
+    "argv": lambda _limit: list(sys.argv),
+    # By name: it stands above, and is only needed when somebody asks.
+    "names": lambda limit: importlib.import_module("paralab.names_of_refs").rows(limit),
+}
 """What this process tells besides its tables when a survey asks for it by name: a function of
 the limit, which returns plain data.  "metrics" comes with the first metric; entries stay."""
 

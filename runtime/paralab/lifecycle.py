@@ -18,6 +18,7 @@ import threading
 from typing import Any
 
 from paralab import remote_traceback
+from paralab.call_sites import record_if_wanted
 from paralab.context import Context
 from paralab.engine import Engine, _Slot, install, installed
 from paralab.init_options import InitOptions, check_init_options, refuse_when_joining
@@ -189,6 +190,7 @@ def _start(options: InitOptions, *, by_itself: bool) -> None:
             namespace=options.namespace,
             runtime_env=options.runtime_env,
         )
+        record_if_wanted(engine, options.settings["record_ref_creation_sites"])
     else:
         engine = _start_or_join(options)
     if not _Session.is_watching_exit:

@@ -100,8 +100,8 @@ class ObjectRef:
         return owner
 
     def call_site(self) -> str:
-        """Where the object was made: not recorded, so always empty."""
-        return ""
+        """Where the object was made; empty unless that is recorded (``paralab.call_sites``)."""
+        return str(getattr(self._entry, "site", ""))
 
     def tensor_transport(self) -> str | None:
         """None: values travel through the object store."""

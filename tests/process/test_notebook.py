@@ -294,3 +294,49 @@ json.dump([cell.outputs for cell in cells], sys.stdout)
     assert [line.split(") ")[-1] for line in text.splitlines()] == [
         line for i in range(5) for line in (f"before {i}", f"line {i}", f"after {i}")
     ]
+
+
+MEMORY_START = """
+import numpy as np, paralab
+from paralab.memory_summary import memory_summary
+paralab.init(num_cpus=1, _system_config={"record_ref_creation_sites": True})
+def objects():
+    paralab.util.state.list_objects()  # in order behind what finalisers have left
+    return paralab.engine.current().info("store")["objects"]
+"""
+MEMORY_CELLS = [
+    MEMORY_START,  # In[1]
+    "big = paralab.put(np.zeros(1_000_000))",
+    "paralab.get(big)",  # Out[3]
+    "kept = [paralab.get(big)[10:20]]; del big",
+    "print(memory_summary(units='MB'))",
+    "del kept",
+    "print(memory_summary(units='MB'))",
+    "%xdel _3",
+    "print(objects())",
+    "other = paralab.put(np.ones(1_000_000))",
+    "{'a': [paralab.get(other)]}",  # Out[11]
+    "del other, Out[11], _11",
+    "print(memory_summary())",
+    "%xdel _",
+    "print(objects())",
+]
+
+
+def test_outputs_keep_arrays_alive(tmp_path: Path) -> None:
+    answers: list[Any] = run([{"code": code} for code in MEMORY_CELLS], tmp_path)
+
+    def text(cell: int) -> str:
+        return only(answers[cell - 1], "stdout")
+
+    # A slice of the array, in a list, holds the object as well as the output does.
+    assert "held by: Out[3] of IPython; _ of IPython; variable kept" in text(5)
+    assert re.search(r"made at: \(put object\) \| In\[2\]:<module>:1\n", text(5))
+    assert "by nothing else" not in text(5)
+    assert "held by: Out[3] of IPython; _ of IPython\n" in text(7)
+    assert re.search(r"8\.0\d+ MB are held by Out\[3\] of IPython and by nothing else", text(7))
+    assert "'%xdel _3'" in text(7)
+    assert text(9) == "0\n"
+    # 'del' is not enough, and the summary knows where the rest is.
+    assert "held by: _ of IPython; Out[11] of IPython\n" in text(13)
+    assert text(15) == "0\n"

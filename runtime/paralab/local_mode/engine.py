@@ -433,6 +433,8 @@ class LocalEngine(NothingIsWaitedFor):
             return self.groups.table()
         if what == "nodes":
             return [described(self._node, self._capacity, self._labels)]
+        if what == "store":
+            return {}
         if what in ("actors", "workers", "departed", "jobs"):
             found = [each.actor for each in list(self._entries.values()) if what == "actors"]
             return [actor.row(self._address, self._namespace) for actor in found if actor]

@@ -31,7 +31,7 @@ from paralab.object_ref_generator import ObjectRefGenerator
 from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
 from paralab.state.events import EventRing
-from paralab.state.told import task_rows
+from paralab.state.told import ObjectRow, task_rows
 from paralab.task_spec import AS_ACTOR, RESOURCE_UNIT, ActorOptions, ActorSpec, TaskOptions
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Entry:
         "mailbox",
         "origin",
         "owner",
+        "site",
         "stream",
         "value",
     )
@@ -82,12 +83,14 @@ class Entry:
         self.origin: BaseException | None = None
         self.actor: Actor | None = None
         self.stream: Any = None
+        self.site = ""
 
     def row(self) -> tuple[Any, ...]:
         """What a survey of objects says of this one, see ``state.told.object_rows``."""
         size = -1 if self.blob is None else len(self.blob)
         held = "LOCAL_REFERENCE" if self.actor is None else "ACTOR_HANDLE"
-        return self.owner, self.key, size, held, "FINISHED" if self.error is None else "FAILED"
+        status = "FINISHED" if self.error is None else "FAILED"
+        return tuple(ObjectRow(self.owner, self.key, size, held, status, self.site, 1))
 
 
 class Actor:

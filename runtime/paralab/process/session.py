@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from paralab import engine as seam
 from paralab import limits, system_config
 from paralab.boot import python_command
+from paralab.call_sites import record_if_wanted
 from paralab.exceptions import LocalNodeDied
 from paralab.library_name import is_called_ray
 from paralab.process.session_folder import SCHEME
@@ -262,6 +263,7 @@ def _start_node(
 
 
 def _install(core: DriverCore, runtime_env: Mapping[str, Any] | None) -> DriverCore:
+    record_if_wanted(core, core.welcome["settings"]["record_ref_creation_sites"])
     core.start()
     try:
         if runtime_env:

@@ -13,6 +13,7 @@ its time is over.  Then the answers are partial, and it says of whom.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +74,7 @@ class Surveys:
         if what == "tasks":
             return task_rows(core.events, pending.values(), core.begun_by, limit)
         if what == "objects":
-            used = {id(ref._entry) for task in pending.values() for _place, ref in task.top}
-            known = core.ownership
+            known, recipes = core.ownership, core.rebuilding.lineage.recipes
             entries = [*known.owned.values(), *known.borrowed.values()]
-            return object_rows(entries, used, limit)
+            return object_rows(entries, pending.values(), recipes.values(), sys.getrefcount, limit)
         return tells[what](limit) if what in tells else None

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from paralab import engine, platform
+from paralab.call_sites import record_if_wanted
 from paralab.ids import actor_id, object_id, task_id
 from paralab.messages import ENVIRONMENT_FAILED, PRINTED, READY, RELAY_PRINT
 from paralab.process.client import CoreClient
@@ -84,6 +85,7 @@ def main(sock: socket.socket, node_pid: int) -> int:
     core.executor = executor
     core.construction = construction
     executor.attach(core)
+    record_if_wanted(core, core.welcome["settings"]["record_ref_creation_sites"])
     engine.install(core)
     executor.settle()
     _adopt(core.welcome)

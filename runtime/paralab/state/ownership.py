@@ -62,6 +62,8 @@ class Entry:
     """Of an object of ours in the store: how to make it again (``state.lineage``)."""
     lost = False
     """Its value in the store was lost once."""
+    site = ""
+    """Where it was made, if that is recorded (``paralab.call_sites``)."""
     pinned: ObjectRef | None = None
     """A ref of its own, once somebody else's pickler has written one: it never goes."""
 

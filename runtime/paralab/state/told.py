@@ -7,12 +7,15 @@ a node that does not unpickle passes them on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from paralab.ids import Address
 from paralab.messages import FAILED, STORED
+from paralab.object_ref import ObjectRef
 from paralab.state.events import EventRing
+from paralab.state.lineage import Recipe
 from paralab.state.ownership import Entry, Ref
 from paralab.state.tasks import Task
 
@@ -80,26 +83,126 @@ def _pending_row(task: Task, begun: Callable[[Address], int | None]) -> tuple[An
     return (state, worker, task.record(), (), 0, 0, None, ref, resources, b"")
 
 
-def object_rows(entries: Iterable[Entry], used: set[int], limit: int) -> list[tuple[Any, ...]]:
-    """Owner, key, bytes, how it is held, and what its task does, for each object known here.
+class ObjectRow(NamedTuple):
+    """One object as one process knows it."""
+
+    owner: Address
+    key: int
+    size: int
+    """Bytes; -1 where they are not known."""
+    held: str
+    """Ray's name for what keeps it: see :class:`paralab.util.state.common.ObjectState`."""
+    status: str
+    """Of what makes it: "FINISHED", "FAILED", or "" if that is still to come."""
+    site: str = ""
+    """Where it was made, if that is recorded."""
+    refs: int = 0
+    """Live refs of the process's own, in variables, containers, attributes, closures."""
+    tasks: tuple[str, ...] = ()
+    """Names of its pending tasks that take it."""
+    inside: tuple[Ref, ...] = ()
+    """Objects whose values hold it."""
+    again: int = 0
+    """So many recipes hold it, so that lost objects can be made again from it."""
+    holders: tuple[Address, ...] = ()
+    """Of its owner: other processes that hold it."""
+    is_pinned: bool = False
+    """It stays for as long as its owner lives: a ref to it was pickled by hand."""
+
+
+def object_rows(
+    entries: Iterable[Entry],
+    pending: Iterable[Task],
+    recipes: Iterable[Recipe],
+    references: Callable[[object], int],
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """The newest ``limit`` objects of this process as ``ObjectRow`` fields.
 
     Args:
-        used: ids of the entries that pending tasks of this process take.
+        entries: all that it owns or borrows.
+        pending: its tasks that are not answered.
+        recipes: of how lost objects are made again.
+        references: how many Python references there are to something (``sys.getrefcount``).
     """
-    rows: list[tuple[Any, ...]] = []
+    entries = list(entries)
+    holds, nothing = _all_holds(entries, pending, recipes), _Holds()
+    return [
+        tuple(_object_row(entry, holds.get(id(entry), nothing), references))
+        for entry in (entries[-limit:] if limit else ())
+    ]
+
+
+def _all_holds(
+    entries: list[Entry], pending: Iterable[Task], recipes: Iterable[Recipe]
+) -> dict[int, _Holds]:
+    """By the id of an entry, what of the runtime itself holds it."""
+    holds: dict[int, _Holds] = defaultdict(_Holds)
+    for task in pending:
+        for ref in _taken(task):
+            holds[id(ref._entry)].add(ref).tasks.append(task.template.name)
     for entry in entries:
-        payload = entry.payload
-        size = -1
-        if entry.outcome == STORED and payload is not None:
-            size = int(payload[1])
-        elif type(payload) is bytes:
-            size = len(payload)
-        if entry.outcome > FAILED and payload is not None:
-            held = "ACTOR_HANDLE"
-        elif id(entry) in used:
-            held = "USED_BY_PENDING_TASK"
-        else:
-            held = "LOCAL_REFERENCE" if entry.refs > 0 else "PINNED_IN_MEMORY"
-        status = "FAILED" if entry.outcome == FAILED else "FINISHED"
-        rows.append((entry.owner, entry.key, size, held, "" if entry.pending else status))
-    return rows[-limit:]
+        for ref in entry.inner or ():
+            holds[id(ref._entry)].add(ref).inside.append((entry.owner, entry.key))
+        if entry.pinned is not None:
+            holds[id(entry)].add(entry.pinned)
+    for recipe in recipes:
+        for ref in (*recipe.inputs(), recipe.argument):
+            if isinstance(ref, ObjectRef):
+                holds[id(ref._entry)].add(ref).again += 1
+    return holds
+
+
+def _taken(task: Task) -> Iterator[ObjectRef]:
+    """The refs that a task holds while it is pending."""
+    yield from (ref for _place, ref in task.top)
+    yield from task.nested
+    yield from (ref for ref in (task.argument, task.handle) if ref is not None)
+
+
+class _Holds:
+    """What of the runtime itself holds an object."""
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+        self.inside: list[Ref] = []
+        self.again = 0
+        self._refs: list[ObjectRef] = []
+        """The refs by which it does, once for each place."""
+
+    def add(self, ref: ObjectRef) -> _Holds:
+        """One place more."""
+        self._refs.append(ref)
+        return self
+
+    def only_here(self, references: Callable[[object], int]) -> int:
+        """How many of these refs the user does not hold as well, being the very same objects."""
+        found = {id(ref): ref for ref in self._refs}
+        probe = {0: object()}  # what this search itself adds
+        (alone,) = [references(each) for each in probe.values()]
+        counts = [references(each) for each in found.values()]
+        places = Counter(map(id, self._refs))
+        # Each place holds a ref, and so does our list.
+        return sum(n - alone <= 2 * places[at] for at, n in zip(found, counts, strict=True))
+
+
+def _object_row(entry: Entry, holds: _Holds, references: Callable[[object], int]) -> ObjectRow:
+    payload = entry.payload
+    size = -1
+    if entry.outcome == STORED and payload is not None:
+        size = int(payload[1])
+    elif type(payload) is bytes:
+        size = len(payload)
+    refs = max(0, entry.refs - holds.only_here(references))
+    if entry.outcome > FAILED and payload is not None:
+        held = "ACTOR_HANDLE"
+    elif holds.tasks:
+        held = "USED_BY_PENDING_TASK"
+    elif refs:
+        held = "LOCAL_REFERENCE"
+    else:
+        held = "CAPTURED_IN_OBJECT" if holds.inside else "PINNED_IN_MEMORY"
+    status = "" if entry.pending else "FAILED" if entry.outcome == FAILED else "FINISHED"
+    ours = (tuple(holds.tasks), tuple(holds.inside), holds.again)
+    facts = (entry.site, refs, *ours, tuple(entry.holders or ()), entry.pinned is not None)
+    return ObjectRow(entry.owner, entry.key, size, held, status, *facts)

@@ -386,28 +386,23 @@ def summarize_objects(
     raise_on_missing_output: bool = True,
     _explain: bool = False,
 ) -> dict[str, Any]:
-    """How many objects there are, and how large they are together.
+    """How many objects there are, and how large they are together, by where they were made.
 
-    Where an object was made is not recorded, so all stand in one row, "disabled".
+    Where that is not recorded (``record_ref_creation_sites``), all stand in one row, "disabled".
+
+    Returns:
+        a dict whose "cluster" has "summary" (by call site: counts, and "total_size_mb" in MiB).
     """
     found = list_objects(address, None, MAX_LIMIT, timeout, False, raise_on_missing_output)
-    sizes = {each.object_id: max(0, each.object_size) for each in found}
-    total = sum(sizes.values()) / (1 << 20)
-    row = {
-        "total_objects": len(found),
-        "total_size_mb": total,
-        "total_num_workers": len({each.pid for each in found}),
-        "total_num_nodes": len({each.ip for each in found}),
-        "task_state_counts": dict(Counter(each.task_status for each in found)),
-        "task_attempt_number_counts": dict(Counter(str(o.attempt_number + 1) for o in found)),
-        "ref_type_counts": dict(Counter(each.reference_type for each in found)),
-    }
+    by_site: dict[str, list[ObjectState]] = {}
+    for each in found:
+        by_site.setdefault(each.call_site, []).append(each)
     return {
         "cluster": {
-            "summary": {"disabled": row} if found else {},
+            "summary": {site: collect.summary_of(group) for site, group in by_site.items()},
             "total_objects": len(found),
-            "total_size_mb": total,
-            "callsite_enabled": False,
+            "total_size_mb": collect.megabytes(found),
+            "callsite_enabled": any(site != "disabled" for site in by_site),
             "summary_by": "callsite",
         }
     }

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -38,7 +39,7 @@ from paralab.ids import (
     task_id,
 )
 from paralab.remote_errors import unpack_failure
-from paralab.state.told import TaskRow
+from paralab.state.told import ObjectRow, TaskRow
 from paralab.task_spec import RESOURCE_UNIT
 from paralab.util.state.common import (
     MAX_LIMIT,
@@ -244,21 +245,40 @@ def objects(survey: Survey, of_tasks: Survey) -> Iterator[ObjectState]:
         for row in each.answer or ()
     }
     for told in survey.told:
-        for owner, key, size, held, settled in told.answer or ():
-            row = made_by.get((owner, key >> INDEX_BITS))
-            is_put = not key & INDEX_MASK and held != "ACTOR_HANDLE"
-            status = "NIL" if is_put else settled if row is None else row[0]
+        for held in map(ObjectRow._make, told.answer or ()):
+            row = made_by.get((held.owner, held.key >> INDEX_BITS))
+            is_put = not held.key & INDEX_MASK and held.held != "ACTOR_HANDLE"
+            status = "NIL" if is_put else held.status if row is None else row[0]
             yield ObjectState(
-                object_id=object_id(owner, key).hex(),
-                object_size=size,
+                object_id=object_id(held.owner, held.key).hex(),
+                object_size=held.size,
                 task_status=status or "PENDING_ARGS_FETCH",
                 attempt_number=0 if row is None else row[2][3],
-                reference_type=held,
-                call_site="disabled",
+                reference_type=held.held,
+                call_site=held.site or "disabled",
                 type="DRIVER" if told.is_driver else "WORKER",
                 pid=told.pid,
                 ip="127.0.0.1",
             )
+
+
+def summary_of(found: list[ObjectState]) -> dict[str, Any]:
+    """Objects in figures, as ``summarize_objects`` shows them."""
+    return {
+        "total_objects": len(found),
+        "total_size_mb": megabytes(found),
+        "total_num_workers": len({each.pid for each in found}),
+        "total_num_nodes": len({each.ip for each in found}),
+        "task_state_counts": dict(Counter(each.task_status for each in found)),
+        "task_attempt_number_counts": dict(Counter(str(o.attempt_number + 1) for o in found)),
+        "ref_type_counts": dict(Counter(each.reference_type for each in found)),
+    }
+
+
+def megabytes(found: list[ObjectState]) -> float:
+    """MiB that objects take together; an object that several processes know counts once."""
+    sizes = {each.object_id: max(0, each.object_size) for each in found}
+    return sum(sizes.values()) / (1 << 20)
 
 
 def workers(survey: Survey) -> Iterator[WorkerState]:

@@ -149,8 +149,8 @@ class ObjectState(StateSchema):
     task_status: str = field(metadata=FILTER)
     attempt_number: int = field(metadata=FILTER)
     reference_type: str = field(metadata=FILTER)
-    """LOCAL_REFERENCE, USED_BY_PENDING_TASK, PINNED_IN_MEMORY (others hold it) or
-    ACTOR_HANDLE."""
+    """LOCAL_REFERENCE, USED_BY_PENDING_TASK, CAPTURED_IN_OBJECT, PINNED_IN_MEMORY (others hold it)
+    or ACTOR_HANDLE."""
     call_site: str = field(metadata=FILTER)
     type: str = field(metadata=FILTER)
     """Of the process: DRIVER or WORKER."""
