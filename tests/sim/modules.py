@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from paralab import platform
-from paralab.process import executor, links, node, node_drivers, node_workers
+from paralab.process import executor, links, node_drivers, node_store, node_workers
 from paralab.store.arena import Arena
 from sim import kernel
 from sim.world import Process, World
@@ -325,6 +325,7 @@ class QuietArena(Arena):
 
     def close(self) -> None:
         OS.close(self.fd)
+        OS.close(self.numbers_fd)
 
 
 class NoDoor:
@@ -375,7 +376,7 @@ def _no_handler(_number: int, _handler: Any = None) -> None:
 OTHERS: list[tuple[Any, str, Any]] = [
     (links, "LOOK_NS", 0),
     (executor, "NumericThreads", NoNumericThreads),
-    (node, "Arena", QuietArena),
+    (node_store, "Arena", QuietArena),
     (node_drivers, "Door", NoDoor),
     (node_workers, "_children", _children),
 ]
