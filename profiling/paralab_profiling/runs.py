@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import paralab
+from paralab.shown_text import shown_name
 from paralab_profiling.picture import Picture
 
 
@@ -42,6 +43,9 @@ class Run:
     seconds: float = 0.0
     workers: int = 1
     slices: list[Slice] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.label = shown_name(self.label)
 
     @property
     def busy(self) -> float:
@@ -99,7 +103,7 @@ def slices_of(events: Iterable[Mapping[str, Any]], start: float, end: float) -> 
             continue
         began = event["ts"] / 1e6
         if start <= began <= end:
-            name = str(event["name"]).removeprefix("__main__.")
+            name = shown_name(str(event["name"]).removeprefix("__main__."))
             after = began + event["dur"] / 1e6
             found.append(Slice(name, event["tid"], began - start, after - start))
     return sorted(found, key=lambda slice_: slice_.start)

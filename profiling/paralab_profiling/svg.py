@@ -13,6 +13,8 @@ import re
 import secrets
 from collections.abc import Iterator
 
+from paralab.shown_text import shown_text
+
 WIDTH = 760
 HUES = ("#3b78e0", "#268069", "#b07d2b", "#9170b8", "#c2558d")
 """One for each function, in the order in which functions appear."""
@@ -36,12 +38,12 @@ fill:var(--ink);font-variant-numeric:tabular-nums}
 .pl .c{text-anchor:middle}
 """
 
-_unprintable = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_no_xml = re.compile(r"[\x1b\ufffe\uffff]")
 
 
 def escape(text: str) -> str:
     """``text`` as text in XML and HTML, whatever is in it."""
-    return html.escape(_unprintable.sub("\ufffd", text))
+    return html.escape(_no_xml.sub("\ufffd", shown_text(text)))
 
 
 def three_digits(number: float) -> str:

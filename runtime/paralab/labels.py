@@ -58,9 +58,9 @@ def check_labels(labels: Mapping[Any, Any]) -> dict[str, str]:
                 "reserved for Ray defined labels."
             )
         if not isinstance(value, str):
-            raise TypeError(f"The label {key}={value!r}: expected a str.")
+            raise TypeError(f"The label {shown_name(key)}={value!r}: expected a str.")
         if value and not _NAME.fullmatch(value):
-            raise ValueError(f"Invalid label key value `{value}`. {_RULE}")
+            raise ValueError(f"Invalid label key value `{shown_name(value)}`. {_RULE}")
     return dict(labels)
 
 
@@ -78,9 +78,9 @@ def parse_selector(selector: Mapping[Any, Any]) -> Selector:
             raise TypeError(f"label_selector[{key!r}]={value!r}: expected a str.")
         if value and not _CONDITION.fullmatch(value):
             raise ValueError(
-                f"Invalid label selector value `{value}`. The label selector value should "
-                "contain optional operators and a label value. Supported operators are: ! and "
-                f"{{'in'}}. {_RULE}"
+                f"Invalid label selector value `{shown_name(value)}`. The label selector value "
+                "should contain optional operators and a label value. Supported operators are: ! "
+                f"and {{'in'}}. {_RULE}"
             )
         rest = value.removeprefix("!")
         inside = rest[rest.index("(") + 1 : -1] if rest.endswith(")") else rest

@@ -47,7 +47,7 @@ def _user_line() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and remote_traceback.is_own_file(frame.f_code.co_filename):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return f"{remote_traceback.shown_file(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
 def init(

@@ -205,7 +205,7 @@ def _check(options: Mapping[str, Any], table: Mapping[str, Option], of_what: str
         option = table.get(name)
         if option is None:
             raise ValueError(
-                f"Invalid option keyword {name}={value!r} for {of_what}. "
+                f"Invalid option keyword {shown_name(name)}={value!r} for {of_what}. "
                 f"Valid ones are {', '.join(sorted(table))}."
             )
         option.check(name, value)

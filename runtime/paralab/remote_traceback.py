@@ -31,7 +31,8 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _FIRST_FRAMES, _LAST_FRAMES = 40, 60
 """Of a long traceback (a recursion without end), so many frames travel."""
 _CHAIN_LIMIT = 16
-_TEXT_LIMIT = 20_000
+LONGEST_TEXT = 20_000
+"""Characters of what an exception says."""
 
 
 class _Setting:
@@ -95,7 +96,7 @@ def is_own_file(file: str) -> bool:
 
 def _own_text(exc: BaseException) -> str:
     try:
-        return str(exc)[:_TEXT_LIMIT]
+        return str(exc)[:LONGEST_TEXT]
     except BaseException as failure:  # a user's __str__ may raise what it likes
         return f"<str() of it failed with {type(failure).__name__}>"
 

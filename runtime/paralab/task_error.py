@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from paralab.library_name import said
 from paralab.plain_exception import as_plain, builtin_base, rebuild, safe_repr
-from paralab.remote_traceback import Origin, Raised, describe, headline, render
+from paralab.remote_traceback import LONGEST_TEXT, Origin, Raised, describe, headline, render
 from paralab.shown_text import shown_name, shown_text
 
 _C_FIELDS = (GetSetDescriptorType, MemberDescriptorType)
@@ -141,7 +141,7 @@ class TaskError(ParalabError):
         return f"{headline(self._raised, self.function_name)}\n\n{self.traceback_str}"
 
     def __repr__(self) -> str:
-        return shown_text(f"{type(self).__name__}({safe_repr(self.cause)})")
+        return shown_text(f"{type(self).__name__}({safe_repr(self.cause)[:LONGEST_TEXT]})")
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         if self._given is not None and type(self) is TaskError:
@@ -207,6 +207,9 @@ def _combined(error: TaskError) -> TaskError:
                 if isinstance(descriptor, _C_FIELDS):
                     _copy_field(cause, combined, field)
     combined.__dict__.update(cause.__dict__)
+    notes = getattr(cause, "__notes__", None)
+    if isinstance(notes, list):  # Python's tracebacks show them as they are
+        combined.__notes__ = [shown_text(str(note)) for note in notes]
     combined._fill(error.function_name, cause, error.pid, error.node, error._raised)
     combined._given = error._given
     return combined

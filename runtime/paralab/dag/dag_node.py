@@ -14,6 +14,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from paralab.shown_text import shown_text
+
 
 class Run:
     """One ``execute``: what was given to it, and the results so far."""
@@ -241,4 +243,4 @@ def _text(value: Any, depth: int) -> str:
     if isinstance(value, dict) and value:
         items = "".join(f"{inner}{key}: {_text(each, depth + 1)}\n" for key, each in value.items())
         return f"{{\n{items}{outer}}}"
-    return str(value)
+    return shown_text(str(value))

@@ -37,6 +37,7 @@ from paralab.messages import (
     WANT_LEASE,
 )
 from paralab.process.node_workers import Process
+from paralab.shown_text import shown_name
 from paralab.state.directory import ActorRecord
 from paralab.state.restarts import Life
 from paralab.task_spec import Where
@@ -153,9 +154,9 @@ class NodeMessages:
         """What to say of a request that nothing here can ever meet."""
         total = self._leases.resources.shown(self._leases.places.total())
         return (
-            f"paralab: {name} asks for {resources}{place}, which this cluster can never give: it "
-            f"has {total} in all. It waits until such resources appear; change its options, or "
-            "give init() more."
+            f"paralab: {name} asks for {shown_name(str(resources))}{place}, which this cluster can "
+            f"never give: it has {total} in all. It waits until such resources appear; change its "
+            "options, or give init() more."
         )
 
     # -- introductions -----------------------------------------------------------------------

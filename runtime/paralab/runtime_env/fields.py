@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NoReturn
 
+from paralab.shown_text import shown_name
+
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.xz")
 _ELSEWHERE = {
     "conda": "use pip or uv, or start Python from the conda environment that you want",
@@ -74,7 +76,9 @@ def _local(field: str, path: str) -> str:
         )
     full = os.path.abspath(os.path.expanduser(path))
     if not os.path.exists(full):
-        raise ValueError(f"{path} is not a valid path: runtime_env[{field!r}] names nothing.")
+        raise ValueError(
+            f"{shown_name(path)} is not a valid path: runtime_env[{field!r}] names nothing."
+        )
     return full
 
 
@@ -127,7 +131,9 @@ def _requirements(field: str, value: Any) -> list[str]:
     if isinstance(value, str):
         path = os.path.abspath(os.path.expanduser(value))
         if not os.path.isfile(path):
-            raise ValueError(f"{value} is not a valid file: runtime_env[{field!r}] names nothing.")
+            raise ValueError(
+                f"{shown_name(value)} is not a valid file: runtime_env[{field!r}] names nothing."
+            )
         with open(path, encoding="utf-8") as file:
             value = [line.strip() for line in file]
     return list(dict.fromkeys(line for line in value if line))

@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from paralab.engine import installed, tells
+from paralab.shown_text import shown_text
 from paralab.util.annotations import DeveloperAPI
 
 Tags = tuple[tuple[str, str], ...]
@@ -265,7 +266,7 @@ def prometheus_text(timeout: float = 30) -> str:
     lines: list[str] = []
     named = set()
     for metric in collect(timeout):
-        name = "".join(c if c.isalnum() or c in "_:" else "_" for c in metric["name"])
+        name = _word(metric["name"])
         if name not in named:
             named.add(name)
             lines += [f"# HELP {name} {_escaped(metric['description'])}"]
@@ -282,12 +283,18 @@ def prometheus_text(timeout: float = 30) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _word(name: str) -> str:
+    """A name as the format allows it: it could forge a line otherwise."""
+    return "".join(c if c.isalnum() or c in "_:" else "_" for c in name)
+
+
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n")
+    return shown_text(text).replace("\\", "\\\\").replace("\n", "\\n")
 
 
 def _labels(tags: dict[str, str]) -> str:
-    quoted = [
-        f"{key}=" + '"' + _escaped(value).replace('"', '\\"') + '"' for key, value in tags.items()
-    ]
+    quoted = []
+    for key, value in tags.items():
+        text = _escaped(value).replace('"', '\\"')
+        quoted.append(f'{_word(key)}="{text}"')
     return "{" + ",".join(quoted) + "}" if quoted else ""
