@@ -17,10 +17,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from paralab import platform
@@ -326,6 +327,68 @@ class QuietArena(Arena):
     def close(self) -> None:
         OS.close(self.fd)
         OS.close(self.numbers_fd)
+        self.numbers.release()
+
+
+class SpillFiles:
+    """``store.spill_files``: files in memory, and a disk that takes its time."""
+
+    def __init__(self, folders: Sequence[str], arena: int) -> None:
+        self._world = world = _Slot.world
+        self._arena = _entry(arena).file.bytes  # type: ignore[attr-defined]
+        self._files: dict[int, tuple[bytes, list[int]]] = {}
+        """Contents, and how many objects are left in it."""
+        self._done: deque[Callable[[], None]] = deque()
+        self._count = 0
+        self._last = 0
+        self._bell = kernel.Eventfd(world)
+        self.bell = SimpleNamespace(fd=kernel.Descriptor(self._bell, world.current.process).fd)
+
+    def _soon(self, work: Callable[[], Callable[[], None] | None]) -> None:
+        world = self._world
+        self._last = max(self._last + 1, world.now + world.bits(22))
+        world.later(self._last - world.now, self._do, work)
+
+    def _do(self, work: Callable[[], Callable[[], None] | None]) -> None:
+        then = work()
+        if then is not None:
+            self._done.append(then)
+            self._bell.write(1)
+
+    def write(self, blocks: Sequence[tuple[int, int]], then: Callable[..., None]) -> None:
+        def work() -> Callable[[], None]:
+            data = b"".join(self._arena[offset : offset + size] for offset, size in blocks)
+            self._count += 1
+            self._files[self._count] = (data, [len(blocks)])
+            return partial(then, self._count, None)
+
+        self._soon(work)
+
+    def read(self, copy: Any, offset: int, then: Callable[..., None]) -> None:
+        def work() -> Callable[[], None]:
+            data = self._files[copy.file][0][copy.position : copy.position + copy.size]
+            self._arena[offset : offset + copy.size] = data
+            return partial(then, copy.file, None)
+
+        self._soon(work)
+
+    def drop(self, copy: Any) -> None:
+        def work() -> None:
+            left = self._files[copy.file][1]
+            left[0] -= 1
+            if not left[0]:
+                del self._files[copy.file]
+
+        self._soon(work)
+
+    def finish(self) -> None:
+        if self._bell.count:
+            self._bell.read()
+        while self._done:
+            self._done.popleft()()
+
+    def close(self) -> None:
+        OS.close(self.bell.fd)
 
 
 class NoDoor:
@@ -377,6 +440,7 @@ OTHERS: list[tuple[Any, str, Any]] = [
     (links, "LOOK_NS", 0),
     (executor, "NumericThreads", NoNumericThreads),
     (node_store, "Arena", QuietArena),
+    (node_store, "SpillFiles", SpillFiles),
     (node_drivers, "Door", NoDoor),
     (node_workers, "_children", _children),
 ]

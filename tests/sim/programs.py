@@ -96,6 +96,8 @@ class Maker:
     def __init__(self, rng: random.Random) -> None:
         self._random = rng
         self.scripts: list[Script] = []
+        self._large = rng.choice((0.06, 0.06, 0.4))
+        """How many of the values are large."""
         self.holds_cpu = False
         """Whether an actor holds a CPU."""
 
@@ -121,7 +123,7 @@ class Maker:
                     ops.append(Op("get", slot))
         if depth:
             script.fails = rng.random() < 0.06
-            script.large = rng.random() < 0.06
+            script.large = rng.random() < self._large
             objects = [slot for slot, kind in enumerate(kinds) if kind in OBJECTS]
             if objects and rng.random() < 0.2:
                 script.gives = rng.sample(objects, 1)
@@ -140,7 +142,9 @@ class Maker:
             if rng.random() < 0.15:
                 self._burst(script, kinds)
         elif chance < 0.55:
-            ops.append(Op("put", number=LARGE if rng.random() < 0.2 else rng.randrange(100)))
+            ops.append(
+                Op("put", number=LARGE if rng.random() < 3 * self._large else rng.randrange(100))
+            )
             kinds.append("put")
         elif chance < 0.65 and not actors:
             restarts = rng.choice((0, 0, 1, -1))

@@ -9,19 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from paralab import system_config
 from paralab.exceptions import LocalNodeDied
 from paralab.messages import READY
 from paralab.process.construction import Construction
 from paralab.process.driver import DriverCore
 from paralab.process.executor import Executor
 from paralab.process.node import Node
+from paralab.process.session import _job, _node_config
 from paralab.process.worker import WorkerCore
-from paralab.system_config import settings
 from sim import kernel
 from sim.story import Tap
 from sim.world import Process, World
 
-CAPACITY = 8 << 20
+CONFIG = _node_config(
+    num_cpus=1,
+    process_limit=40,
+    # What this machine has left is no part of the imagined one.
+    settings={**system_config.settings(), "memory_monitor_refresh_ms": 0},
+)
+JOB = {**_job("sim", None, None), "sys_path": [], "argv": ["sim"], "cwd": "/"}
 DRIVER, NODE = "driver", "node"
 
 
@@ -75,12 +82,16 @@ class Session:
     Args:
         main: the program, run in the driver's main thread.
         cpus: of the node.
+        capacity: of its store, in bytes.
     """
 
-    def __init__(self, world: World, main: Callable[[Session], None], cpus: int = 2) -> None:
+    def __init__(
+        self, world: World, main: Callable[[Session], None], cpus: int, capacity: int
+    ) -> None:
         self.world = world
         self.workers = 0
         self.cpus = cpus
+        self.capacity = capacity
         self.driver = world.process(DRIVER)
         self.node_process = world.process(NODE, self.driver)
         self.node_process.follows = False
@@ -94,18 +105,11 @@ class Session:
     def _serve(self) -> None:
         world = self.world
         config = {
+            **CONFIG,
             "resources": {"CPU": self.cpus * 10_000},
-            "capacity": CAPACITY,
-            "idle_seconds": 60.0,
-            "process_limit": 40,
-            "faults": "",
-            "settings": settings({"memory_monitor_refresh_ms": 0}),
-            "info": {},
-            "job": {
-                "namespace": "sim", "sys_path": [], "as_ray": False, "cwd": "/", "argv": ["sim"],
-                "logging": {}, "environment": ("", {}),
-            },
-        }  # fmt: skip
+            "capacity": self.capacity,
+            "job": JOB,
+        }
         sock: Any = kernel.Socket(world, self.node_process.files[self._there].file, self._there)
         zygote: Any = Zygote(self, self.node_process)
         self.node = node = Node(config, sock, zygote, 0)

@@ -103,7 +103,8 @@ class Run:
         self._outcome: Any = None
         self._finished = False
         cpus = world.random.choice((1, 2, 2, 4)) + maker.holds_cpu
-        self.session = Session(world, self._main, cpus)
+        capacity = world.random.choice((8 << 20, 8 << 20, 1 << 20))
+        self.session = Session(world, self._main, cpus, capacity)
         self._plan = _Plan(world, self.session)
         Tap.after = self._after
 
