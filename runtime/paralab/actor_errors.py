@@ -60,7 +60,10 @@ class ActorDiedError(ActorError):
     """
 
     BASE_ERROR_MSG = "The actor died unexpectedly before finishing this task."
-    ADVICE = "Calls of a dead actor never run. Make a new actor, or give it max_restarts."
+    ADVICE = (
+        "It runs no more calls. Make a new actor; with max_restarts it is started again if its "
+        "process dies."
+    )
 
     def __init__(
         self,

@@ -126,6 +126,32 @@ def test_a_constructor_that_ends_its_process() -> None:
     assert "exited with code 5." in text
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (GeneratorExit(), "GeneratorExit"),
+        (BaseException("mine"), "BaseException: mine"),
+        (MemoryError("mine"), "MemoryError: mine"),
+        (SystemExit(6), "exited with code 6"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_a_constructor_that_raises(error: BaseException, said: str, concurrency: int) -> None:
+    @paralab.remote(max_concurrency=concurrency)
+    class Fails:
+        def __init__(self) -> None:
+            raise error
+
+        def method(self) -> None:
+            pass
+
+    actor = Fails.remote()
+    for _ in range(2):
+        assert said in text_of(ActorDiedError, actor.method.remote())
+
+
 def test_an_owner_that_has_died() -> None:
     owner = Mortal.remote()
     pid = paralab.get(owner.pid.remote())

@@ -16,7 +16,7 @@ import pytest
 import paralab
 from paralab.exceptions import ActorDiedError, TaskCancelledError, TaskError, WorkerCrashedError
 
-SECONDS = 5.0
+SECONDS = 10.0
 """In which a caller has its answer, on a busy machine too."""
 
 

@@ -266,8 +266,8 @@ class Executor:
         # It may have waited for a child that was cancelled with it.
         if call.cancelled and isinstance(error, TaskCancelledError):
             return packed_cancellation(call, error, node)
-        if issubclass(type(error), KeyboardInterrupt):  # raised by the task: it means the same
-            return packed_cancellation(call, error, node)
+        if template.what != ACTOR and issubclass(type(error), KeyboardInterrupt):
+            return packed_cancellation(call, error, node)  # raised by the task, it means the same
         failure = pack_failure(error, function=template.name, pid=os.getpid(), node=node)
         if template.what == ACTOR:
             text = str(unpack_failure(failure))
