@@ -160,10 +160,11 @@ def _spill_folders(given: Mapping[str, Any]) -> tuple[str, ...]:
         try:
             os.makedirs(path, exist_ok=True)
             os.close(nameless_file(path))
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", error)  # a path with a zero byte has none
             raise ValueError(
                 f"init({name}={os.fspath(folder)!r}): expected a folder in which this user can "
-                f"write, for objects that do not fit into the store: {error.strerror}."
+                f"write, for objects that do not fit into the store: {why}."
             ) from None
         found.append(path)
     return tuple(found)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from paralab.ids import Address, object_id
 from paralab.names_of_refs import OUT
+from paralab.shown_text import shown_name, shown_path
 from paralab.state.told import ObjectRow
 from paralab.util.state import collect
 from paralab.util.state.common import DEFAULT_RPC_TIMEOUT
@@ -91,18 +92,22 @@ def memory_rows(timeout: float = DEFAULT_RPC_TIMEOUT) -> list[MemoryRow]:
                 node_ip_address=state.ip,
                 pid=state.pid,
                 type=state.type.title(),
-                call_site=state.call_site,
+                call_site=" | ".join(map(_place, state.call_site.split(" | "))),
                 task_status="-" if state.task_status == "NIL" else state.task_status,
                 attempt_number=state.attempt_number + 1,
                 object_size=state.object_size,
                 reference_type=state.reference_type,
                 is_owner=row.owner == told.address,
                 local_ref_count=row.refs,
-                held_by=tuple(_holders(row, here, pids)),
+                held_by=tuple(map(shown_name, _holders(row, here, pids))),
                 is_spilled=(row.owner, row.key) in spilled,
             )
         )
     return rows
+
+
+def _place(site: str) -> str:
+    return shown_name(shown_path(site))
 
 
 def _holders(row: ObjectRow, names: list[str], pids: dict[Address, int]) -> Iterable[str]:

@@ -209,6 +209,19 @@ def test_arguments_that_cannot_be_pickled(engine: str, payload: str) -> None:
     as_text(said.getvalue())
 
 
+def test_what_paralab_memory_shows(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import __main__
+    from paralab.memory_summary import memory_summary
+
+    ref = paralab.put(1)
+    for number, payload in enumerate(PAYLOADS):
+        monkeypatch.setitem(vars(__main__), f"v{number} {payload}", ref)
+    text = memory_summary()
+    assert acts(text) == []
+    assert "held by: variable v0 " in text or "v0 " in text
+    assert len(text) < LONGEST_TEXT * 2
+
+
 def test_rows_traces_and_pages(engine: str, tmp_path: Any) -> None:
     for payload in PAYLOADS:
         f = paralab.remote(lambda: None).options(name=payload)

@@ -35,7 +35,7 @@ def copy_tree(source: str, session: str, excludes: Sequence[str]) -> str:
         OSError: a file cannot be read.
     """
     if os.path.isdir(source):
-        return _kept(session, lambda into: _copy_folder(source, into, excludes))
+        return _kept(session, lambda into: _copy_folder(source, into, session, excludes))
     return _kept(session, lambda into: _unpack(source, into))
 
 
@@ -52,7 +52,7 @@ def copy_module(source: str, session: str, excludes: Sequence[str]) -> str:
         def copy(into: str) -> str:
             inner = os.path.join(into, name)
             os.mkdir(inner)
-            return name + _copy_folder(source, inner, excludes)
+            return name + _copy_folder(source, inner, session, excludes)
 
         return _kept(session, copy)
     if source.endswith(".py"):
@@ -83,7 +83,7 @@ def _kept(session: str, make: Callable[[str], str]) -> str:
     os.mkdir(making, 0o700)
     try:
         digest = make(making)
-        name = hashlib.sha256(digest.encode()).hexdigest()[:24]
+        name = hashlib.sha256(os.fsencode(digest)).hexdigest()[:24]
         kept = os.path.join(session, name)
         if not os.path.isdir(kept):
             try:
@@ -96,16 +96,19 @@ def _kept(session: str, make: Callable[[str], str]) -> str:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _copy_folder(source: str, into: str, excludes: Sequence[str]) -> str:
+def _copy_folder(source: str, into: str, session: str, excludes: Sequence[str]) -> str:
     """Copies what is not left out; returns a digest of names and contents."""
     digest = hashlib.sha256()
     total = 0
     known = patterns([*ALWAYS, *excludes])
-    for path, entry in _walk(source, "", known, {os.path.realpath(source)}):
+    # The session's folder may lie in what is copied: the copy must not go into itself, nor the
+    # token into the copy.
+    seen = {os.path.realpath(each) for each in (source, session, into)}
+    for path, entry in _walk(source, "", known, seen):
         target = os.path.join(into, path)
         if entry is None:
             os.mkdir(target)
-            digest.update(f"d{path}\0".encode())
+            digest.update(os.fsencode(f"d{path}\0"))
             continue
         total += entry.st_size
         if total > MAX_BYTES:
@@ -115,7 +118,7 @@ def _copy_folder(source: str, into: str, excludes: Sequence[str]) -> str:
                 ".gitignore, and give data by path or by put()."
             )
         content = _copy_file(os.path.join(source, path), target)
-        digest.update(f"f{path}\0{entry.st_mode & stat.S_IXUSR}{content}".encode())
+        digest.update(os.fsencode(f"f{path}\0{entry.st_mode & stat.S_IXUSR}{content}"))
     return digest.hexdigest()
 
 
