@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,29 @@ def test_version_1(root: Path) -> None:
     assert limits.memory_limit(root) == 2 * MB
     assert limits.memory_available(root) == MB
     assert limits.cpu_count(root) == 1, "half a CPU counts as one"
+
+
+def test_a_gauge_reads_the_tightest_limit(root: Path) -> None:
+    assert limits.MemoryGauge(root).read() == (4096 * KB, 8192 * KB, "the machine's")
+    put(root, "proc/self/cgroup", "0::/a\n")
+    put(root, "sys/fs/cgroup/a/memory.max", f"{4 * MB}\n")
+    put(root, "sys/fs/cgroup/a/memory.current", f"{3 * MB}\n")
+    put(root, "sys/fs/cgroup/a/memory.stat", "inactive_file 0\n")
+    gauge = limits.MemoryGauge(root)
+    assert gauge.read() == (3 * MB, 4 * MB, "the control group's")
+    put(root, "sys/fs/cgroup/a/memory.current", f"{1 * MB}\n")
+    assert gauge.read() == (4096 * KB, 8192 * KB, "the machine's")
+
+
+def test_memory_of_processes() -> None:
+    before = limits.private_memory(os.getpid())
+    held = bytearray(b"x" * 50 * MB)
+    assert 45 * MB < limits.private_memory(os.getpid()) - before < 60 * MB
+    assert limits.proportional_memory(os.getpid()) > len(held)
+    assert limits.private_memory(1 << 30) == limits.proportional_memory(1 << 30) == 0
+    assert limits.descendants(1 << 30) == []
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        assert limits.descendants(os.getpid()) == [child.pid]
 
 
 def test_container_that_sees_the_hosts_names(root: Path) -> None:

@@ -108,7 +108,8 @@ def init(
             available yet.
         **kwargs: ``_full_tracebacks=True`` shows paralab's own frames in tracebacks;
             ``_idle_worker_seconds=60`` is how long a worker without work stays;
-            ``_system_config={"faults": rules}`` turns the fault switch on
+            ``_system_config`` is a dict of the settings in :mod:`paralab.system_config`, such as
+            those of the memory monitor, and its "faults" are the rules of the fault switch
             (:mod:`paralab.faults.rules`);
             ``object_spilling_directory`` is where objects go that do not fit into the store, by
             default the session's folder; a few of Ray's hidden options are accepted.

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,72 @@ def test_a_paused_task_can_be_cancelled(short: Any, tmp_path: Path) -> None:
         paralab.get(two.younger)
     two.let_go(0)
     assert paralab.get(two.older)
+
+
+def test_the_machines_memory(shutdown_after: None) -> None:
+    paralab.init(num_cpus=2, _system_config={"memory_usage_threshold": 0.0})
+    with pytest.raises(
+        OutOfMemoryError, match=r"threshold of 0; the limit is the (machine|control)"
+    ):
+        paralab.get(eat.remote(LIMIT // 4, "/dev/zero"))
+
+
+IN_A_GROUP = """
+import os, sys
+with open(sys.argv[1] + "/cgroup.procs", "w") as file:
+    file.write(str(os.getpid()))
+import paralab
+
+@paralab.remote
+def eat(size):
+    held = b"x" * size
+    with open("/dev/zero") as file:
+        file.read()
+
+paralab.init(num_cpus=1, _system_config={"memory_usage_threshold": 0.6})
+try:
+    paralab.get(eat.remote(230_000_000))
+except paralab.exceptions.OutOfMemoryError as error:
+    print(error)
+paralab.shutdown()
+"""
+
+
+@pytest.fixture
+def group() -> Iterator[str]:
+    """The folder of a control group with 400 MB."""
+    mount = "/sys/fs/cgroup/memory" if os.path.isdir("/sys/fs/cgroup/memory") else "/sys/fs/cgroup"
+    folder = f"{mount}/paralab-test-{os.getpid()}"
+    try:
+        os.mkdir(folder)
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    try:
+        names = [f"{folder}/{name}" for name in ("memory.limit_in_bytes", "memory.max")]
+        found = [name for name in names if os.path.exists(name)]
+        if not found:
+            pytest.skip("control groups do not limit memory here")
+        Path(found[0]).write_text("400000000")
+        yield folder
+    finally:
+        os.rmdir(folder)
+
+
+def test_a_control_groups_memory(group: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_GROUP, group],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert "/ 0.40GB limit" in done.stdout, done.stderr
+    assert "threshold of 0.6; the limit is the control group's." in done.stdout
+
+
+def test_it_can_be_turned_off(short: Any) -> None:
+    short(memory_monitor_refresh_ms=0)
+    assert paralab.get(eat.remote(LIMIT * 2)) == LIMIT * 2 // STEP
 
 
 def test_actors(short: Any) -> None:

@@ -162,3 +162,14 @@ def test_the_command(shutdown_after: None) -> None:
     )  # fmt: skip
     assert failed.returncode == 1
     assert "Error: " in failed.stderr
+
+
+def test_what_is_spilled(shutdown_after: None) -> None:
+    paralab.init(num_cpus=1, object_store_memory=4 << 20)
+    kept = [paralab.put(bytes(1 << 20)) for _ in range(6)]
+    rows = {row.object_ref: row for row in memory_rows()}
+    flags = [rows[ref.hex()].is_spilled for ref in kept]
+    assert flags[0]
+    assert not flags[-1]
+    assert " spilled, " in memory_summary(stats_only=True)
+    assert "MB spilled | LOCAL_REFERENCE" in memory_summary(units="MB")

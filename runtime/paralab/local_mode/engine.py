@@ -433,7 +433,7 @@ class LocalEngine(NothingIsWaitedFor):
             return self.groups.table()
         if what == "nodes":
             return [described(self._node, self._capacity, self._labels)]
-        if what == "store":
+        if what in ("store", "spilled"):
             return {}
         if what in ("actors", "workers", "departed", "jobs"):
             found = [each.actor for each in list(self._entries.values()) if what == "actors"]

@@ -211,6 +211,8 @@ class NodeMessages:
                 answer = list(self._node.directory.names)
             case "store":
                 answer = self._node.store.stats()
+            case "spilled":
+                answer = self._node.objects.spilled()
             case _:
                 answer = None
         self._node.post(process.address, (ANSWER, number, answer))

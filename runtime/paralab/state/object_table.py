@@ -311,7 +311,7 @@ class ObjectTable(Blocks):
     def stats(self) -> StoreStats:
         """All figures at once."""
         usage = self.allocator.usage()
-        objects = [entry for owned in self._owned.values() for entry in owned.objects.values()]
+        objects = self._all()
         spilled = [entry.place.size for entry in objects if not entry.block]
         return StoreStats(
             capacity=usage.capacity,
@@ -325,6 +325,13 @@ class ObjectTable(Blocks):
             spilled_objects=len(spilled),
             spilled_bytes=sum(spilled),
         )
+
+    def spilled(self) -> list[tuple[Address, int]]:
+        """The objects that lie in files only."""
+        return [(entry.owner, entry.key) for entry in self._all() if not entry.block]
+
+    def _all(self) -> list[Stored]:
+        return [entry for owned in self._owned.values() for entry in owned.objects.values()]
 
     def check(self) -> None:
         """Asserts every invariant; for tests, as it walks over all objects."""
