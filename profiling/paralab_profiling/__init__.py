@@ -1,11 +1,25 @@
 """Looking at what ran: how long a piece of a program took, on which workers, and a picture of it.
 
 ``record`` measures a block and collects the tasks that ran in it; ``compare`` and ``verdict``
-draw such runs on one time axis.  Every picture has the same facts as text.
+draw such runs on one time axis.  ``take`` gives all events of the session as a ``Recording``,
+which a file can keep, to be looked at later and elsewhere.  Every picture has the same facts as
+text.
 """
 
 from paralab_profiling.compare import compare, verdict
 from paralab_profiling.picture import Picture
+from paralab_profiling.recording import Recording, RecordingError, Task, take
 from paralab_profiling.runs import Run, Slice, record
 
-__all__ = ["Picture", "Run", "Slice", "compare", "record", "verdict"]
+__all__ = [
+    "Picture",
+    "Recording",
+    "RecordingError",
+    "Run",
+    "Slice",
+    "Task",
+    "compare",
+    "record",
+    "take",
+    "verdict",
+]

@@ -120,7 +120,7 @@ def record(label: str) -> Iterator[Run]:
         The run; its fields are filled when the block ends.
 
     Raises:
-        RuntimeError: paralab is not running, see ``paralab.init``.
+        SystemFailure: paralab is not running, see ``paralab.init``.
     """
     run = Run(label, workers=max(1, int(paralab.cluster_resources().get("CPU", 1))))
     start = time.monotonic()
