@@ -85,3 +85,13 @@ def test_a_reply_does_not_wait_for_the_calls_behind_it(tmp_path: Path) -> None:
     paralab.get(computed, timeout=30)
     (tmp_path / "fifo").write_text("read")
     assert paralab.get(read) == "read"
+
+
+def test_max_calls_holds_for_what_is_queued_already() -> None:
+    @paralab.remote(max_calls=2)
+    def pid() -> int:
+        return os.getpid()
+
+    for _ in range(5):
+        pids = paralab.get([pid.remote() for _ in range(6)])
+        assert max(map(pids.count, pids)) <= 2

@@ -259,3 +259,19 @@ def test_what_a_task_has_put_outlives_the_actors_that_come_after_it() -> None:
         with pytest.raises(paralab.exceptions.ActorDiedError):
             paralab.get(keeper.look.remote())
     assert paralab.get(ref)[0] == 7
+
+
+def test_what_a_dead_owner_had_stored_goes_with_the_last_look() -> None:
+    @paralab.remote
+    class Owner:
+        def make(self) -> list[Any]:
+            return [paralab.put(memoryview(bytes(LARGE)))]
+
+    owner = Owner.remote()
+    box = paralab.get(owner.make.remote())
+    view = paralab.get(box[0])
+    paralab.kill(owner)
+    assert stored() == 1, "somebody looks at it"
+    assert len(view) == LARGE
+    del box, view
+    eventually(lambda: stored() == 0)

@@ -34,7 +34,8 @@ def counted(
         finally:
             calls[template.function_id] = number = calls.get(template.function_id, 0) + 1
             if number >= limit and executor.actor_ref is None:
-                executor.core.mailbox.requests.append(lambda: _spend(executor))
+                # Waited for, or the next call in the queue would begin meanwhile.
+                executor.core.do(lambda: _spend(executor))
 
     return count
 

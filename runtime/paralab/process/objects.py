@@ -225,6 +225,8 @@ class Objects:
                 if entry.handed:
                     self.to_owner(entry.owner, (RELEASE, entry.key, entry.handed))
                     entry.handed = 0
+                if entry.outcome == STORED and entry.owner in core.dead:
+                    self._looked(entry.owner)
             elif (entry.outcome == STORED and entry.payload is not None) or entry.lost:
                 core.node.post((FREE, core.address, entry.key))
                 if entry.recipe is not None:
@@ -335,6 +337,11 @@ class Objects:
     def on_release(self, link: Link, _kind: int, key: int, count: int) -> None:
         """A borrower needs one of our objects no longer."""
         self.free([self._core.ownership.hold(key, link.address, -count)])
+
+    def _looked(self, owner: Address) -> None:
+        """We look at one object less of a dead owner; the node waits for the last one."""
+        if not self._core.ownership.stored_of(owner):
+            self._core.node.post((LOOKING, owner, []))
 
     def on_owner_died(self, _link: Link, _kind: int, owner: Address) -> None:
         """The node asks what of a dead owner's memory we still look at."""

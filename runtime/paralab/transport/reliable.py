@@ -192,6 +192,7 @@ class ReliableConnection(Connection):
             self._on_break(self)
             if self.broken:
                 self._socket.close()
+                self.fd = -1  # the number will be somebody else's
 
     def _forget_arrivals(self) -> None:
         _close(self._fresh)
