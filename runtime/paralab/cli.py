@@ -173,6 +173,12 @@ def status(address: str | None, as_json: bool) -> None:
         used = total - facts["available"].get(name, 0.0)
         shown = shown_name(name)
         click.echo(f"  {_amount(name, used)} of {_amount(name, total)} {shown}")
+    store = facts["store"]
+    click.echo(
+        f"Object store: {store['objects']:,} objects, {store['used'] >> 20:,} of "
+        f"{store['capacity'] >> 20:,} MiB in use; {store['spilled_objects']:,} of them, "
+        f"{store['spilled_bytes'] >> 20:,} MiB, lie in files."
+    )
     click.echo("Waiting:" if facts["waiting"] else "Nothing waits.")
     for waiting in facts["waiting"]:
         what = shown_name(waiting["name"])

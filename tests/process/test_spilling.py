@@ -20,11 +20,8 @@ from process_helpers import eventually
 import paralab
 from leak_check import descendants
 from paralab.engine import current
-from paralab.exceptions import (
-    ObjectLostError,
-    ObjectStoreFullError,
-    OutOfDiskError,
-)
+from paralab.exceptions import ObjectLostError, ObjectStoreFullError, OutOfDiskError
+from paralab.memory_summary import memory_rows
 
 MB = 1 << 20
 STORE = 32 * MB
@@ -69,6 +66,7 @@ def test_twice_as_much_as_fits(folder: Path) -> None:
     wanted = [digest(data(seed)) for seed in range(16)]
     facts = store()
     assert facts["objects"] == 16
+    assert sum(row.is_spilled for row in memory_rows()) == facts["spilled_objects"]
     assert facts["spilled_bytes"] >= 16 * 4 * MB - STORE
     assert facts["used"] <= STORE
     assert [digest(paralab.get(ref)) for ref in refs] == wanted
@@ -80,6 +78,7 @@ def test_twice_as_much_as_fits(folder: Path) -> None:
     eventually(is_empty)
 
 
+@pytest.mark.slow
 def test_results_and_items_that_do_not_fit(folder: Path) -> None:
     refs = [data_there.remote(seed) for seed in range(16)]
     assert [digest(paralab.get(ref)) for ref in refs] == [digest(data(s)) for s in range(16)]
@@ -119,6 +118,7 @@ def test_what_somebody_looks_at_stays_where_it_is(folder: Path) -> None:
     eventually(is_empty)
 
 
+@pytest.mark.slow
 def test_many_small_ones(folder: Path) -> None:
     size = 110 << 10
     refs = [paralab.put(data(seed, size)) for seed in range(600)]
@@ -213,6 +213,7 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, shutdown_after: None) -> None:
     with small_disk(tmp_path):
         paralab.init(num_cpus=2, object_store_memory=STORE, object_spilling_directory=tmp_path)
@@ -272,6 +273,7 @@ def test_a_file_that_lost_its_bytes_is_said_of_its_objects_only(folder: Path) ->
     eventually(is_empty)
 
 
+@pytest.mark.slow
 def test_what_was_in_a_lost_file_is_made_again_by_its_task(folder: Path) -> None:
     refs = [data_there.remote(seed) for seed in range(16)]
     paralab.wait(refs, num_returns=16)
