@@ -31,6 +31,7 @@ SETTINGS: dict[str, Setting] = {
     "memory_limit_bytes": Setting(0, "bytes >= 0, 0 for those of the machine", lambda n: n >= 0),
     "task_oom_retries": Setting(-1, "a number >= -1, -1 for any number", lambda n: n >= -1),
     "task_oom_retry_delay_base_ms": Setting(1000, "milliseconds >= 0", lambda n: n >= 0),
+    "max_lineage_bytes": Setting(1 << 30, "bytes >= 0", lambda n: n >= 0),
     "record_ref_creation_sites": Setting(False, "True or False", lambda _: True),
 }
 """``memory_limit_bytes`` is paralab's own: workers and store together may use so much."""

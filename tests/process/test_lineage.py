@@ -161,6 +161,20 @@ def test_without_retries_it_is_lost(cluster: Cluster, node: ClusterNode, runs: R
     assert not kept()
 
 
+def test_the_bytes_of_lineage_are_limited(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, runs: Runs
+) -> None:
+    monkeypatch.setenv("PARALAB_MAX_LINEAGE_BYTES", "4000")
+    cluster, node = request.getfixturevalue("cluster"), request.getfixturevalue("node")
+    refs = [make.remote(runs, str(at)) for at in range(6)]
+    paralab.wait(refs, num_returns=6)
+    assert 1 <= len(kept()) < 4
+    replace(cluster, node)
+    assert paralab.get(refs[-1])[0] == 1
+    with pytest.raises(ObjectReconstructionFailedError, match="max_lineage_bytes"):
+        paralab.get(refs[0])
+
+
 def test_tasks_that_take_a_lost_object_wait_for_it(
     cluster: Cluster, node: ClusterNode, runs: Runs, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from paralab.messages import FAILED, OBJECT_LOST, STORED
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.state.actors import Actor
-from paralab.state.lineage import DEFAULT_LIMIT, Lineage, is_lost
+from paralab.state.lineage import Lineage, is_lost
 from paralab.state.ownership import Entry, Ref
 from paralab.state.tasks import Task
 
@@ -32,8 +32,7 @@ class Rebuilding:
 
     def __init__(self, core: CoreClient) -> None:
         self._core = core
-        limit = core.welcome.get("max_lineage_bytes", DEFAULT_LIMIT)
-        self.lineage = Lineage(core.ownership, limit)
+        self.lineage = Lineage(core.ownership, core.welcome["settings"]["max_lineage_bytes"])
         self.keep, self.forget = self.lineage.keep, self.lineage.forget
         self.handlers: dict[int, Callable[..., None]] = {OBJECT_LOST: self._on_lost}
 

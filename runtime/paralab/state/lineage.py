@@ -45,7 +45,6 @@ from paralab.task_spec import AS_ACTOR
 
 OVERHEAD = 1_000
 """Bytes that a recipe is reckoned to take besides its arguments."""
-DEFAULT_LIMIT = 1 << 30
 
 
 class Obstacle(Enum):
@@ -95,7 +94,7 @@ class Lineage:
         limit: bytes that all recipes may take.
     """
 
-    def __init__(self, ownership: Ownership, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, ownership: Ownership, limit: int) -> None:
         self._ownership = ownership
         self._limit = limit
         self.recipes: dict[int, Recipe] = {}
