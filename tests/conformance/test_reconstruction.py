@@ -202,6 +202,9 @@ def test_an_actor_with_a_checkpoint_goes_on_where_it_was(
 
     counter = Counter.remote(str(tmp_path / "checkpoint"))
     refs = [counter.count.remote(number) for number in range(10)]
-    assert rt.get(refs, timeout=60)[-1] == 10
+    assert len(rt.get(refs, timeout=60)) == 10
     assert rt.get(counter.count.remote(9), timeout=60) == 10
-    assert (tmp_path / "checkpoint").read_text().split() == [str(each) for each in range(10)]
+    done = (tmp_path / "checkpoint").read_text().split()
+    assert sorted(done) == [str(each) for each in range(10)]
+    if LIBRARY == "paralab":  # Ray sends what is tried again in any order
+        assert done == sorted(done)

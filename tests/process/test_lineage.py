@@ -166,8 +166,10 @@ def test_the_bytes_of_lineage_are_limited(
 ) -> None:
     monkeypatch.setenv("PARALAB_MAX_LINEAGE_BYTES", "4000")
     cluster, node = request.getfixturevalue("cluster"), request.getfixturevalue("node")
-    refs = [make.remote(runs, str(at)) for at in range(6)]
-    paralab.wait(refs, num_returns=6)
+    refs = []
+    for at in range(6):  # the oldest is the one that ended first
+        refs.append(make.remote(runs, str(at)))
+        paralab.wait(refs[-1:])
     assert 1 <= len(kept()) < 4
     replace(cluster, node)
     assert paralab.get(refs[-1])[0] == 1
