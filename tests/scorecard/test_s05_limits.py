@@ -100,6 +100,7 @@ def test_many_connections_that_say_little(node: str, scorecard: Any) -> None:
     scorecard.figure("S5", "200 slow connections: the slowest answer to others", longest, "s")
 
 
+@pytest.mark.timeout(300)
 def test_very_many_silent_ones(node: str, scorecard: Any) -> None:
     count = 10_000 if scorecard.full else 500
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
