@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from process_helpers import eventually
 
 import paralab
 from leak_check import descendants
+from paralab.cli import main
 from paralab.engine import current
 from paralab.exceptions import ObjectLostError, ObjectStoreFullError, OutOfDiskError
 from paralab.memory_summary import memory_rows
@@ -322,8 +324,27 @@ def test_the_driver_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> 
         return "spilled" in told
 
     eventually(is_told)
-    assert f"objects lie in {folder}" in told
+    assert f"MiB are full; 1 object in {folder}." in told
     assert len(refs) == 16
+
+
+def test_the_command_line_tries_the_folder_too(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = ["start", "--head", "--object-spilling-directory", str(tmp_path / "file")]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2
+    assert "expected a folder" in done.output
+
+
+def test_a_folder_in_which_one_may_not_write_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    uid = os.geteuid()
+    os.seteuid(uid or 65534)
+    try:
+        with pytest.raises(ValueError, match=r"expected a folder .*: Permission denied"):
+            paralab.init(object_spilling_directory=tmp_path / "new")
+    finally:
+        os.seteuid(uid)
 
 
 def test_nothing_is_left_when_all_are_killed_while_it_spills(folder: Path) -> None:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 BYTES_GONE = {errno.ENODATA, errno.EIO}
 FIRST_TOLD = 1 << 20
-"""Bytes spilled after which the driver is told; then each time that they have doubled."""
+"""Bytes spilled after which the driver is told; then each time that it is ten times as much."""
 
 _now = time.monotonic_ns
 
@@ -194,12 +194,12 @@ class NodeStore:
             return
         self.spilled += self.spilling.written(file, _now())
         if self.spilled >= self._told_at:
-            self._told_at = 2 * self.spilled
+            self._told_at = 10 * self.spilled
             stats = self.table.stats()
             self._node.drivers.tell(
                 f"paralab: spilled {self.spilled >> 20:,} MiB so far, as the object store's "
-                f"{stats.capacity >> 20:,} MiB are full; {stats.spilled_objects:,} objects lie "
-                f"in {self.files}."
+                f"{stats.capacity >> 20:,} MiB are full; {stats.spilled_objects:,} "
+                f"object{'s' * (stats.spilled_objects != 1)} in {self.files}."
             )
 
     def _read(self, ref: Ref, file: int, error: OSError | None) -> None:
