@@ -27,6 +27,9 @@ from paralab.util.state.common import DEFAULT_RPC_TIMEOUT
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 GROUPS = ("NODE_ADDRESS", "STACK_TRACE")
 SORTS = ("PID", "OBJECT_SIZE", "REFERENCE_TYPE")
+PATIENCE = 10.0
+"""Seconds for the answers of busy processes."""
+IMPATIENT = 0.5
 WIDE = 137
 """Columns from which a row takes one line."""
 _KINDS = {
@@ -75,7 +78,14 @@ def memory_rows(timeout: float = DEFAULT_RPC_TIMEOUT) -> list[MemoryRow]:
     Raises:
         ConnectionError: no session runs in this process.
     """
+    return _rows_and_silent(timeout)[0]
+
+
+def _rows_and_silent(timeout: float) -> tuple[list[MemoryRow], int]:
+    """The rows, and how many processes did not answer in time."""
     objects = collect.ask("objects", timeout)
+    # Who is silent now, in a call that keeps the GIL say, would be for the other questions too.
+    timeout = min(timeout, IMPATIENT) if objects.silent else timeout
     names = {each.address: each.answer or () for each in collect.ask("names", timeout).told}
     states = list(collect.objects(objects, collect.ask("tasks", timeout)))
     pids = {each.address: each.pid for each in objects.told}
@@ -84,7 +94,8 @@ def memory_rows(timeout: float = DEFAULT_RPC_TIMEOUT) -> list[MemoryRow]:
     rows = []
     for (told, fields), state in zip(known, states, strict=True):
         row = ObjectRow._make(fields)
-        here = [name for owner, key, name in names[told.address] if (owner, key) == row[:2]]
+        known_here = names.get(told.address, ())
+        here = [name for owner, key, name in known_here if (owner, key) == row[:2]]
         rows.append(
             MemoryRow(
                 object_ref=state.object_id,
@@ -102,7 +113,7 @@ def memory_rows(timeout: float = DEFAULT_RPC_TIMEOUT) -> list[MemoryRow]:
                 is_spilled=(row.owner, row.key) in spilled,
             )
         )
-    return rows
+    return rows, len(objects.silent)
 
 
 def _place(site: str) -> str:
@@ -161,7 +172,7 @@ def memory_summary(
     store = _store_text(engine.info("store") or {})
     if stats_only:
         return store
-    rows = memory_rows()
+    rows, silent = _rows_and_silent(PATIENCE)
     rows.sort(key=_ORDERS[sort_by])
     groups: dict[str, list[MemoryRow]] = {}
     for row in rows:
@@ -173,6 +184,8 @@ def memory_summary(
     is_wide = line_wrap and shutil.get_terminal_size((80, 20)).columns > WIDE
     for key, group in groups.items():
         text += _group_text(by, key, group, units, num_entries, is_wide)
+    if silent:
+        text.append(f"{silent} processes did not answer in time; what they hold is not shown.\n")
     if advice := _advice(rows, units):
         text += [*advice, ""]
     if all(row.call_site == "disabled" for row in rows):

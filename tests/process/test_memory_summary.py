@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -134,7 +135,7 @@ def test_where_objects_were_made(shutdown_after: None) -> None:
     assert ref.call_site().startswith(f"(put object) | {__file__}:here_is_a_put:{line} | ")
     assert "(task call) | " in task.call_site()
     assert "(actor call) | " in call.call_site()
-    assert rows_of(task)[0].call_site == task.call_site()
+    assert ":test_where_objects_were_made:" in rows_of(task)[0].call_site
     assert "--- Summary for stack trace: (put object) | " in memory_summary(group_by="stack_trace")
     assert state.summarize_objects()["cluster"]["callsite_enabled"]
     assert task.call_site() in state.summarize_objects()["cluster"]["summary"]
@@ -173,3 +174,14 @@ def test_what_is_spilled(shutdown_after: None) -> None:
     assert not flags[-1]
     assert " spilled, " in memory_summary(stats_only=True)
     assert "MB spilled | LOCAL_REFERENCE" in memory_summary(units="MB")
+
+
+def test_who_does_not_answer_is_counted(runtime: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper.remote()
+    pid = paralab.get(keeper.keep.remote(None))
+    monkeypatch.setattr("paralab.memory_summary.PATIENCE", 0.2)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert "1 processes did not answer in time" in memory_summary()
+    finally:
+        os.kill(pid, signal.SIGCONT)
