@@ -21,7 +21,9 @@ from program import Program, process_name, program
 
 import paralab
 from leak_check import descendants, wait_ended
+from paralab.exceptions import LocalNodeDied
 from paralab.process import session_folder
+from paralab.process.client import CoreClient
 from paralab.process.door import LARGEST_REQUEST, MOST_GUESTS, ask, end_node_at
 from paralab.process.session import start_node_alone
 from paralab.util import state
@@ -479,3 +481,10 @@ def test_wrong_arguments_are_named(arguments: list[str], said: str) -> None:
     code, text = command(*arguments)
     assert code == 2
     assert said in text
+
+
+def test_a_node_that_is_gone_before_it_has_let_a_driver_in() -> None:
+    mine, theirs = socket.socketpair()
+    theirs.close()
+    with pytest.raises(LocalNodeDied):
+        CoreClient(mine, "driver", lambda *_line: None)

@@ -192,3 +192,11 @@ def test_a_folder_that_is_gone_makes_the_switch_harmless(tmp_path: Path) -> None
     switch.load("kill ANY", "worker", 1, str(tmp_path / "nowhere"))
     fault: Any = switch.fault(3, "worker", "node")
     assert fault is None
+
+
+def test_a_driver_whose_welcome_is_cut_gets_no_session() -> None:
+    with pytest.raises(LocalNodeDied):
+        begin("cut WELCOME to=driver")
+    assert not paralab.is_initialized()
+    begin("double WELCOME to=driver")
+    assert paralab.get(square.remote(3)) == 9

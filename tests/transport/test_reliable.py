@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -271,3 +272,71 @@ def test_descriptors_that_are_announced_and_do_not_come(ends: Ends) -> None:
     left._socket.send(HEADER.pack(len(body), VERSION, 2, 0, 0, 1, 0, 7) + body)
     assert right.receive() == []
     assert not right.received_descriptors
+
+
+class Storm:
+    """Two ends to which things happen by chance."""
+
+    def __init__(self, ends: Ends, seed: int) -> None:
+        self.left, self.right, self.clock = ends
+        self.chance = random.Random(seed)
+        self.sent: dict[End, int] = {self.left: 0, self.right: 0}
+        self.come: dict[End, list[int]] = {self.left: [], self.right: []}
+
+    def step(self, carried: int) -> None:
+        """One thing happens."""
+        end, chance = self.chance.choice((self.left, self.right)), self.chance
+        match chance.choice("ssssrrrrldtbR"):
+            case "s":
+                send(end, (self.sent[end], bytes(chance.choice((0, 10, 100_000)))))
+                self.sent[end] += 1
+            case "d":
+                end.send_with_descriptors([((self.sent[end], b""),)], [carried])
+                self.sent[end] += 1
+            case "r":
+                self.read(end)
+            case "l":
+                end.loses = chance.randint(1, 4)
+            case "t":
+                self.tick(chance.choice((ACK_AFTER, RESEND_AFTER)))
+            case "b" if not end.broken:
+                end._socket.shutdown(socket.SHUT_RDWR)
+            case "R":
+                reconnect(self.left, self.right)
+
+    def read(self, end: End) -> None:
+        """What is there."""
+        end.flush()
+        self.come[end] += [number for number, _data in come(end)]
+        while end.received_descriptors:
+            os.close(end.received_descriptors.popleft())
+
+    def tick(self, seconds: float) -> None:
+        """Time jumps."""
+        self.clock.now += seconds
+        self.left.tick()
+        self.right.tick()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_storm(ends: Ends, seed: int) -> None:
+    """Frames vanish, time jumps, sockets break or are replaced: all comes, once and in order."""
+    storm = Storm(ends, seed)
+    left, right = storm.left, storm.right
+    before = len(os.listdir("/proc/self/fd"))
+    pipe = os.pipe()
+    for _ in range(300):
+        storm.step(pipe[0])
+    left.loses = right.loses = 0
+    reconnect(left, right)
+    for _ in range(400):
+        storm.tick(ACK_AFTER)
+        storm.read(left)
+        storm.read(right)
+        if not (left.resending.kept or right.resending.kept):
+            break
+    assert storm.come[right] == list(range(storm.sent[left]))
+    assert storm.come[left] == list(range(storm.sent[right]))
+    for fd in pipe:
+        os.close(fd)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -100,8 +100,10 @@ class CoreClient:
         self._on_print = on_print
         while not self.welcome and self.broken is None:
             self.links.listen(None)
-        if self.broken is not None:
-            raise self.broken
+        broken: Any = self.broken
+        if broken is not None:
+            self.links.close()
+            raise broken
         self.links.welcomed(self.welcome)
         self.address: Address = self.welcome["address"]
         self.node_hex: str = self.welcome["node_id"].hex()
@@ -221,7 +223,8 @@ class CoreClient:
         if link is self.node:
             self.broken = self.broken or LocalNodeDied("The node process has ended.")
             self.failures += 1
-            self.notices.end()
+            if self.welcome:  # else there is nothing yet that could wait
+                self.notices.end()
 
     # -- Engine: tasks and actors ------------------------------------------------------------
 
