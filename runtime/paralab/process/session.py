@@ -320,7 +320,10 @@ def run_node(descriptor: int) -> None:
         run_zygote(theirs.detach(), node_pid)
         os._exit(0)
     theirs.close()
-    config = json.loads(sys.stdin.buffer.read())
+    try:
+        config = json.loads(sys.stdin.buffer.read())
+    except ValueError:
+        os._exit(1)  # the driver was killed before it could say what it wants
     _forget_standard_input()
     from paralab.process.node import main
 

@@ -39,7 +39,10 @@ def serve(control: socket.socket, node_pid: int) -> None:
     platform.name_thread("paralab-zygote")
     folder = b""
     signal.signal(signal.SIGTERM, lambda _number, _frame: _end(folder))
-    platform.die_with_parent(node_pid, signal.SIGTERM)
+    try:
+        platform.die_with_parent(node_pid, signal.SIGTERM)
+    except ProcessLookupError:
+        os._exit(0)  # the node died before we could ask to die with it
     _preload()
     freeze()
     has_numpy = False
