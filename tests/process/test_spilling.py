@@ -328,6 +328,32 @@ def test_the_driver_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert len(refs) == 16
 
 
+@paralab.remote(max_retries=-1)
+def mixed(a: Any, b: Any) -> Any:
+    return a ^ b
+
+
+def compute_while_one_is_killed(after: int) -> None:
+    make, check = (f.options(max_retries=-1) for f in (data_there, digest_there))
+    leaves = [make.remote(seed, 2 * MB) for seed in range(12)]
+    leaves += [paralab.put(data(seed, 2 * MB)) for seed in range(12, 24)]
+    pairs = [mixed.remote(leaves[seed], leaves[-1 - seed]) for seed in range(12)]
+    checks = [check.remote(pair) for pair in pairs]
+    paralab.wait(checks, num_returns=after)
+    os.kill(current().info("workers")[0]["pid"], signal.SIGKILL)
+    wanted = [digest(data(seed, 2 * MB) ^ data(23 - seed, 2 * MB)) for seed in range(12)]
+    assert paralab.get(checks) == wanted
+    assert [digest(paralab.get(pair)) for pair in pairs] == wanted
+
+
+@pytest.mark.slow
+def test_workers_are_killed_while_it_spills(folder: Path) -> None:
+    for after in (1, 2, 3):
+        compute_while_one_is_killed(after)
+    assert store()["spilled_total"] > 0
+    eventually(is_empty)
+
+
 def test_the_command_line_tries_the_folder_too(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     command = ["start", "--head", "--object-spilling-directory", str(tmp_path / "file")]

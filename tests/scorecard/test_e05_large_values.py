@@ -30,6 +30,7 @@ def looked(array: Any) -> tuple[int, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_readers_have_no_copy(scorecard: Any, shutdown_after: None) -> None:
     size = (8 << 10 if scorecard.full else 256) * MB
     paralab.init(num_cpus=1, object_store_memory=size + 64 * MB)

@@ -36,6 +36,7 @@ def node() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_twice_the_capacity_then_a_full_disk(
     scorecard: Any, tmp_path: Path, shutdown_after: None
 ) -> None:
