@@ -166,7 +166,7 @@ def _context(engine: Engine) -> Context:
     return Context(engine.info("address"), paralab.__version__, shutdown, resources, commit)
 
 
-def _start(options: InitOptions, *, by_itself: bool) -> None:
+def _refuse_when_exiting() -> None:
     if _Session.is_over or sys.is_finalizing():
         raise RuntimeError(
             said(
@@ -174,6 +174,10 @@ def _start(options: InitOptions, *, by_itself: bool) -> None:
                 "or an atexit handler has called it after the end of the session."
             )
         )
+
+
+def _start(options: InitOptions, *, by_itself: bool) -> None:
+    _refuse_when_exiting()
     where = _user_line()
     if options.logging:
         from paralab.logging_config import apply
@@ -237,8 +241,9 @@ def start_by_itself() -> Engine:
     """Starts paralab with the defaults of ``init`` because something needs it now.
 
     Raises:
-        RuntimeError: this is a child that a task has forked.
+        RuntimeError: this is a child that a task has forked, or the interpreter is exiting.
     """
+    _refuse_when_exiting()  # before options are looked at, which needs modules that may be gone
     if _Slot.forked_from and not _Session.pid:
         raise RuntimeError(
             said(

@@ -5,7 +5,10 @@ In full size these are a row of the scorecard, E13.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +81,35 @@ def test_beyond_the_limit_an_error_names_the_chain(limited: Callable[[int], None
     with pytest.raises(paralab.exceptions.ProcessLimitError, match=r"deep → .*deep → .*deep"):
         paralab.get(deep.remote(30))
     assert paralab.get(leaf.remote(7)) == 7
+
+
+def test_a_task_lends_its_cpu_until_the_last_of_its_threads_goes_on(
+    shutdown_after: None, tmp_path: Path
+) -> None:
+    paralab.init(num_cpus=1)
+    gate, told = str(tmp_path / "gate"), str(tmp_path / "told")
+    os.mkfifo(gate)
+    os.mkfifo(told)
+
+    @paralab.remote
+    def read() -> str:
+        return Path(gate).read_text()
+
+    @paralab.remote(num_cpus=0.5)
+    def twice(text: str) -> str:
+        return 2 * text
+
+    @paralab.remote
+    def outer() -> str:
+        second = twice.remote(read.remote())
+        with ThreadPoolExecutor(1) as threads:
+            late = threads.submit(paralab.get, second)
+            paralab.get(leaf.options(num_cpus=0).remote(1))
+            # This thread goes on, and what the other one waits for still needs the CPU.
+            Path(told).write_text("x")
+            return late.result()
+
+    ref = outer.remote()
+    Path(told).read_text()
+    Path(gate).write_text("a")
+    assert paralab.get(ref, timeout=20) == "aa"

@@ -95,6 +95,8 @@ class Executor:
         self.is_settled = True
         """It has the driver's import path and folder as they are now."""
         self.ending = False
+        self._waiting = 0
+        """Waits of the task that are under way: of its threads, and of a finaliser within one."""
         self.exit_code = 0
         self.is_child = False
         """It is no worker, but was forked from one by a task."""
@@ -337,12 +339,15 @@ class Executor:
         self.core.mailbox.requests.append(self._say_unblocked)
 
     def _say_blocked(self) -> None:
-        self.core.node.post((BLOCKED,))
+        self._waiting += 1
+        self.core.node.post((BLOCKED,))  # each time: the lease may be another one than the last
         if self.actor_ref is None:
             self.incoming.give_back(None)
 
     def _say_unblocked(self) -> None:
-        self.core.node.post((UNBLOCKED,))
+        self._waiting -= 1
+        if not self._waiting:
+            self.core.node.post((UNBLOCKED,))
 
     def look_again(self) -> None:
         """Has the next call that begins ask ``interrupts.check``.  Under the baton."""
