@@ -394,11 +394,11 @@ class SpillFiles:
 class NoDoor:
     """Nobody else comes."""
 
-    def __init__(self, _node: Any, *, stands_alone: bool) -> None:
+    def __init__(self, _node: Any, **_how: Any) -> None:
         self.path = "/imagined"
 
-    def close(self) -> None:
-        pass
+    def __getattr__(self, _what: str) -> Callable[..., None]:
+        return lambda *_: None
 
 
 class NoNumericThreads:

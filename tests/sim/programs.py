@@ -179,7 +179,7 @@ class Maker:
         child = Script(len(self.scripts), script.depth + 1)
         child.ops.append(Op("compute", number=rng.choice((1_000, 200_000, 600_000))))
         self.scripts.append(child)
-        op = Op("call", -1, child, (), cpus=CPU, retries=rng.choice((0, 0, 1, 3)))
+        op = Op("call", -1, child, (), cpus=CPU, retries=rng.choice((0, 1, 3, 3)))
         for _ in range(rng.randrange(4, 16)):
             script.ops.append(op)
             kinds.append("task")
@@ -188,6 +188,7 @@ class Maker:
         rng = self._random
         args: list[tuple[str, Any]] = []
         insides = tops = 0
+        objects = [slot for slot in objects if kinds[slot] in OBJECTS]
         for _ in range(rng.choice((0, 0, 1, 1, 2))):
             kind = rng.random()
             if kind < 0.4 or not objects:
@@ -208,6 +209,10 @@ class Maker:
         cpus = rng.choice((CPU, CPU, CPU, CPU // 2, 0))
         script.ops.append(Op("call", actor, child, tuple(args), cpus=cpus, retries=retries))
         kinds.append("task")
+        if actor >= 0 and rng.random() < 0.5:  # from now on only the actor has them
+            for slot in {what for kind, what in args if kind == "inside"}:
+                script.ops.append(Op("drop", slot))
+                kinds[slot] = "gone"
 
 
 # -- running them ------------------------------------------------------------------------------
@@ -238,11 +243,18 @@ def body(number: int, *args: Any) -> Result:
 
 
 class Holder:
-    """What every actor is."""
+    """What every actor is.  It keeps refs from one call to the next."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
 
     def run(self, number: int, *args: Any) -> Result:
         """What every method runs."""
         call = _begins()
+        for box in self.kept:
+            got = _fetch(modules.world().current.process.engine, box[0])
+            assert got != Bad("ObjectLostError"), "an object is gone that an actor holds"
+        self.kept = [each for each in args if isinstance(each, list)]
         process = modules.world().current.process
         calls = facts().actor_calls.setdefault((process, call.link.address), [])
         calls.append(call.key)

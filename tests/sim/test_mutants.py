@@ -1,0 +1,21 @@
+"""The simulation notices broken rules; see ``mutants.py``."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.mutants import MUTANTS
+from sim.test_simulation import simulate
+
+RARE = {"an-actor-in-a-process-that-owns", "a-restarted-actor-is-not-ended"}
+"""It takes hundreds of seeds to meet these."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", sorted(MUTANTS.keys() - RARE))
+def test_a_broken_rule_is_noticed(name: str) -> None:
+    code, said = simulate("--mutant", name, "--seeds", "0:400", timeout=280)
+    assert code == 1, said
+    assert "failed: " in said
+    assert "again, with its story: python tests/sim --seed" in said
