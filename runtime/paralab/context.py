@@ -42,19 +42,35 @@ class Context(Mapping[str, Any]):
     def __init__(
         self,
         address_info: Mapping[str, Any],
-        version: str,
+        version: str | None,
         disconnect: Callable[[], None],
         resources: Mapping[str, float] | None = None,
-        commit: str = "",
     ) -> None:
         resources = resources or {}
         self._cpus = resources.get("CPU", 0.0)
         self._store_bytes = resources.get("object_store_memory", 0.0)
         self.address_info: dict[str, Any] = {**dict.fromkeys(ADDRESS_KEYS), **address_info}
         self.python_version = ".".join(map(str, sys.version_info[:3]))
-        self.paralab_version = self.ray_version = version
-        self.ray_commit = commit
+        self._version = version
         self._disconnect = disconnect
+
+    @property
+    def paralab_version(self) -> str:
+        if self._version is None:  # finding it out takes a tenth of the start: when it is asked for
+            import paralab
+
+            self._version = paralab.__version__
+        return self._version
+
+    @property
+    def ray_version(self) -> str:
+        return self.paralab_version
+
+    @property
+    def ray_commit(self) -> str:
+        import paralab
+
+        return paralab.__commit__ if is_called_ray() else ""
 
     def __getitem__(self, key: str) -> Any:
         return self.address_info[key]

@@ -22,7 +22,7 @@ from paralab.call_sites import record_if_wanted
 from paralab.context import Context
 from paralab.engine import Engine, _Slot, install, installed
 from paralab.init_options import InitOptions, check_init_options, refuse_when_joining
-from paralab.library_name import is_called_ray, said
+from paralab.library_name import said
 
 LINGER_SECONDS = 0.5
 """What tasks that nobody waits for may still take when the interpreter exits; as in Ray."""
@@ -159,11 +159,7 @@ def _twice() -> str:
 
 
 def _context(engine: Engine) -> Context:
-    import paralab
-
-    resources = engine.info("cluster_resources")
-    commit = paralab.__commit__ if is_called_ray() else ""
-    return Context(engine.info("address"), paralab.__version__, shutdown, resources, commit)
+    return Context(engine.info("address"), None, shutdown, engine.info("cluster_resources"))
 
 
 def _refuse_when_exiting() -> None:
