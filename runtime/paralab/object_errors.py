@@ -88,7 +88,11 @@ class OwnerDiedError(ObjectLostError):
 class ReferenceCountingAssertionError(ObjectLostError, AssertionError):
     """The object was freed although a ref to it was left."""
 
-    ADVICE = "The runtime freed it while a ref was left; this is a fault of the runtime."
+    ADVICE = (
+        "The object has already been deleted, as no ref to it was counted any more. A ref that is "
+        "made of an id, by from_binary or from_hex, does not count; with any other this is a fault "
+        "of the runtime."
+    )
 
 
 class ObjectReconstructionFailedError(ObjectLostError):

@@ -18,6 +18,7 @@ from paralab.cluster_utils import Cluster, ClusterNode
 from paralab.engine import current
 from paralab.exceptions import (
     ObjectReconstructionFailedError,
+    ReferenceCountingAssertionError,
 )
 
 pytestmark = pytest.mark.usefixtures("shutdown_after")
@@ -200,6 +201,44 @@ def test_tasks_that_take_a_lost_object_wait_for_it(
     assert paralab.get(result)[0] == 2
     assert paralab.get(added) == [5, 6, 9]
     assert runs.of("a") == 2
+
+
+def test_an_owner_makes_again_what_others_have_borrowed(
+    cluster: Cluster, node: ClusterNode, runs: Runs
+) -> None:
+    owner = Owner.options(scheduling_strategy=here(cluster)).remote()
+    (ref,) = paralab.get(owner.make.remote(runs))
+    paralab.wait([ref])
+    mine = make.remote(runs, "mine", ref)
+    paralab.wait([mine])
+    replace(cluster, node)
+    assert paralab.get(mine)[0] == 2
+    assert paralab.get(ref)[0] == 1
+    assert runs.of("theirs") == runs.of("mine") == 2
+    paralab.kill(owner)
+    for digit in "89":  # the second time the death is known when the task is submitted
+        unknown = paralab.ObjectRef.from_hex(ref.hex()[:-1] + digit)
+        with pytest.raises(paralab.exceptions.OwnerDiedError):
+            paralab.get(make.remote(runs, "late", unknown))
+
+
+@paralab.remote(num_cpus=0)
+class Owner:
+    def make(self, runs: Runs) -> list[Any]:
+        self.refs = [make.remote(runs, "theirs")]
+        return self.refs
+
+
+def test_who_asks_for_what_was_freed_is_told(runs: Runs) -> None:
+    paralab.init(num_cpus=1)
+    digits = paralab.put(1).hex()
+
+    @paralab.remote
+    def ask() -> Any:
+        return paralab.get(paralab.ObjectRef.from_hex(digits))
+
+    with pytest.raises(ReferenceCountingAssertionError, match="already been deleted"):
+        paralab.get(ask.remote())
 
 
 def test_items_of_a_generator_are_made_again(

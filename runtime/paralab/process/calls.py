@@ -140,10 +140,10 @@ class Calls:
         missing: list[Entry] = []
         for _place, ref in task.top:
             entry = ref._entry
-            if entry.payload is None:
+            if entry.payload is None and not entry.pending:
+                self._core.objects.fetch(entry)
+            if entry.payload is None:  # a dead owner's object has failed at once
                 missing.append(entry)
-                if not entry.pending:
-                    self._core.objects.fetch(entry)
         self.table.enter(task, missing)
         return missing
 

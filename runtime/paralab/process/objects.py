@@ -15,7 +15,12 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from paralab.exceptions import ObjectLostError, ObjectStoreFullError, OwnerDiedError
+from paralab.exceptions import (
+    ObjectLostError,
+    ObjectStoreFullError,
+    OwnerDiedError,
+    ReferenceCountingAssertionError,
+)
 from paralab.ids import Address, object_id
 from paralab.messages import (
     ALLOCATE,
@@ -298,7 +303,7 @@ class Objects:
         entry = self._owned.get(key)
         if entry is None:
             name = object_id(self._core.address, key).hex()
-            error = ObjectLostError(name, message="Its owner has freed it.")
+            error = ReferenceCountingAssertionError(name, message="Its owner has freed it.")
             link.post((OBJECT, key, FAILED, self.failure(error), None))
         elif entry.payload is None:
             if entry.waiting is None:
