@@ -38,6 +38,7 @@ from paralab.messages import (
     UNMET,
     WELCOME,
 )
+from paralab.process.dispatch import dispatch
 from paralab.process.node_actors import NodeActors
 from paralab.process.node_cluster import NodeCluster
 from paralab.process.node_drivers import NodeDrivers
@@ -319,10 +320,7 @@ class Node:
                 timeout = min(timeout, WAITING_TICK)
             timeout = min(timeout, self.memory.wait(time.monotonic()))
             events = self._poll.poll(timeout)
-            for fd, event in events:
-                action = self._watched.get(fd)
-                if action is not None:
-                    action(event)
+            dispatch(self._watched, events)
             if not events and self.leases.requests:
                 self.undecided = True
             if self.groups.awaits:
