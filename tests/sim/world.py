@@ -237,11 +237,11 @@ class World:
             if thread.blocked:
                 thread.blocked = False
                 self._runnable.append(thread)
+        for action in process.on_end:
+            action()
         for file in list(process.files.values()):
             file.close()
         process.files.clear()
-        for action in process.on_end:
-            action()
         for child in list(self.processes.values()):
             if child.parent is process and child.follows:  # PDEATHSIG
                 self._die(child, 9)

@@ -406,7 +406,8 @@ class Node:
         else:
             self.pool.lost_connection(process)
 
-    def _read_prints(self, process: Process) -> None:
+    def read_last(self, process: Process, only: int | None = None) -> None:
+        """Handles what a client had sent before its end, of one kind ``only`` or all."""
         connection = process.connection
         while not connection.closed:
             try:
@@ -414,8 +415,8 @@ class Node:
             except FrameError:
                 return
             for message in messages:
-                if message[0] == RELAY_PRINT:
-                    self.handlers[RELAY_PRINT](process, *message)
+                if only is None or message[0] == only:
+                    self.handlers[message[0]](process, *message)
             if not messages and not connection.readable():
                 return
 
@@ -426,7 +427,7 @@ class Node:
         self.pool.end_all()
         for process in list(self.clients.values()):
             if not self.drivers.is_driver(process):
-                self._read_prints(process)
+                self.read_last(process, RELAY_PRINT)
         self.drivers.close()
         self.store.close()
         self.board.close()

@@ -195,6 +195,7 @@ class WorkerPool:
 
     def _ended(self, process: Process) -> None:
         end = _wait(process.pid)
+        self._node.read_last(process)
         self._read_rest(process)
         last = self._node.board.take_words(process.address).splitlines() + list(process.last_lines)
         how = ended(f"The worker process {process.pid}", end, last[-STDERR_LINES:])
