@@ -148,6 +148,7 @@ def test_custom_resources_limit_how_many_run() -> None:
             return float(paralab.available_resources().get("licence", 0))
 
     held = [Licensed.remote() for _ in range(3)]
+    paralab.get([one.look.remote() for one in held])  # until all three have their process
     assert paralab.get([one.look.remote() for one in held]) == [0, 0, 0]
     fourth = Licensed.remote()
     look = fourth.look.remote()
