@@ -333,7 +333,7 @@ def test_a_time_limit_and_an_interrupted_wait(tmp_path: Path) -> None:
         return bool(ref.is_nil())
 
     assert asyncio.run(waits())
-    timer = threading.Timer(0.05, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         next(items)
