@@ -19,24 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import paralab
+from paralab.chrome_trace import STAMPS as CALL_STAMPS
 
 FORMAT = "paralab recording"
 VERSION = 1
-STAMPS = (
-    "submitted",
-    "pickled",
-    "packed",
-    "ready",
-    "leased",
-    "sent",
-    "received",
-    "taken",
-    "loaded",
-    "ended",
-    "stored",
-    "returned",
-    "fetched",
-)
+STAMPS = (*CALL_STAMPS, "fetched")
 PARTS: Mapping[str, tuple[str, str]] = {
     "pickle": ("submitted", "pickled"),
     "submit": ("pickled", "packed"),

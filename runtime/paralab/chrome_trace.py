@@ -13,6 +13,23 @@ from paralab.ids import Address, process_number
 from paralab.state.events import TaskRecord, task_record
 from paralab.state.told import TaskRow
 
+STAMPS = (
+    "submitted",
+    "pickled",
+    "packed",
+    "ready",
+    "leased",
+    "sent",
+    "received",
+    "taken",
+    "loaded",
+    "ended",
+    "stored",
+    "returned",
+)
+"""Moments of every task that ran, in their order, as ``timeline()`` names them; ``fetched`` follows
+for those that somebody got."""
+
 
 def trace_of_all(told: Iterable[tuple[Address, list[Any]]]) -> list[dict[str, Any]]:
     """The trace of the finished tasks of several owners.
@@ -72,23 +89,7 @@ def chrome_trace(
                     "args": {"name": f"worker {lane}"},
                 }
             )
-        stamps = {
-            name: getattr(record, name)
-            for name in (
-                "submitted",
-                "pickled",
-                "packed",
-                "ready",
-                "leased",
-                "sent",
-                "received",
-                "taken",
-                "loaded",
-                "ended",
-                "stored",
-                "returned",
-            )
-        }
+        stamps = {name: getattr(record, name) for name in STAMPS}
         stamps["fetched"] = fetched.get(record.key)
         events.append(
             {
