@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable
@@ -89,16 +90,18 @@ def leave(how: str) -> Any:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def pool(method: str) -> Any:
+def pool(method: str, folder: str) -> Any:
     """A multiprocessing.Pool."""
+    tempfile.tempdir = folder  # a worker that is killed leaves what multiprocessing put there
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with multiprocessing.get_context(method).Pool(2) as workers:
             return workers.map(square, range(5)), set(workers.map(is_initialized, range(4)))
 
 
-def executor(method: str) -> Any:
+def executor(method: str, folder: str) -> Any:
     """A ProcessPoolExecutor."""
+    tempfile.tempdir = folder  # a worker that is killed leaves what multiprocessing put there
     context = multiprocessing.get_context(method)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,10 +69,10 @@ def test_a_forked_child_that_leaves_the_function(run: Runs, how: str, code: int)
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("kind", [use.pool, use.executor])
 def test_a_pool_of_processes(
-    run: Runs, scorecard: Any, kind: Callable[..., Any], method: str
+    run: Runs, scorecard: Any, kind: Callable[..., Any], method: str, tmp_path: Path
 ) -> None:
     start = time.perf_counter()
-    assert run(kind, method) == ([0, 1, 4, 9, 16], {False})
+    assert run(kind, method, str(tmp_path)) == ([0, 1, 4, 9, 16], {False})
     seconds = round(time.perf_counter() - start, 2)
     scorecard.figure(
         "E17", f"{kind.__name__} ({method}) in a task", seconds, "s", "Dask refuses Pool"
