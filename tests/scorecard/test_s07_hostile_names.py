@@ -301,7 +301,8 @@ def test_the_command_line_and_the_log(scorecard: Any) -> None:
 
 
 @each
-def test_metrics_and_graphs(payload: str) -> None:
+def test_metrics_and_graphs(payload: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_series", {})  # without those of other tests of this process
     if len(payload) > 1_000_000:
         payload = payload[:10_000]
     engine = LocalEngine(num_cpus=1)
@@ -313,7 +314,6 @@ def test_metrics_and_graphs(payload: str) -> None:
     as_text(text)
     for line in text.splitlines():
         assert line.startswith(("# HELP requests", "# TYPE requests", "requests"))
-    metrics._series.clear()
     engine.shutdown()
 
     @paralab.remote
