@@ -74,9 +74,12 @@ def answer_to(folder: str, said: bytes, whole: bool = True) -> bytes:
 
 
 def memory_of(pid: int) -> int:
-    """Bytes that a process has in memory and shares with nobody."""
+    """Bytes of its own that a process has in memory.
+
+    Those of files do not count: they are private, too, once no other process maps the same ones.
+    """
     found = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return 1024 * sum(map(int, re.findall(r"^Private_\w+: +(\d+) kB", found, re.MULTILINE)))
+    return 1024 * sum(map(int, re.findall(r"^Anonymous: +(\d+) kB", found, re.MULTILINE)))
 
 
 def node_pid(folder: str) -> int:

@@ -104,6 +104,32 @@ def test_links_through_links(session: Path, tmp_path: Path) -> None:
     refused(archive, session, LEADS_OUT)
 
 
+def test_a_link_that_goes_up_by_way_of_another(session: Path, tmp_path: Path) -> None:
+    archive = make_tar(
+        tmp_path / "evil.tgz",
+        {"name": "here", "type": tarfile.SYMTYPE, "link": "."},
+        {"name": "up", "type": tarfile.SYMTYPE, "link": "here/.."},
+    )
+    refused(archive, session, "'up' leads out")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"name": "here/a.py"}, LEADS_OUT),
+        ({"name": "here"}, "replaces one"),
+        ({"name": "hard", "type": tarfile.LNKTYPE, "link": "here/good.py"}, "by way of a link"),
+        ({"name": "hard", "type": tarfile.LNKTYPE, "link": "none.py"}, "no file that it stands"),
+        ({"name": "good.py", "type": tarfile.SYMTYPE, "link": "here"}, "cannot be unpacked"),
+    ],
+)
+def test_what_a_link_inside_is_not_used_for(
+    entry: dict[str, Any], said: str, session: Path, tmp_path: Path
+) -> None:
+    here = {"name": "here", "type": tarfile.SYMTYPE, "link": "."}
+    refused(make_tar(tmp_path / "evil.tgz", {"name": "good.py"}, here, entry), session, said)
+
+
 def a_large_zip(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_zip(path.with_suffix(".zip"), ("zeros", bytes(9 << 20), REGULAR))
 
@@ -206,9 +232,12 @@ def test_honest_ones_are_unpacked_and_nothing_else_is_touched(
     link = {"name": "pkg/link.py", "type": tarfile.SYMTYPE, "link": "a.py"}
     folder = {"name": "pkg", "type": tarfile.DIRTYPE, "mode": 0o755}
     module = {"name": "pkg/a.py", "content": b"A", "mode": 0o4755}
-    good = make_tar(tmp_path / "good.tar.gz", folder, module, link)
+    up = {"name": "pkg/deep/up.py", "type": tarfile.SYMTYPE, "link": "../a.py"}
+    hard = {"name": "hard.py", "type": tarfile.LNKTYPE, "link": "pkg/a.py"}
+    good = make_tar(tmp_path / "good.tar.gz", folder, module, link, up, hard)
     copy = Path(packages.copy_tree(str(good), str(session), []))
-    assert (copy / "pkg" / "link.py").read_bytes() == b"A"
+    for name in ("pkg/link.py", "pkg/deep/up.py", "hard.py"):
+        assert (copy / name).read_bytes() == b"A"
     assert not (copy / "pkg" / "a.py").stat().st_mode & stat.S_ISUID
     for packing, ending in (("w:xz", ".tar.xz"), ("w", ".tar.gz"), ("w:bz2", ".tgz")):
         other = tmp_path / f"good{ending}"

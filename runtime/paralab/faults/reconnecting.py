@@ -97,8 +97,6 @@ class TimedPoll:
 class ReliableLinks(Links):
     """The sockets of a client in a session whose connections send again."""
 
-    _poll: TimedPoll  # type: ignore[assignment]
-
     def __init__(
         self,
         node_socket: socket.socket,
@@ -108,7 +106,8 @@ class ReliableLinks(Links):
         self._switch = FaultSwitch()
         self._address = self._driver = b""
         self._folder = ""
-        super().__init__(node_socket, handlers, closed, TimedPoll())  # type: ignore[arg-type]
+        self._timed = TimedPoll()
+        super().__init__(node_socket, handlers, closed, self._timed)
 
     def welcomed(self, welcome: dict[str, Any]) -> None:
         """See :class:`Links`."""
@@ -120,17 +119,17 @@ class ReliableLinks(Links):
 
     def settled(self) -> bool:
         """See :class:`Links`."""
-        return not any(each.resending.kept for each in self._poll.connections if not each.broken)
+        return not any(each.resending.kept for each in self._timed.connections if not each.broken)
 
     def _connection(
         self, sock: socket.socket, address: Address, descriptors: bool = False
     ) -> Connection:
         role = NODE if descriptors else DRIVER if address == self._driver else WORKER
-        poll = self._poll
+        timed = self._timed
         connection = FaultyConnection(
-            *(sock, address, descriptors, poll.clock, self._broke, self._switch, role)
+            *(sock, address, descriptors, timed.clock, self._broke, self._switch, role)
         )
-        poll.connections.add(connection)
+        timed.connections.add(connection)
         return connection
 
     def connect(self, address: Address, descriptor: int) -> Link:
@@ -193,7 +192,7 @@ class NodeWire:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.poll = self._poll = TimedPoll()
+        self.poll = TimedPoll()
         self._switch = FaultSwitch()
 
     def begin(self, rules: str, folder: str) -> None:
@@ -203,10 +202,10 @@ class NodeWire:
     def connection(self, sock: socket.socket, address: Address, is_driver: bool) -> Connection:
         """A connection to a new client."""
         connection = FaultyConnection(
-            *(sock, address, True, self._poll.clock, self._broke, self._switch),
+            *(sock, address, True, self.poll.clock, self._broke, self._switch),
             DRIVER if is_driver else WORKER,
         )
-        self._poll.connections.add(connection)
+        self.poll.connections.add(connection)
         return connection
 
     def _broke(self, connection: ReliableConnection) -> None:
@@ -218,7 +217,7 @@ class NodeWire:
             if process is not None:
                 self._node.lost(process)
 
-        self._poll.deadlines[connection] = self._poll.clock() + BACK_SECONDS, give_up
+        self.poll.deadlines[connection] = self.poll.clock() + BACK_SECONDS, give_up
 
     def back(self, sock: socket.socket, pid: int, address: str) -> None:
         """A client has knocked whose connection was broken."""
@@ -228,7 +227,7 @@ class NodeWire:
             sock.close()
             return
         assert isinstance(connection, ReliableConnection)
-        self._poll.deadlines.pop(connection, None)
+        self.poll.deadlines.pop(connection, None)
         if not connection.broken:
             self._node.unwatch(connection.fd)
         connection.attach(sock)

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from paralab.ids import Address
 from paralab.transport.connection import Connection, Message
@@ -33,6 +33,19 @@ SOON_NS = 120_000
 MAX_LATE = 12
 
 Handler = Callable[..., None]
+
+
+class Poll(Protocol):
+    """What of ``epoll`` is used."""
+
+    @property
+    def closed(self) -> bool: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+    def register(self, fd: int, mask: int, /) -> None: ...
+    def modify(self, fd: int, mask: int, /) -> None: ...
+    def unregister(self, fd: int, /) -> None: ...
+    def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]: ...
 
 
 class Link:
@@ -61,9 +74,9 @@ class Links:
         node_socket: socket.socket,
         handlers: dict[int, Handler],
         closed: Callable[[Link], None],
-        poll: select.epoll | None = None,
+        poll: Poll | None = None,
     ) -> None:
-        self._poll = select.epoll() if poll is None else poll
+        self._poll: Poll = select.epoll() if poll is None else poll
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll.register(self._bell, READ)
         self.ring: Callable[[], None] = partial(os.eventfd_write, self._bell, 1)
@@ -267,5 +280,6 @@ def links_over(node_socket: socket.socket) -> type[Links]:
     if len(head) == HEADER_SIZE and HEADER.unpack(head)[2] == NUMBERED:
         # By name: it stands above this room, and hardly anybody needs it.
         above = importlib.import_module("paralab.faults.reconnecting")
-        return above.ReliableLinks  # type: ignore[no-any-return]
+        reliable: type[Links] = above.ReliableLinks
+        return reliable
     return Links

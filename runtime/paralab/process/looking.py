@@ -98,7 +98,8 @@ class Looking:
             ObjectLostError, ObjectStoreFullError, OutOfDiskError: it has none, because ...
         """
         if type(answer[0]) is not str:
-            return answer  # type: ignore[no-any-return]
+            offset, size, number = answer
+            return offset, size, number
         kind, text = answer
         if kind == "ObjectLostError":
             raise ObjectLostError(object_id(owner, key).hex(), message=text)

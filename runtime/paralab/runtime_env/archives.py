@@ -18,11 +18,15 @@ import errno
 import gzip
 import io
 import lzma
+import os
+import posixpath
+import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
-from typing import IO, Any, NoReturn
+from collections.abc import Iterator
+from typing import NoReturn
 
 from paralab.shown_text import shown_name, shown_text
 
@@ -96,7 +100,9 @@ def _unpack_zip(archive: str, into: str) -> None:
 
 
 def _unpack_tar(archive: str, into: str) -> None:
+    """By hand: the filter of :mod:`tarfile` is missing in Python 3.11.0 to 3.11.3."""
     plan = _Plan(archive)
+    links: set[str] = set()
     with (
         _opened(archive) as stream,
         tarfile.open(fileobj=_Bounded(stream), mode="r:") as bundle,
@@ -105,28 +111,81 @@ def _unpack_tar(archive: str, into: str) -> None:
             plan.add(item.name, item.size)
             if not (item.isreg() or item.isdir() or item.issym() or item.islnk()):
                 plan.refuse(item.name, "is a device or a pipe")
-            try:
-                tarfile.data_filter(item, into)
-            except tarfile.FilterError as error:
-                plan.refuse(item.name, f"leads out of its folder ({error})")
-        bundle.extractall(into, filter="data")
+            name = posixpath.normpath(item.name)
+            if any(above in links for above in _and_above(name)):
+                plan.refuse(item.name, "leads out by a link, or replaces one")
+            if item.issym():
+                links.add(name)
+                if not _stays(posixpath.dirname(name), item.linkname):
+                    plan.refuse(item.name, "leads out of its folder, or may do so, as a link")
+            if item.islnk():
+                if not _stays("", item.linkname):
+                    plan.refuse(item.name, "leads out of its folder as a link")
+                target = posixpath.normpath(item.linkname)
+                if any(above in links for above in _and_above(target)):
+                    plan.refuse(item.name, "is a link by way of a link")
+        for item in bundle.getmembers():
+            _write(bundle, item, into)
 
 
-def _opened(archive: str) -> IO[bytes]:
+def _and_above(name: str) -> Iterator[str]:
+    """A path and the folders that it lies in."""
+    while name not in ("", "."):
+        yield name
+        name = posixpath.dirname(name)
+
+
+def _stays(folder: str, target: str) -> bool:
+    """Whether a link in a folder stays in the archive, wherever other links lead.
+
+    It may go up only at its start, where no other link can have been followed.
+    """
+    downwards = target
+    while downwards.startswith("../"):
+        downwards = downwards[3:]
+    if target.startswith("/") or "\0" in target or ".." in downwards.split("/")[1:]:
+        return False
+    return not posixpath.normpath(posixpath.join(folder, target)).startswith("..")
+
+
+def _write(bundle: tarfile.TarFile, item: tarfile.TarInfo, into: str) -> None:
+    """Writes what has been looked at; owners and special modes are not taken over."""
+    path = os.path.join(into, posixpath.normpath(item.name))
+    if item.isdir():
+        os.makedirs(path, exist_ok=True)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if item.issym():
+        os.symlink(item.linkname, path)
+        return
+    if item.islnk():
+        try:
+            os.link(os.path.join(into, posixpath.normpath(item.linkname)), path)
+        except FileNotFoundError:
+            raise tarfile.ExtractError("a link has no file that it stands for") from None
+        return
+    content = bundle.extractfile(item)
+    assert content is not None
+    with content, open(path, "wb") as file:
+        shutil.copyfileobj(content, file)
+    os.chmod(path, item.mode & 0o755 | 0o600)
+
+
+def _opened(archive: str) -> io.BufferedIOBase:
     """The archive unpacked, as a stream; what it is packed with is told by its first bytes."""
     with open(archive, "rb") as file:
         start = file.read(6)
     for magic, opened in ((b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\0", lzma.open), (b"BZh", bz2.open)):
         if start.startswith(magic):
-            stream: Any = opened(archive)
-            return stream  # type: ignore[no-any-return]
+            stream: io.BufferedIOBase = opened(archive)
+            return stream
     return open(archive, "rb")
 
 
 class _Bounded(io.BufferedIOBase):
     """A stream that gives no more at once than a tar's header may have."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
 
     def read(self, size: int | None = -1) -> bytes:

@@ -71,10 +71,10 @@ class LocalIterator(Generic[T]):
         Raises:
             ValueError: none is.
         """
-        metrics = getattr(LocalIterator.thread_local, "metrics", None)
+        metrics: MetricsContext | None = getattr(LocalIterator.thread_local, "metrics", None)
         if metrics is None:
             raise ValueError("Cannot access context outside an iterator.")
-        return metrics  # type: ignore[no-any-return]
+        return metrics
 
     @contextmanager
     def _metrics_context(self) -> Iterator[None]:
@@ -99,7 +99,8 @@ class LocalIterator(Generic[T]):
     def __next__(self) -> T:
         iterator = self._build_once()
         with self._metrics_context():
-            return next(iterator)  # type: ignore[no-any-return]
+            item: T = next(iterator)
+        return item
 
     def __str__(self) -> str:
         return repr(self)
