@@ -8,16 +8,20 @@ text.
 
 from paralab_profiling.compare import compare, verdict
 from paralab_profiling.picture import Picture
-from paralab_profiling.recording import Recording, RecordingError, Task, take
+from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
 from paralab_profiling.runs import Run, Slice, record
+from paralab_profiling.taking import take
 
 __all__ = [
     "Picture",
+    "Put",
     "Recording",
     "RecordingError",
     "Run",
     "Slice",
+    "Source",
     "Task",
+    "Wait",
     "compare",
     "record",
     "take",

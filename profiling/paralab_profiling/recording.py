@@ -3,7 +3,7 @@
 A recording is plain data: what ran, when, where, and what it needed.  It is taken from a running
 session, or loaded from a file, and then nothing here needs a runtime::
 
-    session ──paralab.timeline()──▶ Recording ──save──▶ file ──load──▶ Recording ──▶ views
+    session ──taking.take()──▶ Recording ──save──▶ file ──load──▶ Recording ──▶ views
 
 All times are integers, in ns on the monotonic clock of the machine that the tasks ran on; only
 differences mean anything.
@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import paralab
 from paralab.chrome_trace import STAMPS as CALL_STAMPS
 
 FORMAT = "paralab recording"
-VERSION = 1
+VERSION = 2
 STAMPS = (*CALL_STAMPS, "fetched")
 PARTS: Mapping[str, tuple[str, str]] = {
     "pickle": ("submitted", "pickled"),
@@ -38,27 +37,37 @@ PARTS: Mapping[str, tuple[str, str]] = {
 "What is recorded" in ``runtime/README.md``."""
 
 
+STATES = ("waiting", "queued", "sent", "running", "done", "failed")
+"""Of a task: inputs are missing, a worker is missing, in a worker's queue, ..."""
+
+
 class RecordingError(ValueError):
     """A file holds no recording that this version can read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One call that has ended.
+    """One call, as it stood when the recording was taken.
 
     Attributes:
         id: unique within the recording.
-        name: of the function or method.
-        kind: ``"task"`` or ``"actor"``.
+        name: of the function or method, such as ``load`` or ``Counter.add``.
+        kind: ``"task"``, ``"actor"`` (a method) or ``"creation"`` (a constructor).
         owner: number of the process that submitted it.
-        worker: number of the process that ran it.
+        worker: number of the process that ran it; 0 if it has not begun, or never ran.
         parent: id of the task that submitted it; None at the top.
-        needs: ids of the tasks whose results it took as arguments.
+        needs: ids of the tasks and puts whose objects it took as arguments.  It starts after them.
+        holds: the same of refs inside its arguments, such as a list of refs.  It does not wait.
+        unnamed: how many more inputs it had, which were too many to remember.
         attempt: 0 for the first.
-        failed: whether it raised.
+        failed: whether it raised, or never could run.
         bytes_in, bytes_out: pickled arguments and results.
         items: how many items a generator yielded.
-        stamps: ns by the name of the moment; ``fetched`` is missing if nobody called ``get``.
+        stamps: ns by the name of the moment.  ``fetched`` is missing if nobody called ``get``; of
+            a task that has not ended only those are there that the caller knows.
+        state: one of :data:`STATES`.
+        actor: id of the actor whose method it is, the same for all of its calls.
+        error: what it failed with, as text, "" if it did not or that was long ago.
     """
 
     id: str
@@ -74,16 +83,28 @@ class Task:
     bytes_out: int
     items: int
     stamps: Mapping[str, int]
+    state: str = "done"
+    actor: str | None = None
+    error: str = ""
+    holds: tuple[str, ...] = ()
+    unnamed: int = 0
+
+    @property
+    def ran(self) -> bool:
+        """Whether a worker ran it to its end, so that it has all stamps up to ``returned``."""
+        return "ended" in self.stamps
 
     @property
     def run_ns(self) -> int:
-        """Time in the function itself."""
-        return self.stamps["ended"] - self.stamps["loaded"]
+        """Time in the function itself; 0 if it has not ended."""
+        return self.part_ns("run")
 
     def part_ns(self, part: str) -> int:
-        """The length of one of the eight :data:`PARTS`; 0 for a fetch that never was."""
+        """The length of one of the eight :data:`PARTS`; 0 for one that has not been, or not yet."""
         start, end = PARTS[part]
-        return self.stamps[end] - self.stamps[start] if end in self.stamps else 0
+        if start not in self.stamps or end not in self.stamps:
+            return 0
+        return self.stamps[end] - self.stamps[start]
 
     def parts_ns(self) -> dict[str, int]:
         """All eight parts in their order; they add up to the task's whole time."""
@@ -91,8 +112,58 @@ class Task:
 
     @property
     def total_ns(self) -> int:
-        """From ``submitted`` to the last stamp there is."""
-        return self.stamps.get("fetched", self.stamps["stored"]) - self.stamps["submitted"]
+        """From ``submitted`` to the end of the last part there is."""
+        ends = [self.stamps[end] for _, end in PARTS.values() if end in self.stamps]
+        return max(ends, default=self.stamps["submitted"]) - self.stamps["submitted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """An object that the program put into the store by hand.
+
+    Attributes:
+        id: unique among tasks and puts.
+        owner: number of the process that put it.
+        parent: id of the task that did; None at the top.
+        bytes: its size as it was stored.
+        start, end: ns; when ``put`` was called and when it returned.
+    """
+
+    id: str
+    owner: int
+    parent: str | None
+    bytes: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A time in which a thread of the program stood still in ``get`` or ``wait``.
+
+    Attributes:
+        process: number of the process that waited.
+        parent: id of the task that did; None in a driver.
+        count: how many objects it waited for.
+        first: id of the task or put that makes the first of them; None if it is not known.
+        start, end: ns.
+    """
+
+    process: int
+    parent: str | None
+    count: int
+    first: str | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a remote function or class is defined, and its text."""
+
+    file: str
+    line: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -103,15 +174,30 @@ class Recording:
         tasks: in the order in which they were submitted.
         workers: how many could have run at the same time (CPUs of the session).
         facts: what it was recorded on, as text by name.
+        puts: objects put by hand, in order.
+        waits: when drivers and tasks stood still, in order.
+        processes: what each process is called, by its number: "driver", "worker 1", ...
+        sources: of the functions and classes, by name, where that can be had.
+        dropped: how many tasks, puts and waits are missing because newer ones took their place.
+        silent: how many processes did not answer when it was taken.
     """
 
     tasks: tuple[Task, ...]
     workers: int
     facts: Mapping[str, str] = field(default_factory=dict)
+    puts: tuple[Put, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    processes: Mapping[int, str] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    dropped: int = 0
+    silent: int = 0
 
     def __post_init__(self) -> None:
         ordered = sorted(self.tasks, key=lambda task: task.stamps["submitted"])
         object.__setattr__(self, "tasks", tuple(ordered))
+        for name in ("puts", "waits"):
+            marks = sorted(getattr(self, name), key=lambda mark: mark.start)
+            object.__setattr__(self, name, tuple(marks))
 
     def __iter__(self) -> Iterator[Task]:
         return iter(self.tasks)
@@ -132,10 +218,20 @@ class Recording:
         ends = [max(task.stamps.values()) for task in self.tasks]
         return self.tasks[0].stamps["submitted"], max(ends)
 
+    def process(self, number: int) -> str:
+        """What a process is called."""
+        return self.processes.get(number, f"process {number}")
+
     def between(self, start_ns: int, end_ns: int) -> Recording:
-        """Only the tasks submitted from ``start_ns`` on and before ``end_ns``."""
-        kept = [t for t in self.tasks if start_ns <= t.stamps["submitted"] < end_ns]
-        return Recording(tuple(kept), self.workers, self.facts)
+        """Only what began from ``start_ns`` on and before ``end_ns``.
+
+        Puts from before it stay if a task that is kept took them.
+        """
+        tasks = [t for t in self.tasks if start_ns <= t.stamps["submitted"] < end_ns]
+        needed = {need for task in tasks for need in task.needs}
+        puts = [p for p in self.puts if start_ns <= p.start < end_ns or p.id in needed]
+        waits = [w for w in self.waits if start_ns <= w.start < end_ns]
+        return replace(self, tasks=tuple(tasks), puts=tuple(puts), waits=tuple(waits))
 
     def save(self, path: str | Path) -> None:
         """Writes a file that :meth:`load` reads: JSON, packed if its name ends in ``.gz``."""
@@ -145,6 +241,12 @@ class Recording:
             "workers": self.workers,
             "facts": dict(self.facts),
             "tasks": [asdict(task) for task in self.tasks],
+            "puts": [asdict(put) for put in self.puts],
+            "waits": [asdict(wait) for wait in self.waits],
+            "processes": list(self.processes.items()),
+            "sources": {name: asdict(source) for name, source in self.sources.items()},
+            "dropped": self.dropped,
+            "silent": self.silent,
         }
         text = json.dumps(data, separators=(",", ":")).encode()
         target = Path(path)
@@ -171,8 +273,16 @@ class Recording:
                     f"{source.name} was recorded by a later version of paralab (format "
                     f"{data['version']}; this one reads up to {VERSION})."
                 )
-            tasks = [_task(**{**task, "needs": tuple(task["needs"])}) for task in data["tasks"]]
-            return cls(tuple(tasks), int(data["workers"]), data["facts"])
+            tasks = [_task(**task) for task in data["tasks"]]
+            return cls(
+                *(tuple(tasks), int(data["workers"]), data["facts"]),
+                puts=tuple(Put(**put) for put in data.get("puts", ())),
+                waits=tuple(Wait(**wait) for wait in data.get("waits", ())),
+                processes={int(at): str(name) for at, name in data.get("processes", ())},
+                sources={name: Source(**each) for name, each in data.get("sources", {}).items()},
+                dropped=int(data.get("dropped", 0)),
+                silent=int(data.get("silent", 0)),
+            )
         except RecordingError:
             raise
         except (EOFError, gzip.BadGzipFile, KeyError, TypeError, ValueError) as error:
@@ -180,64 +290,11 @@ class Recording:
 
 
 def _task(**fields: Any) -> Task:
-    task = Task(**fields)
-    missing = [name for name in STAMPS[:-1] if type(task.stamps[name]) is not int]
-    if missing:
-        raise ValueError(f"task {task.id} has no {missing[0]}")
+    task = Task(**fields | {n: tuple(fields.get(n, ())) for n in ("needs", "holds")})
+    if task.state not in STATES:
+        raise ValueError(f"task {task.id} is in no known state")
+    needed = STAMPS[:-1] if task.ran else ("submitted",)
+    for name in needed:
+        if type(task.stamps[name]) is not int:
+            raise ValueError(f"task {task.id} has no {name}")
     return task
-
-
-def recording_of(
-    events: Iterable[Mapping[str, Any]], workers: int, facts: Mapping[str, str] | None = None
-) -> Recording:
-    """A recording of what ``paralab.timeline()`` has returned.
-
-    Args:
-        events: trace events; those that are no tasks are left out.
-        workers: how many tasks could have run at the same time.
-        facts: what they were recorded on.
-    """
-    complete = [event for event in events if event["ph"] == "X"]
-    ids = {_id(event) for event in complete}
-    # A task's parent is told by its number alone: it ran in the process that submitted the task.
-    ran = {(event["tid"], str(event["args"]["task_id"])): _id(event) for event in complete}
-    tasks = []
-    for event in complete:
-        told = event["args"]
-        # What it took is told by number too; where another process owned it, nothing is known.
-        needs = [f"{event['pid']}.{number}" for number in told["needs"]]
-        tasks.append(
-            Task(
-                id=_id(event),
-                name=str(event["name"]).removeprefix("__main__."),
-                kind=event["cat"],
-                owner=event["pid"],
-                worker=event["tid"],
-                parent=ran.get((event["pid"], str(told["parent"]))),
-                needs=tuple(need for need in needs if need in ids),
-                attempt=told["attempt"],
-                failed=told["failed"],
-                bytes_in=told["bytes_in"],
-                bytes_out=told["bytes_out"],
-                items=told["items"],
-                stamps={k: v for k, v in told["stamps_ns"].items() if v is not None},
-            )
-        )
-    return Recording(tuple(tasks), workers, dict(facts or {}))
-
-
-def _id(event: Mapping[str, Any]) -> str:
-    return f"{event['pid']}.{event['args']['task_id']}"
-
-
-def take() -> Recording:
-    """A recording of what the running session remembers.
-
-    Raises:
-        SystemFailure: paralab is not running, see ``paralab.init``.
-    """
-    import platform
-
-    workers = max(1, int(paralab.cluster_resources().get("CPU", 1)))
-    facts = {"python": platform.python_version(), "system": platform.system()}
-    return recording_of(paralab.timeline() or (), workers, facts)

@@ -111,7 +111,7 @@ def find_actor(name: str, namespace: str | None) -> ActorHandle | None:
     return None if found is None else _rebuild_handle(found[0], *found[1])
 
 
-_specs: WeakValueDictionary[bytes, ActorSpec] = WeakValueDictionary()
+remote_classes: WeakValueDictionary[bytes, ActorSpec] = WeakValueDictionary()
 """Classes known here by id; an entry goes with the last ActorClass that uses it."""
 
 
@@ -132,7 +132,7 @@ class ActorClass:
         is_async = any(is_async_method(function) for _, function, _ in methods_of(cls))
         is_async = is_async or is_async_method(cls.__init__)  # type: ignore[misc]
         spec = ActorSpec(cls, shown_name(cls.__name__), {}, is_async=is_async)
-        _specs[spec.id] = spec
+        remote_classes[spec.id] = spec
         groups = tuple(build_actor_options(options).extra.get("concurrency_groups") or ())
         interface = known(spec.id, spec.name, table_of(cls), Traits(is_async, groups=groups))
         spec.methods = interface.options
@@ -284,11 +284,11 @@ def _rebuild_class(
     shape: Shape,
 ) -> ActorClass:
     interface = known(spec_id, name, table, traits)
-    spec = _specs.get(spec_id)
+    spec = remote_classes.get(spec_id)
     if spec is None:
         nothing_yet: Any = None  # the class follows, see __setstate__
         made = ActorSpec(nothing_yet, name, interface.options, is_async=traits.is_async, id=spec_id)
-        spec = _specs.setdefault(spec_id, made)
+        spec = remote_classes.setdefault(spec_id, made)
     rebuilt: ActorClass = ActorClass.__new__(ActorClass)
     rebuilt._set(spec, interface, given, CallSignature(name, shape))
     return rebuilt

@@ -108,7 +108,11 @@ def chrome_trace(
                     "bytes_in": record.bytes_in,
                     "bytes_out": record.bytes_out,
                     "items": record.items,
-                    "needs": [key >> 32 for key in record.needs],
+                    "needs": [
+                        key >> 32
+                        for of, key, *inside in record.needs
+                        if of == driver and not inside
+                    ],
                     "stamps_ns": stamps,
                 },
             }

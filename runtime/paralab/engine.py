@@ -22,6 +22,7 @@ tells: dict[str, Callable[[int], Any]] = {
     "argv": lambda _limit: list(sys.argv),
     # By name: it stands above, and is only needed when somebody asks.
     "names": lambda limit: importlib.import_module("paralab.names_of_refs").rows(limit),
+    "sources": lambda limit: importlib.import_module("paralab.sources").rows(limit),
 }
 """What this process tells besides its tables when a survey asks for it by name: a function of
 the limit, which returns plain data.  "metrics" comes with the first metric; entries stay."""
@@ -173,7 +174,8 @@ class Engine(Protocol):
         """Asks every process of the session for something that it keeps to itself.
 
         Args:
-            what: "tasks", "objects" (rows as ``state.told`` makes them), or a name in ``tells``.
+            what: "tasks", "objects" (rows as ``state.told`` makes them), "marks" (see
+                ``state.events.EventRing.marks``), or a name in ``tells``.
             limit: how many rows each may send, the newest ones.
             timeout: seconds to wait at most.
         """

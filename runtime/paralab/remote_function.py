@@ -23,7 +23,7 @@ from paralab.task_spec import FunctionSpec, TaskOptions
 
 __all__ = ["RemoteFunction"]
 
-_specs: WeakValueDictionary[bytes, FunctionSpec] = WeakValueDictionary()
+remote_functions: WeakValueDictionary[bytes, FunctionSpec] = WeakValueDictionary()
 """Functions known here by id; an entry goes with the last remote function that uses it."""
 
 
@@ -88,7 +88,7 @@ class RemoteFunction:
         is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
         check_num_returns(options.get("num_returns"), is_generator, 5)
         spec = FunctionSpec(function, name_of(function), is_generator)
-        _specs[spec.id] = spec
+        remote_functions[spec.id] = spec
         self._set(spec, settled(options), CallSignature(spec.name, shape_of(function)))
         spec.max_calls = _max_calls(self._given)
         functools.update_wrapper(self, function, updated=())
@@ -184,11 +184,11 @@ def _rebuild(
     given: dict[str, Any],
     shape: Shape,
 ) -> RemoteFunction:
-    spec = _specs.get(spec_id)
+    spec = remote_functions.get(spec_id)
     if spec is None:
         nothing_yet: Any = None  # the function follows, see __setstate__
         made = FunctionSpec(nothing_yet, name, is_generator, spec_id, max_calls)
-        spec = _specs.setdefault(spec_id, made)
+        spec = remote_functions.setdefault(spec_id, made)
     remote: RemoteFunction = RemoteFunction.__new__(RemoteFunction)
     remote._set(spec, given, CallSignature(name, shape))
     return remote

@@ -81,8 +81,8 @@ def test_what_arrives_twice_is_one_thing(make: Any) -> None:
 def test_in_another_process_it_is_one_thing_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """As far as that can be had here: with the tables of known functions empty."""
     originals = recursive(), actor_class()
-    monkeypatch.setattr(remote_function, "_specs", weakref.WeakValueDictionary())
-    monkeypatch.setattr(actor, "_specs", weakref.WeakValueDictionary())
+    monkeypatch.setattr(remote_function, "remote_functions", weakref.WeakValueDictionary())
+    monkeypatch.setattr(actor, "remote_classes", weakref.WeakValueDictionary())
     monkeypatch.setattr(actor_interface, "_interfaces", weakref.WeakValueDictionary())
     for original in originals:
         arrived = sent(original)

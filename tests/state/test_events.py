@@ -10,7 +10,8 @@ import pytest
 from paralab.ids import INDEX_BITS
 from paralab.messages import FAILED, INLINE
 from paralab.object_ref import ObjectRef
-from paralab.state.events import RECORD_BYTES, RING_BYTES, EventRing
+from paralab.state import events
+from paralab.state.events import MOST_INPUTS, RECORD_BYTES, RING_BYTES, EventRing, Put, Wait
 from paralab.state.ownership import Entry
 from paralab.state.tasks import Task, Template
 from paralab.task_spec import TaskOptions
@@ -52,9 +53,18 @@ def test_a_record_holds_both_sides() -> None:
     assert first.key == 9 << INDEX_BITS | 1
     assert first.name == "f"
     assert (first.bytes_in, first.bytes_out) == (5, 7)
-    assert first.needs == (3 << INDEX_BITS,)
+    assert first.needs == ((b"owner", 3 << INDEX_BITS),)
     assert first.worker == b"w" * 16
     assert (first.failed, second.failed) == (False, True)
+
+
+def test_very_many_inputs_are_counted_only() -> None:
+    ring = EventRing()
+    entries = [Entry(at << INDEX_BITS, b"owner", MAILBOX) for at in range(MOST_INPUTS + 5)]
+    keep(ring, 9, top=[(0, ObjectRef(entry)) for entry in entries])
+    (record,) = ring.snapshot()
+    assert len(record.needs) == MOST_INPUTS + 1
+    assert record.needs[-1] == (b"", 5)
 
 
 def test_stamps_stand_in_the_order_of_what_happens() -> None:
@@ -73,13 +83,28 @@ def test_the_oldest_go_first() -> None:
     ring = EventRing(3 * RECORD_BYTES)
     for at in range(1, 6):
         keep(ring, at)
+    ring.trim()
     assert [record.key >> INDEX_BITS for record in ring.snapshot()] == [3, 4, 5]
+    assert ring.marks(9)["dropped"] == 2, "what went is counted"
+
+
+def test_puts_and_waits_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MARKS", 3)
+    ring = EventRing()
+    for at in range(5):
+        ring.note_put(at << INDEX_BITS, 100, BIG, BIG + 5, 0)
+        ring.note_wait(BIG, BIG + 5, 0, 2, b"owner", at)
+    marks = ring.marks(2)
+    assert [Put(*each).key >> INDEX_BITS for each in marks["puts"]] == [3, 4]
+    assert [Wait(*each).key for each in marks["waits"]] == [3, 4]
+    assert marks["marks_dropped"] == 4
 
 
 def test_a_ring_of_nothing_is_off() -> None:
     ring = EventRing(0)
     assert not ring.on
     keep(ring, 1)
+    ring.trim()
     assert ring.snapshot() == []
     assert EventRing().on
 
@@ -103,4 +128,4 @@ def test_a_record_is_no_larger_than_is_reckoned(count: int) -> None:
     shared = {id(TEMPLATE.name), id(()), *map(id, range(-5, 257))}
     size = sum(deep_size(record, shared) for record in (*ring.records, *ring.fetched))
     assert size / count <= RECORD_BYTES, "the ring would be larger than its bound"
-    assert ring.records.maxlen == RING_BYTES // RECORD_BYTES
+    assert ring.limit == RING_BYTES // RECORD_BYTES

@@ -11,6 +11,7 @@ from paralab.state.events import TaskRecord
 
 NODE = b"\x01" * 28
 DRIVER, WORKER = make_address(NODE, 1, 5), make_address(NODE, 3, 6)
+NEEDS = ((DRIVER, 2 << INDEX_BITS), (WORKER, 9 << INDEX_BITS), (DRIVER, 8 << INDEX_BITS, 1))
 KEY = 9 << INDEX_BITS | 1
 
 
@@ -20,8 +21,8 @@ def record(**changes: Any) -> TaskRecord:
     values: dict[str, Any] = {name: 1_000 * at for at, name in enumerate(times, 1)}
     values |= {
         "key": KEY, "name": "f", "parent": 4 << INDEX_BITS | 1, "attempt": 0, "bytes_in": 10,
-        "bytes_out": 20, "actor": 0, "needs": (2 << INDEX_BITS,), "worker": WORKER,
-        "failed": False, "items": 0,
+        "bytes_out": 20, "actor": 0, "needs": NEEDS, "worker": WORKER, "failed": False,
+        "items": 0,
     }  # fmt: skip
     assert values.keys() == set(TaskRecord._fields)
     return TaskRecord(**(values | changes))

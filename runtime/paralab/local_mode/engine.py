@@ -376,6 +376,7 @@ class LocalEngine(NothingIsWaitedFor):
         outcome = INLINE if error is None else FAILED
         worked = (begun, begun, loaded, ended, stored)
         self.events.append((self._address, caller, worked, stored, outcome, 0))
+        self.events.trim()
         return error
 
     def _context_of(

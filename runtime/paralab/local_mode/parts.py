@@ -181,6 +181,8 @@ def told(what: str, limit: int, events: EventRing, entries: list[Entry]) -> Any:
         return task_rows(events, (), lambda _worker: None, limit)
     if what == "objects":
         return [entry.row() for entry in entries[-limit:]]
+    if what == "marks":
+        return events.marks(limit)
     return tells[what](limit) if what in tells else None
 
 

@@ -203,6 +203,8 @@ class CoreClient:
             eager = eager and timeout is None and not (calls.ready or self.questions.open)
             links.listen(timeout, eager)
             mailbox.asleep = False
+            if len(self.events.records) > self.events.limit:
+                self.events.trim()
             # Since the last check, not since this wait began: traffic must not put it off.
             if check is not None and links.now - self._checked >= check * 1e9:
                 self._checked = links.now

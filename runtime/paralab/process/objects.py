@@ -12,6 +12,7 @@ to be a borrower: the exporter of each view holds a ref.  Nothing else has to be
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ from paralab.state.ownership import Entry, Ref
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
 
+_now = time.monotonic_ns
 INLINE_LIMIT = 100 << 10
 """Bytes up to which a value stays with its owner and travels inside messages."""
 ACTOR = 9
@@ -74,6 +76,7 @@ class Objects:
 
     def put(self, value: Any) -> ObjectRef:
         """Stores a copy of ``value`` as an object of ours."""
+        start = _now()
         data, buffers, refs = pack(value, "the value given to put")
         core = self._core
         key = core.next_key()
@@ -85,8 +88,12 @@ class Objects:
         ref = ObjectRef(entry)
         if not buffers and len(data) < INLINE_LIMIT:
             entry.payload = data
+            size = len(data)
         else:
             self.keep(core.address, key, data, buffers, entry)
+            size = blob_size(data, buffers)
+        if core.events.on:
+            core.events.note_put(key, size, start, _now(), core.parent_key)
         return ref
 
     def check_refs(self, refs: Sequence[ObjectRef]) -> None:

@@ -77,4 +77,6 @@ class Surveys:
             known, recipes = core.ownership, core.rebuilding.lineage.recipes
             entries = [*known.owned.values(), *known.borrowed.values()]
             return object_rows(entries, pending.values(), recipes.values(), sys.getrefcount, limit)
+        if what == "marks":
+            return core.events.marks(limit)
         return tells[what](limit) if what in tells else None

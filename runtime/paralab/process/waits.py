@@ -81,14 +81,21 @@ class Waits:
         for entry in entries:
             if entry.payload is None and not entry.pending and entry.owner != address:
                 core.mailbox.requests.append(partial(core.objects.fetch, entry))
-        if self.before is None:
-            return core.baton.wait(done, deadline)
-        self.before()
+        start = time.monotonic_ns()
         try:
-            return core.baton.wait(done, deadline)
+            if self.before is None:
+                return core.baton.wait(done, deadline)
+            self.before()
+            try:
+                return core.baton.wait(done, deadline)
+            finally:
+                assert self.after is not None
+                self.after()
         finally:
-            assert self.after is not None
-            self.after()
+            if core.events.on and entries:
+                first = entries[0]
+                facts = (core.parent_key, len(entries), first.owner, first.key)
+                core.events.note_wait(start, time.monotonic_ns(), *facts)
 
     def until(self, done: Callable[[], object], timeout: float | None = None) -> bool:
         """Returns when ``done()`` is true, or False after ``timeout`` seconds.

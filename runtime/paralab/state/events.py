@@ -18,7 +18,38 @@ RECORD_BYTES = 792
 """What one record occupies, with its pair in ``fetched``, measured with sys.getsizeof."""
 
 
+MARKS = 10_000
+"""Puts, and waits, that are remembered: about 1.5 MB each."""
+MOST_INPUTS = 1_000
+"""Of one task, by name."""
 FAILURES = 1_000
+
+
+class Put(NamedTuple):
+    """One object that was put.  Times in ns on the machine's monotonic clock."""
+
+    key: int
+    size: int
+    """Bytes as they were stored."""
+    started: int
+    ended: int
+    parent: int
+    """Key of the task that put it, 0 for a driver."""
+
+
+class Wait(NamedTuple):
+    """A thread that had to wait in ``get`` or ``wait``.  Times as those of :class:`Put`."""
+
+    started: int
+    ended: int
+    parent: int
+    """Key of the task that waited, 0 for a driver."""
+    objects: int
+    """How many it waited for."""
+    owner: bytes
+    """Of the first of them, b"" if there was none."""
+    key: int
+    """Of the first of them."""
 
 
 class TaskRecord(NamedTuple):
@@ -37,8 +68,10 @@ class TaskRecord(NamedTuple):
     sent: int
     actor: int
     """Key of the actor, 0 for a task."""
-    needs: tuple[int, ...]
-    """Keys of the objects it took."""
+    needs: tuple[tuple[Any, ...], ...]
+    """Owners and keys of the objects it took; a third item stands with refs inside of values,
+    for which no task waits before it starts.  Beyond MOST_INPUTS of either, they are counted by
+    a last pair: no owner, and how many more."""
     pickled: int
     """Between ``submitted`` and ``packed``."""
     received: int
@@ -64,16 +97,66 @@ class EventRing:
         limit_bytes: what the ring may occupy; 0 switches recording off.
     """
 
-    __slots__ = ("append", "failures", "fetched", "on", "records")
+    __slots__ = (
+        *("append", "dropped", "failures", "fetched", "limit", "marks_dropped", "on", "puts"),
+        *("records", "waits"),
+    )
 
     def __init__(self, limit_bytes: int = RING_BYTES) -> None:
-        limit = limit_bytes // RECORD_BYTES
+        self.limit = limit = limit_bytes // RECORD_BYTES
         self.on = limit > 0
-        self.records: deque[tuple[Any, ...]] = deque(maxlen=limit)
+        self.records: deque[tuple[Any, ...]] = deque()
+        """Bounded by ``trim``, which counts what goes; after each read of the sockets."""
+        self.dropped = 0
+        """Records that went because newer ones came."""
+        self.puts: deque[tuple[int, int, int, int, int]] = deque()
+        """Fields of :class:`Put`."""
+        self.waits: deque[tuple[int, int, int, int, bytes, int]] = deque()
+        """Fields of :class:`Wait`."""
+        self.marks_dropped = 0
+        """Puts and waits that went because newer ones came."""
         self.fetched: deque[tuple[int, int]] = deque(maxlen=limit)
         self.failures: deque[tuple[int, bytes]] = deque(maxlen=min(limit, FAILURES))
         """Key and packed failure of the tasks that failed last."""
         self.append = self.records.append
+
+    def trim(self) -> None:
+        """Lets go of the oldest that are too many."""
+        records = self.records
+        while len(records) > self.limit:
+            records.popleft()
+            self.dropped += 1
+
+    def note_put(self, key: int, size: int, started: int, ended: int, parent: int) -> None:
+        """Remembers a :class:`Put`.  Any thread."""
+        puts = self.puts
+        puts.append((key, size, started, ended, parent))
+        if len(puts) > MARKS:
+            puts.popleft()
+            self.marks_dropped += 1
+
+    def note_wait(
+        self, started: int, ended: int, parent: int, count: int, owner: bytes, key: int
+    ) -> None:
+        """Remembers a :class:`Wait`.  Any thread."""
+        waits = self.waits
+        waits.append((started, ended, parent, count, owner, key))
+        if len(waits) > MARKS:
+            waits.popleft()
+            self.marks_dropped += 1
+
+    def marks(self, limit: int) -> dict[str, Any]:
+        """Puts, waits, and how much was forgotten, as plain data.
+
+        Args:
+            limit: the newest so many of each.
+        """
+        return {
+            "puts": list(self.puts)[-limit:],
+            "waits": list(self.waits)[-limit:],
+            "dropped": self.dropped,
+            "marks_dropped": self.marks_dropped,
+        }
 
     def snapshot(self) -> list[TaskRecord]:
         """The records, oldest first."""
@@ -81,6 +164,20 @@ class EventRing:
             task_record(worker, caller, stamps, returned, outcome == FAILED, size)
             for worker, caller, stamps, returned, outcome, size in list(self.records)
         ]
+
+
+def inputs_of(top: Sequence[tuple[Any, Any]], nested: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
+    """See ``TaskRecord.needs``.
+
+    Args:
+        top: places and refs of the arguments that are refs.
+        nested: the refs inside of other arguments.
+    """
+    found: list[tuple[Any, ...]] = []
+    found += [(ref._entry.owner, ref._entry.key) for _place, ref in top[:MOST_INPUTS]]
+    found += [(ref._entry.owner, ref._entry.key, 1) for ref in nested[:MOST_INPUTS]]
+    more = len(top) + len(nested) - len(found)
+    return (*found, (b"", more)) if more else tuple(found)
 
 
 def task_record(

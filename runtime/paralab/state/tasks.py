@@ -25,6 +25,7 @@ from collections import deque
 from typing import Any
 
 from paralab.ids import Address
+from paralab.state.events import inputs_of
 from paralab.state.ownership import Entry
 from paralab.task_spec import TaskOptions
 
@@ -158,7 +159,7 @@ class Task:
 
     def record(self) -> tuple[Any, ...]:
         """What the event ring keeps of the caller's side, in the order of ``TaskRecord``."""
-        data, top = self.data, self.top
+        data = self.data
         return (
             self.key,
             self.template.name,
@@ -171,7 +172,7 @@ class Task:
             self.leased,
             self.sent,
             0 if self.actor is None else self.actor.ref[1],
-            tuple([ref._entry.key for _place, ref in top]) if top else (),
+            inputs_of(self.top, self.nested) if self.top or self.nested else (),
             self.pickled,
         )
 
