@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+from paralab_profiling.palette import NOTEBOOK, RUN, TRANSFER
 from paralab_profiling.picture import Picture
 from paralab_profiling.runs import Run, Slice
-from paralab_profiling.svg import HUES, IDLE, INK, WIDTH, Drawing, duration, three_digits
+from paralab_profiling.svg import IDLE, INK, WIDTH, Drawing, duration, three_digits
 
 LEFT, RIGHT = 128.0, 680.0
 ROW, GAP = 22.0, 4.0
@@ -46,10 +47,10 @@ def compare(*runs: Run) -> Picture:
     for run in runs:
         bottom += len(_rows(run)) * (ROW + GAP) + 22
     drawing.axis(seconds, LEFT, RIGHT, 54, bottom)
-    hues = _hues(runs)
+    fills = _fills(drawing, runs)
     y = 60.0
     for run in runs:
-        y = _draw_run(drawing, run, y, seconds, hues)
+        y = _draw_run(drawing, run, y, seconds, fills)
     drawing.height = bottom + 26
     text = "\n".join([title, note, *(line for run in runs for line in _text_run(run, seconds))])
     head = ("run", "worker", "function", "start in ms", "duration in ms")
@@ -99,9 +100,9 @@ def verdict(local: Sequence[Run], remote: Sequence[Run]) -> Picture:
     seconds = max(before.seconds, after.seconds)
     bottom = 58 + (len(_rows(before)) + len(_rows(after))) * (ROW + GAP) + 58
     drawing.axis(seconds, LEFT, RIGHT, 54, bottom)
-    hues = _hues((after,))
-    middle = _draw_run(drawing, before, 60, seconds, hues)
-    _draw_run(drawing, after, middle, seconds, hues)
+    fills = _fills(drawing, (after,))
+    middle = _draw_run(drawing, before, 60, seconds, fills)
+    _draw_run(drawing, after, middle, seconds, fills)
     ideal = before.seconds / after.workers
     x = LEFT + (RIGHT - LEFT) * ideal / seconds
     drawing.line(x, middle - 6, bottom, INK, "4 3")
@@ -152,7 +153,10 @@ def _parts(before: Run, after: Run) -> list[tuple[str, float, str]]:
     workers = after.workers
     slower = (after.busy - before.seconds) / workers
     idle = after.seconds - after.busy / workers
-    parts = [("tasks ran longer than locally", slower, HUES[2]), ("workers idle", idle, IDLE)]
+    parts = [
+        ("tasks ran longer than locally", slower, TRANSFER.colour),
+        ("workers idle", idle, IDLE),
+    ]
     parts = [part for part in parts if part[1] > 0]
     # Tasks that ran faster than locally hide a part of the idle time.
     if slower < 0 and parts:
@@ -181,12 +185,12 @@ def _rows(run: Run) -> list[tuple[str, list[Slice]]]:
     return [(f"worker {number}", lane) for number, lane in enumerate(run.lanes, 1)]
 
 
-def _hues(runs: Sequence[Run]) -> dict[str, str]:
+def _fills(drawing: Drawing, runs: Sequence[Run]) -> dict[str, str]:
     names = dict.fromkeys(slice_.name for run in runs for slice_ in run.slices)
-    return {name: HUES[number % len(HUES)] for number, name in enumerate(names)}
+    return {name: drawing.fill(NOTEBOOK.hue(name)) for name in names}
 
 
-def _draw_run(drawing: Drawing, run: Run, y: float, seconds: float, hues: dict[str, str]) -> float:
+def _draw_run(drawing: Drawing, run: Run, y: float, seconds: float, fills: dict[str, str]) -> float:
     """Draws the rows of one run from ``y`` down; returns where the next run begins."""
     scale = (RIGHT - LEFT) / seconds
     end = LEFT + run.seconds * scale
@@ -196,12 +200,12 @@ def _draw_run(drawing: Drawing, run: Run, y: float, seconds: float, hues: dict[s
     middle = y + (len(_rows(run)) * (ROW + GAP) - GAP) / 2 + 4
     for name, lane in _rows(run):
         drawing.text(LEFT - 10, y + 15, name, "m e")
-        drawing.bar(LEFT, y, end - LEFT, ROW, IDLE if run.slices else HUES[0])
+        drawing.bar(LEFT, y, end - LEFT, ROW, IDLE if run.slices else RUN.colour)
         for slice_ in lane[:left]:
             width = (slice_.end - slice_.start) * scale
             tip = f"{slice_.name}: {duration(slice_.end - slice_.start)}"
             x = LEFT + slice_.start * scale
-            drawing.bar(x, y, max(0.6, width - 0.8), ROW, hues[slice_.name], tip)
+            drawing.bar(x, y, max(0.6, width - 0.8), ROW, fills[slice_.name], tip)
             if width > 7.2 * len(slice_.name) + 6:
                 drawing.text(x + width / 2, y + 15, slice_.name, "m c on")
         left = max(0, left - len(lane))

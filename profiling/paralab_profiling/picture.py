@@ -9,8 +9,8 @@ below repeats the facts.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Picture:
         head: names of the table's columns.
         rows: the table, as text.
         id: unique among all pictures.
+        details: what is told of each task when it is selected, by its id; see ``details.py``.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Picture:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     id: str
+    details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return self.text
@@ -70,6 +72,15 @@ class Picture:
         path = Path(path)
         path.write_text(self.svg, encoding="utf-8")
         return path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding and its table as plain data."""
+        return {
+            "title": self.title,
+            "head": list(self.head),
+            "rows": [list(row) for row in self.rows],
+            "details": {task: dict(facts) for task, facts in self.details.items()},
+        }
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.text, "text/html": self.to_html()}

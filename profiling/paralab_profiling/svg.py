@@ -14,10 +14,9 @@ import secrets
 from collections.abc import Iterator
 
 from paralab.shown_text import shown_text
+from paralab_profiling.palette import STORE, Hue
 
 WIDTH = 760
-HUES = ("#3b78e0", "#268069", "#b07d2b", "#9170b8", "#c2558d")
-"""One for each function, in the order in which functions appear."""
 IDLE = "var(--idle)"
 INK = "var(--ink)"
 SOFT = "var(--soft)"
@@ -72,6 +71,11 @@ def ticks(seconds: float, most: int = 6) -> Iterator[float]:
         yield number * step
 
 
+def _task(task: str) -> str:
+    """The attribute by which a mark is found when its task is selected."""
+    return f' data-task="{escape(task)}"' if task else ""
+
+
 class Drawing:
     """An SVG under construction, 760 wide; ``height`` is set when it is known."""
 
@@ -79,11 +83,20 @@ class Drawing:
         self.id = f"pl{secrets.token_hex(4)}"
         self.height = 0.0
         self._parts: list[str] = []
+        self._patterns: dict[Hue, str] = {}
+        self._has_arrows = False
 
     @property
     def hatch(self) -> str:
         """A fill for time in which nobody works for you, or that is unaccounted for."""
         return f"url(#{self.id}-hatch)"
+
+    def fill(self, hue: Hue) -> str:
+        """What ``hue`` is written as: its colour, or a pattern of this drawing."""
+        if not hue.texture:
+            return hue.colour
+        name = self._patterns.setdefault(hue, f"{self.id}-{hue.texture}{len(self._patterns)}")
+        return f"url(#{name})"
 
     def text(self, x: float, y: float, text: str, style: str = "") -> None:
         """``text`` with its base line at ``y``; ``style`` is a list of the classes in STYLE."""
@@ -98,11 +111,88 @@ class Drawing:
         self, x: float, y: float, width: float, height: float, fill: str, tip: str = ""
     ) -> None:
         """A bar that is never so thin that it vanishes; ``tip`` shows where pointers hover."""
+        self.box(x, y, width, height, fill, tip=tip)
+
+    def box(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        fill: str,
+        *,
+        stroke: str = "",
+        is_thick: bool = False,
+        is_dashed: bool = False,
+        radius: float = 2,
+        tip: str = "",
+        task: str = "",
+    ) -> None:
+        """A rectangle, with or without an outline.
+
+        Args:
+            x, y, width, height: in the units of the drawing.
+            fill: a colour, a variable of STYLE, or :meth:`fill` of a hue.
+            stroke: colour of the outline, "" for none.
+            is_thick: of the critical path, or of the answer.
+            is_dashed: of what waits.
+            radius: of the corners.
+            tip: shows where pointers hover.
+            task: id of the task that it stands for, so that it can be selected.
+        """
         inside = f"<title>{escape(tip)}</title>" if tip else ""
+        outline = f' stroke="{stroke}" stroke-width="{2 if is_thick else 1}"' if stroke else ""
+        outline += ' stroke-dasharray="4 3"' if is_dashed else ""
         self._parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.6):.1f}" height="{height:.1f}"'
-            f' rx="2" fill="{fill}">{inside}</rect>'
+            f' rx="{radius:g}" fill="{fill}"{outline}{_task(task)}>{inside}</rect>'
         )
+
+    def ring(self, x: float, y: float, radius: float, *, tip: str = "", task: str = "") -> None:
+        """An object that was put by hand."""
+        inside = f"<title>{escape(tip)}</title>" if tip else ""
+        self._parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="var(--paper)"'
+            f' stroke="{STORE.colour}" stroke-width="2"{_task(task)}>{inside}</circle>'
+        )
+
+    def cross(self, x: float, y: float, size: float = 4) -> None:
+        """The mark of what failed, around ``x`` and ``y``; its fill is red besides."""
+        self._parts.append(
+            f'<path d="M{x - size:.1f} {y - size:.1f}L{x + size:.1f} {y + size:.1f}'
+            f'M{x + size:.1f} {y - size:.1f}L{x - size:.1f} {y + size:.1f}"'
+            ' stroke="#fff" stroke-width="2" fill="none"/>'
+        )
+
+    def arrow(
+        self,
+        x: float,
+        y: float,
+        to_x: float,
+        to_y: float,
+        *,
+        is_thick: bool = False,
+        between: tuple[str, str] = ("", ""),
+    ) -> None:
+        """A curve from left to right with a head: what the second task took from the first.
+
+        Args:
+            x, y, to_x, to_y: where it begins and ends.
+            is_thick: it is part of the critical path.
+            between: ids of the two tasks, so that it can be shown when one is selected.
+        """
+        self._has_arrows = True
+        bend = max(12.0, abs(to_x - x) / 2)
+        self._parts.append(
+            f'<path d="M{x:.1f} {y:.1f}C{x + bend:.1f} {y:.1f} {to_x - bend:.1f} {to_y:.1f}'
+            f' {to_x:.1f} {to_y:.1f}" fill="none" stroke="{INK if is_thick else SOFT}"'
+            f' stroke-width="{1.8 if is_thick else 1}" marker-end="url(#{self.id}-head)"'
+            f' data-from="{escape(between[0])}" data-to="{escape(between[1])}"/>'
+        )
+
+    def raw(self, markup: str) -> None:
+        """Adds SVG as it is: what is not a constant in it must have been through ``escape``."""
+        self._parts.append(markup)
 
     def line(self, x: float, top: float, bottom: float, colour: str = LINE, dash: str = "") -> None:
         """An upright line."""
@@ -121,6 +211,27 @@ class Drawing:
             label = f"{time * scale:,.10g}"
             self.text(x, bottom + 14, label if time else f"0 {unit}", "s c")
 
+    def _definitions(self) -> str:
+        """The patterns and markers that were used."""
+        found = [
+            f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse">'
+            f'<rect width="6" height="6" fill="{hue.colour}"/>'
+            + (
+                '<circle cx="3" cy="3" r="1.2" fill="#fff"/>'
+                if hue.texture == "dots"
+                else '<path d="M0 3H6" stroke="#fff" stroke-width="1.2"/>'
+            )
+            + "</pattern>"
+            for hue, name in self._patterns.items()
+        ]
+        if self._has_arrows:
+            found.append(
+                f'<marker id="{self.id}-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
+                ' markerHeight="7" markerUnits="userSpaceOnUse" orient="auto">'
+                f'<path d="M0 0L8 4L0 8z" fill="{SOFT}"/></marker>'
+            )
+        return "".join(found)
+
     def finish(self, title: str, description: str) -> str:
         """The whole SVG as text."""
         return (
@@ -131,6 +242,7 @@ class Drawing:
             f'<pattern id="{self.id}-hatch" width="5" height="5" patternUnits="userSpaceOnUse"'
             f' patternTransform="rotate(45)"><rect width="5" height="5" fill="{IDLE}"/>'
             f'<line x1="0" y1="0" x2="0" y2="5" stroke="{SOFT}" stroke-width="1.4"/></pattern>'
+            f"{self._definitions()}"
             f'</defs><rect width="{WIDTH}" height="{self.height:.0f}" fill="var(--paper)"/>'
             + "".join(self._parts)
             + "</svg>"

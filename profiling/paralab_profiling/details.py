@@ -1,0 +1,67 @@
+"""What is told of one task when it is selected in a picture, and as a table row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from paralab_profiling.recording import PARTS, Recording, Task
+from paralab_profiling.svg import duration
+
+MOST = 400
+"""Tasks of a picture that tell their details; a saved picture has to stay small."""
+
+
+def byte_count(count: float) -> str:
+    """``count`` bytes in the unit that suits: "850 B", "41.2 kB", "200 MB"."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 1000 or unit == "TB":
+            return (
+                f"{count:,.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.3g} {unit}"
+            )
+        count /= 1000
+    raise AssertionError
+
+
+def facts_of(task: Task, recording: Recording) -> dict[str, str]:
+    """The facts of one task as text, by what they are called."""
+    begin = recording.span_ns[0]
+    facts = {"task": f"{task.name} ({task.id})", "state": task.state}
+    if task.worker:
+        facts["ran on" if task.ran else "at"] = recording.process(task.worker)
+    facts["submitted by"] = task.parent or recording.process(task.owner)
+    facts["submitted at"] = duration((task.stamps["submitted"] - begin) / 1e9)
+    if task.ran:
+        facts["started at"] = duration((task.stamps["loaded"] - begin) / 1e9)
+        facts["total"] = duration(task.total_ns / 1e9)
+        parts = {part: ns for part in PARTS if (ns := task.part_ns(part))}
+        facts["of it"] = ", ".join(f"{part} {duration(ns / 1e9)}" for part, ns in parts.items())
+        facts["result"] = byte_count(task.bytes_out)
+    facts["arguments"] = byte_count(task.bytes_in)
+    if task.needs:
+        more = len(task.needs) + task.unnamed - 8
+        facts["takes"] = ", ".join(task.needs[:8]) + (f" + {more:,} more" if more > 0 else "")
+    if task.attempt:
+        facts["attempt"] = str(task.attempt + 1)
+    if task.error:
+        facts["error"] = task.error
+    return facts
+
+
+def details_of(tasks: Iterable[Task], recording: Recording) -> dict[str, Mapping[str, str]]:
+    """The facts of the first :data:`MOST` of some tasks, by their ids."""
+    found: dict[str, Mapping[str, str]] = {}
+    for task in tasks:
+        if len(found) == MOST:
+            break
+        found[task.id] = facts_of(task, recording)
+    return found
+
+
+def source_name(task: Task, recording: Recording) -> str | None:
+    """Under which name the recording has the source of a task's function or class."""
+    name = task.name
+    while name:
+        if name in recording.sources:
+            return name
+        name = name.rpartition(".")[0]
+    return None

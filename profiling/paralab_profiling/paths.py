@@ -1,0 +1,135 @@
+"""What a run had to wait for: the path of causes to its end, and the longest chain of work.
+
+*Critical path*: what really happened, walked backwards from the task that ended last.  Before a
+task stands what let it start last: the input that came last, the call before it on the same actor,
+or, where it was submitted only after all of these, what its submitter had waited for in ``get``,
+or the task that submitted it.
+
+*Span*: the time of the longest chain of dependent work, by measured run times alone, as if there
+were a worker for every task and nothing cost anything (T-infinity in the work-span model; Blumofe
+and Leiserson, "Scheduling Multithreaded Computations by Work Stealing", JACM 1999).  *Work* is the
+sum of all run times (T1).  No schedule takes less than the larger of span and work ÷ workers.
+
+A task that waits for others in ``get`` while it runs does not work meanwhile: its waits are taken
+off its own time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from paralab_profiling.recording import Recording, Task, Wait
+
+
+def critical_path(recording: Recording) -> tuple[str, ...]:
+    """Ids of the tasks that the end of the run had to wait for, first to last.
+
+    Tasks that have not ended, or never ran, are on no path.
+    """
+    ran = [task for task in recording if task.ran]
+    if not ran:
+        return ()
+    causes = _Causes(recording)
+    at: Task | None = max(ran, key=lambda task: task.stamps["stored"])
+    path: list[str] = []
+    seen: set[str] = set()
+    while at is not None and at.id not in seen:
+        seen.add(at.id)
+        path.append(at.id)
+        at = causes.of(at)
+    return tuple(reversed(path))
+
+
+def own_ns(recording: Recording) -> dict[str, int]:
+    """For each task that ran its time in ns without the time in which it waited for others."""
+    own = {task.id: task.run_ns for task in recording if task.ran}
+    for wait in recording.waits:
+        if wait.parent in own:
+            own[wait.parent] = max(0, own[wait.parent] - (wait.end - wait.start))
+    return own
+
+
+def work_ns(recording: Recording) -> int:
+    """The sum of the times of all tasks, in ns."""
+    return sum(own_ns(recording).values())
+
+
+def span_ns(recording: Recording) -> int:
+    """The length of the longest chain of dependent tasks, in ns."""
+    own, causes = own_ns(recording), _Causes(recording)
+    longest: dict[str, int] = {}
+    # An input is submitted before what takes it, so one pass in order is enough.
+    for task in recording:
+        if task.ran:
+            before = [longest.get(each.id, 0) for each in causes.inputs(task)]
+            longest[task.id] = own[task.id] + max(before, default=0)
+    return max(longest.values(), default=0)
+
+
+class _Causes:
+    """What came before what."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._tasks = {task.id: task for task in recording if task.ran}
+        self._before = dict(_calls_before(self._tasks.values()))
+        self._waits: dict[tuple[int, str | None], list[Wait]] = defaultdict(list)
+        for wait in recording.waits:
+            self._waits[wait.process, wait.parent].append(wait)
+        self._ends = {key: sorted(each.end for each in of) for key, of in self._waits.items()}
+        for of in self._waits.values():
+            of.sort(key=lambda wait: wait.end)
+        self._returned: dict[int, list[Task]] = defaultdict(list)
+        for task in sorted(self._tasks.values(), key=lambda task: task.stamps["returned"]):
+            self._returned[task.owner].append(task)
+        self._times = {
+            owner: [task.stamps["returned"] for task in of] for owner, of in self._returned.items()
+        }
+
+    def inputs(self, task: Task) -> Iterator[Task]:
+        """The tasks that it could not start before, whatever there are of workers."""
+        for need in task.needs:
+            if need in self._tasks:
+                yield self._tasks[need]
+        if task.id in self._before:
+            yield self._before[task.id]
+
+    def of(self, task: Task) -> Task | None:
+        """What let it start; None if that was the driver alone."""
+        last = max(self.inputs(task), key=lambda each: each.stamps["stored"], default=None)
+        submitted = task.stamps["submitted"]
+        if last is not None and last.stamps["stored"] >= submitted:
+            return last
+        waited = self._waited_for(task.owner, task.parent, submitted)
+        if waited is not None:
+            return waited
+        return self._tasks.get(task.parent) if task.parent is not None else last
+
+    def _waited_for(self, owner: int, parent: str | None, before: int) -> Task | None:
+        """What the submitter's last wait before a moment was ended by."""
+        ends = self._ends.get((owner, parent), [])
+        at = bisect_right(ends, before)
+        if not at:
+            return None
+        wait = self._waits[owner, parent][at - 1]
+        times = self._times.get(owner, [])
+        last = bisect_right(times, wait.end) - 1
+        if last >= 0 and times[last] >= wait.start:
+            return self._returned[owner][last]
+        return self._tasks.get(wait.first) if wait.first is not None else None
+
+
+def _calls_before(tasks: Iterable[Task]) -> Iterator[tuple[str, Task]]:
+    """For each call of an actor the call that ended last before it began."""
+    calls: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        if task.actor is not None:
+            calls[task.actor].append(task)
+    for of in calls.values():
+        of.sort(key=lambda task: task.stamps["ended"])
+        ends = [task.stamps["ended"] for task in of]
+        for task in of:
+            at = bisect_right(ends, task.stamps["loaded"]) - 1
+            if at >= 0 and of[at] is not task:
+                yield task.id, of[at]
