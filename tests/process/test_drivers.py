@@ -21,6 +21,7 @@ from program import Program, process_name, program
 
 import paralab
 from leak_check import descendants, wait_ended
+from paralab.engine import current
 from paralab.exceptions import LocalNodeDied
 from paralab.process import session_folder
 from paralab.process.client import CoreClient
@@ -358,6 +359,19 @@ def test_the_driver_removes_the_folder_of_a_killed_node() -> None:
         os.kill(node, signal.SIGKILL)
         assert driver.line() == "False"
         assert driver.end()[0] == 0
+
+
+def test_a_lost_connection_does_not_cost_a_living_node_its_folder(node: str) -> None:
+    paralab.init(address=node)
+    core = current()
+    assert isinstance(core, CoreClient)
+    assert core.node.connection is not None
+    core.node.connection._socket.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(LocalNodeDied):
+        paralab.get(paralab.remote(lambda: 5).remote())
+    paralab.shutdown()
+    paralab.init(address=node)
+    assert paralab.get(paralab.remote(lambda: 5).remote()) == 5
 
 
 def test_the_node_of_a_killed_driver_removes_its_folder() -> None:

@@ -113,8 +113,8 @@ class DriverCore(CoreClient):
             if self._stopping:
                 self.broken = _shut_down()
             else:
-                self._sweep()
                 self.broken = self.broken or LocalNodeDied(self._how_the_node_ended())
+                self._sweep()
         super()._closed(link)
 
     def _how_the_node_ended(self) -> str:
@@ -126,9 +126,9 @@ class DriverCore(CoreClient):
         return f"The node process {node.pid} has closed its connection."
 
     def _sweep(self) -> None:
-        """A node that was killed leaves its folder to its drivers."""
+        """A node that was killed leaves its folder to its drivers; one that lives keeps it."""
         if self.welcome:
-            session_folder.remove(self.welcome["info"]["session_dir"])
+            session_folder.remove_left(self.welcome["info"]["session_dir"], NOTICE_SECONDS)
 
 
 def stands() -> tuple[list[str], str]:

@@ -84,6 +84,32 @@ def remove(path: str) -> None:
         os.rmdir(path)
 
 
+def remove_left(path: str, seconds: float) -> None:
+    """Removes a node's folder if the node has ended, or does so within some seconds.
+
+    A process that is killed closes its descriptors one by one, so its lock may outlive its sockets.
+    """
+    deadline = time.monotonic() + seconds
+    while os.path.exists(path):
+        lock = _locked(path)
+        if lock is not None:
+            if lock != NO_LOCKS or not _answers(path):
+                remove(path)
+            unlock(lock)
+            return
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.005)
+
+
+def _answers(path: str) -> bool:
+    try:
+        connect(path).close()
+    except ConnectionError:
+        return False
+    return True
+
+
 def connect(path: str) -> socket.socket:
     """A socket to the node whose folder ``path`` is; the token has been sent.
 
