@@ -34,7 +34,7 @@ fill:var(--ink);font-variant-numeric:tabular-nums}
 .pl .m{font-family:ui-monospace,"SF Mono",Menlo,"DejaVu Sans Mono",monospace;font-size:11.5px}
 .pl .s{fill:var(--soft);font-size:11px}.pl .h{font-size:15px;font-weight:650}
 .pl .b{font-weight:600}.pl .on{fill:#fff;font-weight:700}.pl .e{text-anchor:end}
-.pl .c{text-anchor:middle}
+.pl .c{text-anchor:middle}.pl .sel{display:none}
 """
 
 _no_xml = re.compile(r"[\x1b\ufffe\uffff]")
@@ -84,7 +84,7 @@ class Drawing:
         self.height = 0.0
         self._parts: list[str] = []
         self._patterns: dict[Hue, str] = {}
-        self._has_arrows = False
+        self._heads: dict[str, str] = {}
 
     @property
     def hatch(self) -> str:
@@ -172,6 +172,7 @@ class Drawing:
         to_y: float,
         *,
         is_thick: bool = False,
+        is_hidden: bool = False,
         between: tuple[str, str] = ("", ""),
     ) -> None:
         """A curve from left to right with a head: what the second task took from the first.
@@ -179,14 +180,17 @@ class Drawing:
         Args:
             x, y, to_x, to_y: where it begins and ends.
             is_thick: it is part of the critical path.
+            is_hidden: it has the class "sel", so that it shows only where one is selected.
             between: ids of the two tasks, so that it can be shown when one is selected.
         """
-        self._has_arrows = True
+        colour = INK if is_thick else SOFT
+        head = self._heads.setdefault(colour, f"{self.id}-head{len(self._heads)}")
+        hidden = ' class="sel"' if is_hidden else ""
         bend = max(12.0, abs(to_x - x) / 2)
         self._parts.append(
             f'<path d="M{x:.1f} {y:.1f}C{x + bend:.1f} {y:.1f} {to_x - bend:.1f} {to_y:.1f}'
-            f' {to_x:.1f} {to_y:.1f}" fill="none" stroke="{INK if is_thick else SOFT}"'
-            f' stroke-width="{1.8 if is_thick else 1}" marker-end="url(#{self.id}-head)"'
+            f' {to_x:.1f} {to_y:.1f}" fill="none" stroke="{colour}"{hidden}'
+            f' stroke-width="{1.8 if is_thick else 1}" marker-end="url(#{head})"'
             f' data-from="{escape(between[0])}" data-to="{escape(between[1])}"/>'
         )
 
@@ -224,12 +228,12 @@ class Drawing:
             + "</pattern>"
             for hue, name in self._patterns.items()
         ]
-        if self._has_arrows:
-            found.append(
-                f'<marker id="{self.id}-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
-                ' markerHeight="7" markerUnits="userSpaceOnUse" orient="auto">'
-                f'<path d="M0 0L8 4L0 8z" fill="{SOFT}"/></marker>'
-            )
+        found += [
+            f'<marker id="{head}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
+            ' markerHeight="7" markerUnits="userSpaceOnUse" orient="auto">'
+            f'<path d="M0 0L8 4L0 8z" fill="{colour}"/></marker>'
+            for colour, head in self._heads.items()
+        ]
         return "".join(found)
 
     def finish(self, title: str, description: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from paralab_profiling import Run, Slice, compare, runs, verdict
 from paralab_profiling.runs import slices_of
-from paralab_profiling.svg import duration, three_digits, ticks
+from paralab_profiling.svg import Drawing, duration, three_digits, ticks
 
 TIME = 0.1
 
@@ -187,3 +187,21 @@ def test_ticks_are_few_round_and_even(seconds: float) -> None:
     assert times[-1] <= seconds * 1.0001
     steps = [after - before for before, after in pairwise(times)]
     assert steps == pytest.approx([steps[0]] * len(steps))
+
+
+def test_arrows_have_heads_of_their_colour_and_hidden_ones_a_class() -> None:
+    drawing = Drawing()
+    drawing.arrow(0, 0, 50, 10, is_thick=True, between=("a", "b"))
+    drawing.arrow(0, 0, 50, 20, is_hidden=True, between=("a", "c"))
+    drawing.arrow(0, 0, 50, 30)
+    root = ET.fromstring(drawing.finish("arrows", ""))
+    thick, hidden, thin = (each for each in root.iter() if "marker-end" in each.attrib)
+    colours = {
+        f"url(#{marker.attrib['id']})": marker[0].attrib["fill"]
+        for marker in root.iter("{http://www.w3.org/2000/svg}marker")
+    }
+    assert [colours[each.attrib["marker-end"]] for each in (thick, hidden, thin)] == [
+        each.attrib["stroke"] for each in (thick, hidden, thin)
+    ]
+    assert [each.get("class") for each in (thick, hidden, thin)] == [None, "sel", None]
+    assert hidden.attrib["data-to"] == "c"
