@@ -6,23 +6,30 @@ which a file can keep, to be looked at later and elsewhere.  Every picture has t
 text.
 """
 
+from paralab_profiling.checking import Check, Rule, Verdict
 from paralab_profiling.compare import compare, verdict
 from paralab_profiling.picture import Picture
+from paralab_profiling.predict import Prediction, predict
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
 from paralab_profiling.runs import Run, Slice, record
 from paralab_profiling.taking import take
 
 __all__ = [
+    "Check",
     "Picture",
+    "Prediction",
     "Put",
     "Recording",
     "RecordingError",
+    "Rule",
     "Run",
     "Slice",
     "Source",
     "Task",
+    "Verdict",
     "Wait",
     "compare",
+    "predict",
     "record",
     "take",
     "verdict",

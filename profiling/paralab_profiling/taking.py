@@ -25,6 +25,8 @@ MOST_TASKS = 1_000_000
 SECONDS = 5.0
 """How long a process may take to answer; one whose GIL is held is left out, and counted."""
 LONGEST_ERROR = 2_000
+_OF_CALLER = STAMPS[: STAMPS.index("sent") + 1]
+"""The stamps of a task that has not run, as far as it has come."""
 _STATES = {
     "PENDING_ARGS_AVAIL": "waiting",
     "PENDING_NODE_ASSIGNMENT": "queued",
@@ -123,8 +125,8 @@ class _Session:
             row.state == "FAILED",
             row.bytes_out,
         )
-        stamps = {at: getattr(record, at) for at in STAMPS}
-        stamps = {at: ns for at, ns in stamps.items() if ns and (has_run or ns <= record.sent)}
+        known = STAMPS if has_run else _OF_CALLER
+        stamps = {at: ns for at in known if (ns := getattr(record, at))}
         if row.fetched is not None:
             stamps["fetched"] = row.fetched
         return Task(

@@ -119,6 +119,13 @@ def test_tasks_that_have_not_ended() -> None:
     assert list(lost.stamps) == ["submitted", "pickled", "packed", "ready", "leased", "sent"]
 
 
+def test_a_task_that_was_not_sent_yet_has_the_stamps_that_there_are() -> None:
+    told_of = list(row(1, worker=b"", state="PENDING_NODE_ASSIGNMENT"))
+    told_of[2] = (*told_of[2][:7], 0, 0, 0, *told_of[2][10:])
+    (task,) = recorded(tuple(told_of))
+    assert list(task.stamps) == ["submitted", "pickled", "packed"]
+
+
 def marked(**more: Any) -> list[Told]:
     nothing = {"puts": [], "waits": [], "dropped": 0, "marks_dropped": 0}
     return [Told(DRIVER, 100, True, nothing | more)]

@@ -1,0 +1,212 @@
+"""Checks of exercises: a function of the learner's is called, and its events are counted.
+
+The arguments are new in each check, the result is compared, and then rules are held against the
+recording of this call alone: counts, the shape of the graph and bytes, never seconds.  The first
+rule that does not hold is told, so those that recognise a known mistake stand first.  What is
+said has one order: what failed, measured, expected, why it matters, one next step, the picture.
+A check that could not see all of the call gives no verdict.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import reprlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paralab import ObjectRef
+from paralab.shown_text import shown_name, shown_text
+from paralab_profiling.note import facts
+from paralab_profiling.recording import Recording
+from paralab_profiling.taking import take
+
+PASSED, NOT_YET, CANNOT_JUDGE = "passed", "not yet", "cannot judge"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.10g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that a check counts.
+
+    Attributes:
+        what: is counted, such as "tasks at the same time".
+        measure: counts it in the recording of one call.
+        failed: a sentence that says what it means if the rule does not hold.
+        why: it matters.
+        then: what to do next, one step.
+        least, most: what the count may be.
+        shown: makes text of a count, with its unit.
+    """
+
+    what: str
+    measure: Callable[[Recording], float]
+    failed: str
+    why: str
+    then: str
+    least: float = 0
+    most: float = math.inf
+    shown: Callable[[float], str] = _count
+
+    @property
+    def expected(self) -> str:
+        """What the count may be, as text."""
+        if self.least == self.most:
+            return self.shown(self.least)
+        if self.most == math.inf:
+            return f"{self.shown(self.least)} or more"
+        if self.least == 0:
+            return f"{self.shown(self.most)} or less"
+        return f"{self.shown(self.least)} to {self.shown(self.most)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found.
+
+    Attributes:
+        state: "passed", "not yet" or "cannot judge".
+        title: what failed or what was found, one sentence.
+        rows: the facts in their order, by what they are called.
+        last: one thing to do next, "" for none.
+        recording: of the call; None if there was none.
+        picture: something that shows the recording; None for nothing.
+    """
+
+    state: str
+    title: str
+    rows: Sequence[tuple[str, str]]
+    last: str = ""
+    recording: Recording | None = None
+    picture: Any = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether all rules hold."""
+        return self.state == PASSED
+
+    def __repr__(self) -> str:
+        text = facts(self.title, self.rows, self.last).text
+        return text if self.picture is None else f"{text}\n\n{self.picture!r}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        html = facts(self.title, self.rows, self.last).html
+        if self.picture is not None:
+            html += self.picture._repr_mimebundle_()["text/html"]
+        return {"text/plain": repr(self), "text/html": html}
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of one exercise, called with the learner's function.
+
+    Attributes:
+        arguments: gives arguments for one call, made from the random numbers that it is given.
+        answer: the right result for these arguments.
+        rules: held against the recording of the call, in this order.
+        then: a thing to try after it has passed.
+        same: whether two results are the same.
+        draw: makes a picture of a recording; None for no picture.
+    """
+
+    arguments: Callable[[random.Random], tuple[Any, ...]]
+    answer: Callable[..., Any]
+    rules: Sequence[Rule]
+    then: str = ""
+    same: Callable[[Any, Any], bool] = lambda one, other: bool(one == other)
+    draw: Callable[[Recording], Any] | None = None
+    seed: int | None = None
+    """For tests; None gives new arguments each time."""
+
+    def __call__(self, attempt: Callable[..., Any]) -> Verdict:
+        """Calls ``attempt`` once and says what was found.
+
+        Raises:
+            SystemFailure: paralab is not running, see ``paralab.init``.
+        """
+        name = shown_name(getattr(attempt, "__name__", type(attempt).__name__))
+        arguments = self.arguments(random.Random(self.seed))  # noqa: S311  # no secret
+        call = f"{name}({', '.join(map(reprlib.repr, arguments))})"
+        expected = self.answer(*arguments)
+        start = time.monotonic_ns()
+        try:
+            result = attempt(*arguments)
+        except Exception as error:
+            return self._raised(call, error)
+        finally:
+            end = time.monotonic_ns()
+        whole = take()
+        recording = whole.between(start, end)
+        wrong = self._wrong(call, result, expected)
+        if wrong is not None:
+            return wrong
+        if whole.silent or any(task.state != "done" for task in recording):
+            rows = [("processes that did not answer", f"{whole.silent}")]
+            rows += [("tasks not ended or failed", f"{_unfinished(recording)}")]
+            title = f"Cannot judge {name}: not all of the call could be seen."
+            then = "Next: wait for every result with get inside the function, and check again."
+            return Verdict(CANNOT_JUDGE, title, rows, then, recording)
+        return self.judge(name, recording)
+
+    def judge(self, name: str, recording: Recording) -> Verdict:
+        """Holds the rules against a recording of one call of the function ``name``."""
+        picture = self.draw(recording) if self.draw is not None and len(recording) else None
+        counts = [(rule, rule.measure(recording)) for rule in self.rules]
+        for rule, count in counts:
+            if not rule.least <= count <= rule.most:
+                rows = [
+                    ("measured", f"{rule.what}: {rule.shown(count)}"),
+                    ("expected", rule.expected),
+                    ("why it matters", rule.why),
+                    ("next", rule.then),
+                ]
+                title = f"Not yet, {name}: {rule.failed}"
+                return Verdict(NOT_YET, title, rows, "", recording, picture)
+        rows = [
+            (rule.what, f"{rule.shown(count)} (expected {rule.expected})") for rule, count in counts
+        ]
+        title = f"Passed, {name}: the result is right, and so is the way."
+        return Verdict(PASSED, title, rows, self.then, recording, picture)
+
+    def _wrong(self, call: str, result: Any, expected: Any) -> Verdict | None:
+        first = next(iter(result), None) if isinstance(result, (list, tuple)) else result
+        if isinstance(first, ObjectRef):
+            title = f"Not yet: {call} gave a reference, and no value."
+            why = "a reference stands for a value that may not exist yet"
+            then = "give paralab.get(...) of it back"
+        else:
+            try:
+                is_same = self.same(result, expected)
+            except Exception:  # they cannot even be compared
+                is_same = False
+            if is_same:
+                return None
+            title = f"Not yet: {call} gave another result."
+            why = "a fast wrong answer is no answer"
+            then = "call it with a small input whose answer you know"
+        rows = [
+            ("measured", reprlib.repr(result)),
+            ("expected", reprlib.repr(expected)),
+            ("why it matters", why),
+            ("next", then),
+        ]
+        return Verdict(NOT_YET, title, rows)
+
+    def _raised(self, call: str, error: Exception) -> Verdict:
+        said = shown_text(str(error)).strip().splitlines() or [""]
+        rows = [
+            ("measured", f"{type(error).__name__}: {said[-1]}"),
+            ("expected", "a result"),
+            ("why it matters", "what comes after the error was not run"),
+            ("next", "call it in a cell of its own and read the traceback from the end"),
+        ]
+        return Verdict(NOT_YET, f"Not yet: {call} raised an error.", rows)
+
+
+def _unfinished(recording: Recording) -> int:
+    return sum(task.state != "done" for task in recording)
