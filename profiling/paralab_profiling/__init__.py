@@ -8,6 +8,7 @@ text.
 
 from paralab_profiling.checking import Check, Rule, Verdict
 from paralab_profiling.compare import compare, verdict
+from paralab_profiling.overhead_drawing import overhead
 from paralab_profiling.picture import Picture
 from paralab_profiling.predict import Prediction, predict
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
@@ -29,6 +30,7 @@ __all__ = [
     "Verdict",
     "Wait",
     "compare",
+    "overhead",
     "predict",
     "record",
     "take",

@@ -124,6 +124,7 @@ class Drawing:
         stroke: str = "",
         is_thick: bool = False,
         is_dashed: bool = False,
+        is_pale: bool = False,
         radius: float = 2,
         tip: str = "",
         task: str = "",
@@ -136,6 +137,7 @@ class Drawing:
             stroke: colour of the outline, "" for none.
             is_thick: of the critical path, or of the answer.
             is_dashed: of what waits.
+            is_pale: of overhead, or of what was computed; the fill alone.
             radius: of the corners.
             tip: shows where pointers hover.
             task: id of the task that it stands for, so that it can be selected.
@@ -143,6 +145,7 @@ class Drawing:
         inside = f"<title>{escape(tip)}</title>" if tip else ""
         outline = f' stroke="{stroke}" stroke-width="{2 if is_thick else 1}"' if stroke else ""
         outline += ' stroke-dasharray="4 3"' if is_dashed else ""
+        outline += ' fill-opacity="0.35"' if is_pale else ""
         self._parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.6):.1f}" height="{height:.1f}"'
             f' rx="{radius:g}" fill="{fill}"{outline}{_task(task)}>{inside}</rect>'
