@@ -21,6 +21,7 @@ def task(
     name: str = "f",
     worker: int = 2,
     submitted: float | None = None,
+    ready: float | None = None,
     needs: Sequence[str] = (),
     overhead: float = 0.1,
     is_fetched: bool = True,
@@ -34,19 +35,21 @@ def task(
         name: of the function.
         worker: number of the process; 1 is the driver, the first worker is 2.
         submitted: in ms; by default just before the start.
+        ready: in ms; when its inputs were there, by default as soon as it was submitted.
         needs: ids of what it took.
         overhead: ms that each part takes besides the run and the queue.
         is_fetched: whether somebody called ``get``.
         **more: further fields of ``Task``.
     """
     begin = start - 4 * overhead if submitted is None else submitted
+    there = begin + 2 * overhead if ready is None else ready
     times = {
         "submitted": begin,
         "pickled": begin + overhead,
         "packed": begin + 2 * overhead,
-        "ready": begin + 2 * overhead,
-        "leased": begin + 2 * overhead,
-        "sent": max(begin + 2 * overhead, start - 2 * overhead),
+        "ready": there,
+        "leased": there,
+        "sent": max(there, start - 2 * overhead),
         "received": start - 1.5 * overhead,
         "taken": start - overhead,
         "loaded": start,
