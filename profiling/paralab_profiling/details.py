@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 
-from paralab_profiling.recording import PARTS, Recording, Task
+from paralab_profiling.recording import PARTS, Recording, Source, Task
 from paralab_profiling.svg import duration
 
 MOST = 400
 """Tasks of a picture that tell their details; a saved picture has to stay small."""
+
+
+@dataclass(frozen=True)
+class Details(Mapping[str, Mapping[str, str]]):
+    """What a picture tells of its tasks; a mapping from their ids to their facts.
+
+    Attributes:
+        facts: of each task, text by name; "source" names one of ``sources``.
+        run: which session they are of; all pictures of one on a page select together.
+        sources: of the functions and classes that occur.
+        takes: of each task the ids of what it took, as far as they are in the picture.
+    """
+
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    run: str = ""
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    takes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __getitem__(self, task: str) -> Mapping[str, str]:
+        return self.facts[task]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.facts)
+
+    def __len__(self) -> int:
+        return len(self.facts)
 
 
 def byte_count(count: float) -> str:
@@ -47,14 +75,20 @@ def facts_of(task: Task, recording: Recording) -> dict[str, str]:
     return facts
 
 
-def details_of(tasks: Iterable[Task], recording: Recording) -> dict[str, Mapping[str, str]]:
-    """The facts of the first :data:`MOST` of some tasks, by their ids."""
-    found: dict[str, Mapping[str, str]] = {}
-    for task in tasks:
-        if len(found) == MOST:
-            break
-        found[task.id] = facts_of(task, recording)
-    return found
+def details_of(tasks: Iterable[Task], recording: Recording) -> Details:
+    """What is told of the first :data:`MOST` of some tasks."""
+    chosen = list(islice(tasks, MOST))
+    facts: dict[str, dict[str, str]] = {}
+    sources: dict[str, Source] = {}
+    for task in chosen:
+        facts[task.id] = facts_of(task, recording)
+        name = source_name(task, recording)
+        if name is not None:
+            facts[task.id]["source"] = name
+            sources[name] = recording.sources[name]
+    takes = {task.id: tuple(need for need in task.needs if need in facts) for task in chosen}
+    takes = {task: needs for task, needs in takes.items() if needs}
+    return Details(facts, recording.session, sources, takes)
 
 
 def source_name(task: Task, recording: Recording) -> str | None:

@@ -1,25 +1,42 @@
 """A picture as a notebook keeps it: text first, then HTML that needs nothing else.
 
 The HTML is an ``<img>`` with the SVG inside its address, because that is what JupyterLab shows
-of an untrusted notebook, and GitHub and nbconvert show too.  Where scripts may run, one line
-puts the SVG itself in the image's place, so that it takes the page's theme.  A folded table
-below repeats the facts.
+of an untrusted notebook, and GitHub and nbconvert show too.  A folded table below repeats the
+facts.  Where scripts may run, ``interact.js``, which every picture carries, puts the SVG itself in
+the image's place, so that it takes the page's theme, and lets tasks be selected.  No kernel is
+needed for that.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from paralab_profiling.details import Details
 from paralab_profiling.svg import escape
 
-_SCRIPT = (
-    "(i=>{{if(i)i.outerHTML=new TextDecoder().decode(Uint8Array.from("
-    "atob(i.src.split(',')[1]),c=>c.charCodeAt(0)))}})(document.getElementById('{id}'))"
-)
+MOST_BYTES = 290_000
+"""Of a picture's HTML: details that do not fit any more are left out, the last tasks' first."""
+
+
+@cache
+def interact_script() -> str:
+    """The JavaScript function ``interact(place, data)``, without its comments."""
+    text = files("paralab_profiling").joinpath("interact.js").read_text("utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+def as_script(data: Any) -> str:
+    """``data`` as a JavaScript expression that can stand inside a ``<script>``."""
+    text = json.dumps(data, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,8 @@ class Picture:
         head: names of the table's columns.
         rows: the table, as text.
         id: unique among all pictures.
-        details: what is told of each task when it is selected, by its id; see ``details.py``.
+        details: what is told of each task when it is selected, by its id; see ``details_of``.
+        trace: the run as Trace Event JSON, if it can be opened in Perfetto.
     """
 
     title: str
@@ -43,6 +61,12 @@ class Picture:
     rows: Sequence[Sequence[str]]
     id: str
     details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    trace: str = ""
+
+    @property
+    def run(self) -> str:
+        """What pictures whose tasks are selected together have in common."""
+        return (isinstance(self.details, Details) and self.details.run) or self.id
 
     def __repr__(self) -> str:
         return self.text
@@ -55,13 +79,44 @@ class Picture:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
             for row in self.rows
         )
-        return (
-            f'<img id="{self.id}" alt="{escape(self.title)}" style="width:100%;max-width:760px"'
-            f' src="data:image/svg+xml;base64,{data}">'
+        page = (
+            f'<div id="{self.id}" class="pl-picture">'
+            '<div style="max-height:440px;overflow:auto">'
+            f'<img alt="{escape(self.title)}" style="width:100%;max-width:760px"'
+            f' src="data:image/svg+xml;base64,{data}"></div>'
             f"<details><summary>as a table</summary><table><thead><tr>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table></details>"
-            f"<script>{_SCRIPT.format(id=self.id)}</script>"
         )
+        known = as_script(self._known(MOST_BYTES - len(page) - len(interact_script())))
+        place = f"document.getElementById({as_script(self.id)})"
+        # The picture may have been taken off the page before its script runs.
+        script = f"((place,data)=>place&&({interact_script()})(place,data))({place},{known})"
+        return f"{page}<script>{script}</script></div>"
+
+    def _known(self, room: int) -> dict[str, Any]:
+        """What the script knows of the tasks, in about ``room`` bytes."""
+        details = self.details
+        if not isinstance(details, Details):
+            details = Details(details)
+        sources = {
+            name: {"file": source.file, "line": source.line, "text": source.text}
+            for name, source in details.sources.items()
+        }
+        known: dict[str, Any] = {"run": self.run, "sources": {}, "takes": {}, "facts": {}}
+        known["trace"] = ""
+        for key, entries in (
+            ("facts", {task: dict(facts) for task, facts in details.items()}),
+            ("takes", {task: list(needs) for task, needs in details.takes.items()}),
+            ("sources", sources),
+        ):
+            for name, entry in entries.items():
+                room -= len(as_script(entry)) + len(as_script(name)) + 2
+                if room < 0:
+                    return known
+                known[key][name] = entry
+        if len(as_script(self.trace)) < room:
+            known["trace"] = self.trace
+        return known
 
     def save(self, path: str | Path) -> Path:
         """Writes the SVG to the file ``path`` and returns it.

@@ -180,6 +180,8 @@ class Recording:
         sources: of the functions and classes, by name, where that can be had.
         dropped: how many tasks, puts and waits are missing because newer ones took their place.
         silent: how many processes did not answer when it was taken.
+        session: names the session, so that its recordings can be told from those of others; ""
+            if it is not known.
     """
 
     tasks: tuple[Task, ...]
@@ -191,6 +193,7 @@ class Recording:
     sources: Mapping[str, Source] = field(default_factory=dict)
     dropped: int = 0
     silent: int = 0
+    session: str = ""
 
     def __post_init__(self) -> None:
         ordered = sorted(self.tasks, key=lambda task: task.stamps["submitted"])
@@ -247,6 +250,7 @@ class Recording:
             "sources": {name: asdict(source) for name, source in self.sources.items()},
             "dropped": self.dropped,
             "silent": self.silent,
+            "session": self.session,
         }
         text = json.dumps(data, separators=(",", ":")).encode()
         target = Path(path)
@@ -282,6 +286,7 @@ class Recording:
                 sources={name: Source(**each) for name, each in data.get("sources", {}).items()},
                 dropped=int(data.get("dropped", 0)),
                 silent=int(data.get("silent", 0)),
+                session=str(data.get("session", "")),
             )
         except RecordingError:
             raise

@@ -140,7 +140,8 @@ class Drawing:
             is_pale: of overhead, or of what was computed; the fill alone.
             radius: of the corners.
             tip: shows where pointers hover.
-            task: id of the task that it stands for, so that it can be selected.
+            task: id of the task that it stands for, so that it can be selected; of several, with
+                spaces between.
         """
         inside = f"<title>{escape(tip)}</title>" if tip else ""
         outline = f' stroke="{stroke}" stroke-width="{2 if is_thick else 1}"' if stroke else ""

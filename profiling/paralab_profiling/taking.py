@@ -7,6 +7,7 @@ the session, and what only comparing them tells: parents and actors.
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -88,6 +89,7 @@ def recording_of(
         dict(facts or {}),
         *(found.puts(), found.waits(), found.processes(), dict(sources or {}), found.dropped()),
         silent,
+        found.session(),
     )
 
 
@@ -209,6 +211,11 @@ class _Session:
         creation = next(r for _o, r in self._rows if r.worker == address and _is_creation(r))
         name = str(creation.caller[1]).removeprefix("__main__.").removesuffix(".__init__")
         return f"{shown_name(name)} ({process_number(address)})"
+
+    def session(self) -> str:
+        """A name made from the first driver's address, which no two sessions have in common."""
+        drivers = [each.address for each in self._told if each.is_driver]
+        return hashlib.sha256(min(drivers)).hexdigest()[:12] if drivers else ""
 
     def dropped(self) -> int:
         return sum(told.answer["dropped"] + told.answer["marks_dropped"] for told in self._marks)

@@ -154,7 +154,7 @@ def test_many_tasks_are_cut_and_said() -> None:
 def test_bundle_has_text_first_and_ids_of_its_own(tmp_path: Any) -> None:
     first, second = rows()._repr_mimebundle_(), rows()._repr_mimebundle_()
     assert list(first) == ["text/plain", "text/html"]
-    assert first["text/html"].startswith("<img id=")
+    assert first["text/html"].startswith("<div id=")
     assert 'src="data:image/svg+xml;base64,' in first["text/html"]
     assert "alt=" in first["text/html"]
     assert first["text/html"].split('"')[1] != second["text/html"].split('"')[1]

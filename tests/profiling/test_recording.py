@@ -253,6 +253,8 @@ def test_what_a_session_remembers(runtime: Any, tmp_path: Path) -> None:
     assert (named["inner"].owner, None) in blocked, "in get, in the driver"
     assert recording.processes[named["inner"].owner] == "driver"
     assert recording.dropped == recording.silent == 0
+    assert len(recording.session) == 12
+    assert take().session == recording.session
     assert named["inner"].run_ns > named["leaf"].run_ns
     recording.save(tmp_path / "run.json")
     assert Recording.load(tmp_path / "run.json") == recording
