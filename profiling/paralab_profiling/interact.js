@@ -3,7 +3,8 @@
 // `place` holds the picture (an <img> of an SVG, or the SVG) and its table.  `data` says of the
 // tasks: {run, facts: {id: {name: text}}, sources: {name: {file, line, text}}, takes: {id: [ids]},
 // trace}.  Marks carry data-task, one id or several with spaces between; arrows data-from and
-// data-to.  What is selected is told to all pictures of the run by an event on the document.
+// data-to.  What is selected is told to all pictures of the run by an event on the document; they
+// outline it, and the one where it was selected tells the facts.
 // All text becomes text nodes, never markup.  Nothing moves, so no motion has to be reduced.
 function interact(place, data) {
   if (place.dataset.usable) return null;
@@ -32,7 +33,7 @@ function interact(place, data) {
   place.append(make("style", `
 .pl-picture{position:relative;max-width:760px}.pl-picture [data-task]{cursor:pointer}
 .pl-picture svg:focus-visible{outline:2px solid #3b78e0}
-.pl-picture .pl-near{stroke:var(--ink);stroke-width:2}
+.pl-picture .pl .pl-near{display:inline;stroke:var(--ink);stroke-width:2}
 .pl-tell{max-height:300px;overflow:auto;font-size:12px;margin:4px 16px}
 .pl-tell td{padding:1px 12px 1px 0;text-align:left;vertical-align:top;white-space:pre-wrap}
 .pl-tell pre{font-size:11.5px;margin:4px 0;white-space:pre-wrap}
@@ -87,7 +88,6 @@ function interact(place, data) {
     after(selected).forEach((id) => link(selected, id));
   };
   const explain = () => {
-    tell.replaceChildren();
     if (selected === null) return;
     const facts = data.facts[selected], rows = make("table");
     if (!facts) {
@@ -103,19 +103,20 @@ function interact(place, data) {
     const source = data.sources[facts.source];
     if (source) tell.append(`${source.file}:${source.line}`, make("pre", source.text));
   };
-  const hear = (task) => {
+  const hear = (task, isHere) => {
     selected = task;
     show();
-    explain();
+    tell.replaceChildren();
+    if (isHere) explain();
   };
   const chosen = (window.paralabChosen ??= {});
   const choose = (task) => {
     chosen[data.run] = task;
     document.dispatchEvent(
-      new CustomEvent("paralab-select", { detail: { run: data.run, task } }));
+      new CustomEvent("paralab-select", { detail: { run: data.run, task, place } }));
   };
   const heard = ({ detail }) => {
-    if (detail.run === data.run) hear(detail.task);
+    if (detail.run === data.run) hear(detail.task, detail.place === place);
   };
   document.addEventListener("paralab-select", heard);
 
@@ -212,6 +213,6 @@ function interact(place, data) {
     });
   });
   place.append(menu);
-  if (data.run in chosen) hear(chosen[data.run]);
+  if (data.run in chosen) hear(chosen[data.run], false);
   return { show, forget: () => document.removeEventListener("paralab-select", heard) };
 }
