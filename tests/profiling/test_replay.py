@@ -21,13 +21,15 @@ FREE = Costs()
 
 def free(task_id: str, start: float, end: float, **more: Any) -> Task:
     """A task that costs nothing but its run."""
-    return task(task_id, start, end, overhead=0, **more)
+    made: Task = task(task_id, start, end, overhead=0, **more)
+    return made
 
 
 def independent(count: int, ms: float = 10) -> Recording:
     """``count`` equal tasks, submitted at once, recorded on one worker."""
     each = [free(f"{n}", n * ms, (n + 1) * ms, submitted=0) for n in range(count)]
-    return recording(*each, wait(0, count * ms, "0"), workers=1)
+    made: Recording = recording(*each, wait(0, count * ms, "0"), workers=1)
+    return made
 
 
 def chain(count: int, ms: float = 10) -> Recording:
@@ -37,7 +39,8 @@ def chain(count: int, ms: float = 10) -> Recording:
              is_fetched=n == count - 1)
         for n in range(count)
     ]  # fmt: skip
-    return recording(*each, wait(0, count * ms, f"{count - 1}"), workers=1)
+    made: Recording = recording(*each, wait(0, count * ms, f"{count - 1}"), workers=1)
+    return made
 
 
 def tree(leaves: int, ms: float = 10) -> Recording:
@@ -52,11 +55,12 @@ def tree(leaves: int, ms: float = 10) -> Recording:
     level = [add(()) for _ in range(leaves)]
     while len(level) > 1:
         level = [add((a, b)) for a, b in zip(level[::2], level[1::2], strict=True)]
-    return recording(*tasks, wait(0, len(tasks) * ms, level[0]), workers=1)
+    made: Recording = recording(*tasks, wait(0, len(tasks) * ms, level[0]), workers=1)
+    return made
 
 
 def ms_of(run: Recording, workers: int, costs: Costs = FREE) -> float:
-    return replay(run, workers, costs=costs).total_ns / MS
+    return float(replay(run, workers, costs=costs).total_ns / MS)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 7, 10, 64])
@@ -83,7 +87,8 @@ def test_a_straggler_sets_the_end_and_its_place_matters() -> None:
                 yield free(f"{n:02}", at, at + length, submitted=0)
                 at += length
 
-        return recording(*tasks(), wait(0, sum(lengths), "00"))
+        made: Recording = recording(*tasks(), wait(0, sum(lengths), "00"))
+        return made
 
     assert ms_of(run([10] * 8 + [100]), 2) == 140
     assert ms_of(run([100] + [10] * 8), 2) == 100
