@@ -129,21 +129,21 @@ def step(what: str, path: str) -> None:
     if what == "wait":
         with open(path) as file:
             file.read()
-    elif what == "go":
-        with open(path, "w") as file:
-            file.write("go")
     elif what == "work":
         sum(range(100_000))
 
 
 def _take_back(folder: Path) -> None:
-    """Short calls behind one that waits for the last of them: they have to be taken back."""
+    """Short calls behind one that ends only after them: they have to be taken back."""
     path = str(folder / "fifo")
     if not os.path.exists(path):
         os.mkfifo(path)
     paralab.get([step.remote("", "") for _ in range(50)])
-    calls = ["wait", *[""] * 40, "go"]
-    paralab.get([step.remote(what, path) for what in calls])
+    last, *others = [step.remote(what, path) for what in ("wait", *[""] * 40)]
+    paralab.get(others)
+    with open(path, "w") as file:
+        file.write("go")
+    paralab.get(last)
 
 
 def wide(_folder: Path, acted: Acted) -> object:
