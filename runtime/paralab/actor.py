@@ -39,7 +39,6 @@ from paralab.engine import _Slot, current
 from paralab.exceptions import (
     ActorAlreadyExistsError,
     ActorClassInheritanceException,
-    ActorExit,
     PendingCallsLimitExceeded,
 )
 from paralab.ids import actor_id
@@ -98,11 +97,12 @@ def exit_actor() -> NoReturn:
     The call and those that wait behind it fail with ActorDiedError.
 
     Raises:
+        AsyncioActorExit, SystemExit: the actor is async, or it is not.
         TypeError: the caller is not an actor.
     """
-    if current().info("context").get("actor_id") is None:
+    if (facts := current().info("context")).get("actor_id") is None:
         raise TypeError("exit_actor() ends the actor that calls it, and this is not an actor.")
-    raise ActorExit
+    raise facts["exit"]()  # noqa: RSE102
 
 
 def find_actor(name: str, namespace: str | None) -> ActorHandle | None:

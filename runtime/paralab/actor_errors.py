@@ -106,7 +106,7 @@ class ActorUnavailableError(ActorError):
 
 
 class AsyncioActorExit(ParalabError):
-    """What ``exit_actor`` raises in Ray's async actors; here it raises ``ActorExit`` in all."""
+    """What ``exit_actor`` raises in async actors; the actor ends even if it is caught."""
 
 
 class ActorUnschedulableError(ParalabError):

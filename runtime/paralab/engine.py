@@ -180,6 +180,9 @@ class Engine(Protocol):
             timeout: seconds to wait at most.
         """
 
+    def key_values(self, what: str, space: bytes, key: bytes, more: Any) -> Any:
+        """Asks the table of ``state.key_values``, which all drivers of a node share."""
+
     def restart_workers(self) -> None:
         """Lets idle workers go and busy ones after their task, so that edited modules load anew."""
 

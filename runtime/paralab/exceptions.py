@@ -329,8 +329,11 @@ class DirectTransportError(SystemFailure):
     """A tensor could not be sent past the store; paralab has no such transport."""
 
 
-class ActorExit(BaseException):
+class ActorExit(SystemExit):
     """Raised by ``exit_actor``; the actor's process ends when it arrives at the executor."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
 
 
 RayError = ParalabError

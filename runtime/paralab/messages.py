@@ -112,6 +112,7 @@ RUNNING = 89  # rows of worker, task name, since when in ns, whether it may be t
 SURVEY = 61  # request number, what, limit: every other process is to tell the asker
 TOLD = 62  # asker's address, request number, rows
 END_RUNNING = 90  # worker's address, key: kill it if that task of mine is what it began last
+KEY_VALUES = 91  # request number, "get", "put", ..., namespace, key, more; ``state.key_values``
 
 # node → client
 WELCOME = 64  # dict, with descriptors: the arena, the numbers of its places, the pulse board

@@ -18,8 +18,11 @@ from typing import Any
 
 from paralab.exceptions import ParalabError, SystemFailure, TaskError, UnserializableException
 from paralab.plain_exception import dumps, is_plain, plain, safe_repr
-from paralab.remote_traceback import Raised, describe, last_line
+from paralab.remote_traceback import Origin, Raised, describe, last_line
 from paralab.unpicklable import explain_unpicklable
+
+LONGEST_CHAIN = 16
+"""Tasks that are named where each failed because of the one before."""
 
 
 def pack_failure(
@@ -83,6 +86,23 @@ def unpack_failure(data: bytes) -> BaseException:
         return cause
     error = TaskError.of(function, cause, pid=pid, node=node, raised=raised)
     return error.as_instanceof_cause()
+
+
+def of_failed_input(data: bytes, *, function: str, pid: int, node: str) -> bytes:
+    """The failure of a task that did not run because one of its inputs is the failure ``data``.
+
+    Its cause is what was raised first, however many tasks lie between.  In a long chain of tasks
+    the last ones and the first ones are told, so that none carries the whole chain.
+    """
+    producer, its_pid, its_node, raised, packed = pickle.loads(data)
+    origin = Origin("" if producer is None else producer, its_pid, its_node)
+    depth, inner = 0, raised
+    while inner.inner is not None:
+        depth, inner = depth + 1, inner.inner
+    if depth >= LONGEST_CHAIN:
+        raised, origin = raised.inner, raised.origin
+    raised = Raised(raised.type_name, raised.text, (), origin=origin, inner=raised)
+    return _dumps((function, pid, node, raised, packed))
 
 
 def with_note(data: bytes, note: str) -> bytes:

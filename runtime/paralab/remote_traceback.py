@@ -212,7 +212,9 @@ def innermost(raised: Raised) -> tuple[Origin | None, Raised]:
     """What was raised first, and by which task, where tasks failed because others had."""
     origin = None
     while raised.inner is not None:
-        origin, raised = raised.origin, raised.inner
+        if raised.origin is not None and raised.origin.function:
+            origin = raised.origin
+        raised = raised.inner
     return origin, raised
 
 
@@ -236,13 +238,16 @@ def _lines(raised: Raised, origin: Origin) -> Iterator[str]:
         yield from _lines(raised.context, origin)
         yield "\nDuring handling of the above exception, another exception occurred:\n"
     if raised.inner is not None and raised.origin is not None:
-        yield from _lines(raised.inner, raised.origin)
+        if raised.origin.function:
+            yield from _lines(raised.inner, raised.origin)
+        else:  # an error of the runtime's, which no task has raised
+            yield last_line(raised.inner)
         if any(not frame.is_own for frame in raised.frames):
             yield f"\nTask {origin.function} met that error where it asked for the result:\n"
         else:
             yield (
-                f"\nTask {origin.function} (pid {origin.pid}) did not run: at least one of its "
-                "arguments could not be computed, see above."
+                f"\nTask {origin.function} did not run. At least one of the input arguments for "
+                "this task could not be computed, see above."
             )
             return
     yield _title(origin)

@@ -17,7 +17,13 @@ import pytest
 
 from paralab import exceptions
 from paralab.exceptions import ObjectLostError, ParalabError, TaskError, UnserializableException
-from paralab.remote_errors import as_failure, pack_failure, unpack_failure
+from paralab.remote_errors import (
+    LONGEST_CHAIN,
+    as_failure,
+    of_failed_input,
+    pack_failure,
+    unpack_failure,
+)
 from paralab.remote_traceback import show_all_frames
 
 
@@ -198,7 +204,17 @@ def test_a_chain_of_tasks() -> None:
     assert isinstance(dependent, ValueError)
     assert type(dependent.cause) is ValueError
     assert str(dependent).startswith("ValueError: deep (task inner, line ")
-    assert "Task outer (pid 8) did not run: at least one of its arguments" in str(dependent)
+    assert "Task outer did not run. At least one of the input arguments" in str(dependent)
+
+    failure = pack_failure(inner, function="first", pid=7, node="")
+    for number in range(100):
+        failure = of_failed_input(failure, function=f"link {number}", pid=9, node="")
+    far: Any = unpack_failure(failure)
+    assert far.function_name == "link 99"
+    assert type(far.cause) is ValueError
+    assert str(far).startswith("ValueError: deep (task inner, line ")
+    assert str(far).count("did not run") == LONGEST_CHAIN
+    assert "Task link 99 did not run" in str(far)
 
     asked = sent(raises(inner), "asking")
     assert isinstance(asked, ValueError)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -15,6 +16,19 @@ import pytest
 
 WAIT = 60
 """Seconds within which anything here is done; only a failure waits so long."""
+
+
+class _Notes:
+    """What others have told, as an actor."""
+
+    def __init__(self) -> None:
+        self.notes: list[Any] = []
+
+    def append(self, note: Any) -> None:
+        self.notes.append(note)
+
+    def all(self) -> list[Any]:
+        return self.notes
 
 
 @pytest.fixture
@@ -148,6 +162,52 @@ def test_an_async_actor_leaves_when_what_runs_is_done(
     assert rt.get(running, timeout=WAIT) == "done"
     with pytest.raises(rt.exceptions.RayActorError):
         rt.get(actor.run.remote())
+
+
+def test_how_a_method_of_an_async_actor_leaves(rt: Any) -> None:
+    @rt.remote
+    class Leaving:
+        async def leave(self, told: Any) -> None:
+            try:
+                rt.actor.exit_actor()
+            except Exception as error:
+                await told.append.remote(type(error) is rt.exceptions.AsyncioActorExit)
+                raise
+
+        async def stay(self) -> str:
+            with contextlib.suppress(Exception):
+                rt.actor.exit_actor()
+            return "still here"
+
+        async def leave_in_a_task(self) -> None:
+            async def leave() -> None:
+                rt.actor.exit_actor()
+
+            await asyncio.create_task(leave())
+
+    told = rt.remote(_Notes).remote()
+    for method, arguments in (("leave", [told]), ("stay", []), ("leave_in_a_task", [])):
+        actor = Leaving.remote()
+        for _ in range(2):
+            with pytest.raises(rt.exceptions.RayActorError):
+                rt.get(getattr(actor, method).remote(*arguments), timeout=WAIT)
+    assert rt.get(told.all.remote()) == [True]
+
+
+def test_how_a_method_of_another_actor_leaves(rt: Any) -> None:
+    @rt.remote
+    class Leaving:
+        def leave(self, told: Any) -> None:
+            try:
+                rt.actor.exit_actor()
+            except SystemExit:
+                rt.get(told.append.remote("left"))
+                raise
+
+    told = rt.remote(_Notes).remote()
+    with pytest.raises(rt.exceptions.RayActorError):
+        rt.get(Leaving.remote().leave.remote(told), timeout=WAIT)
+    assert rt.get(told.all.remote()) == ["left"]
 
 
 @pytest.fixture

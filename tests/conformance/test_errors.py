@@ -67,6 +67,70 @@ def test_a_chain_through_dependent_tasks(rt: Any, fail: Any) -> None:
         assert "5" in str(caught.value)
 
 
+NOT_COMPUTED = "At least one of the input arguments for this task could not be computed"
+
+
+def test_a_failed_input_fails_its_consumer(rt: Any, fail: Any) -> None:
+    @rt.remote
+    def use(value: Any) -> Any:
+        return value
+
+    @rt.remote
+    class Holder:
+        def __init__(self, value: Any = None) -> None:
+            self.value = value
+
+        def take(self, value: Any) -> Any:
+            return value
+
+    failed = fail.remote(ValueError("oops"))
+    holder = Holder.remote()
+    chain = use.remote(use.remote(use.remote(failed)))
+    for ref in (use.remote(failed), use.remote(value=failed), holder.take.remote(failed), chain):
+        with pytest.raises(ValueError, match="oops") as caught:
+            rt.get(ref)
+        error: Any = caught.value
+        assert type(error).__name__.startswith(rt.exceptions.RayTaskError.__name__)
+        assert type(error.cause) is ValueError
+        assert NOT_COMPUTED in str(error)
+    with pytest.raises(ValueError, match="oops") as caught:
+        rt.get(chain)
+    assert str(caught.value).count(NOT_COMPUTED) == 3
+    assert rt.get(holder.take.remote(2)) == 2
+
+
+def test_an_input_that_the_runtime_could_not_compute(rt: Any) -> None:
+    @rt.remote(max_retries=0)
+    def leave() -> None:
+        raise SystemExit(3)
+
+    @rt.remote
+    def use(value: Any) -> Any:
+        return value
+
+    with pytest.raises(rt.exceptions.WorkerCrashedError) as caught:
+        rt.get(use.remote(use.remote(leave.remote())))
+    error: Any = caught.value
+    assert isinstance(error, rt.exceptions.RayTaskError)
+    assert type(error.cause) is rt.exceptions.WorkerCrashedError
+    assert str(error).count(NOT_COMPUTED) == 2
+
+
+def test_a_constructor_whose_input_failed(rt: Any, fail: Any) -> None:
+    @rt.remote
+    class Holder:
+        def __init__(self, value: Any) -> None:
+            self.value = value
+
+        def get(self) -> Any:
+            return self.value
+
+    with pytest.raises(rt.exceptions.ActorDiedError, match="oops") as caught:
+        rt.get(Holder.remote(fail.remote(ValueError("oops"))).get.remote())
+    assert NOT_COMPUTED in str(caught.value)
+    assert "Holder.__init__" in str(caught.value)
+
+
 def test_all_returns_fail(rt: Any, fail: Any) -> None:
     for ref in fail.options(num_returns=2).remote(KeyError("x")):
         with pytest.raises(KeyError):

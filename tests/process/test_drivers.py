@@ -502,3 +502,18 @@ def test_a_node_that_is_gone_before_it_has_let_a_driver_in() -> None:
     theirs.close()
     with pytest.raises(LocalNodeDied):
         CoreClient(mine, "driver", lambda *_line: None)
+
+
+def test_small_values_are_shared_by_all_drivers_and_outlive_them(node: str) -> None:
+    put = "kv._internal_kv_put('k', b'\\0 of the first', namespace='n')"
+    code = f"from paralab.experimental import internal_kv as kv\nparalab.init({node!r})\n"
+    with program(code + f"print({put})\nparalab.shutdown()") as first:
+        assert first.line() == "False"
+    paralab.init(address=node)
+    from paralab.experimental import internal_kv
+
+    assert internal_kv._internal_kv_get("k", namespace="n") == b"\0 of the first"
+    paralab.shutdown()
+    assert not internal_kv._internal_kv_initialized()
+    with pytest.raises(RuntimeError, match="init"):
+        internal_kv._internal_kv_get("k")

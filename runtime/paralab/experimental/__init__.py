@@ -1,4 +1,4 @@
-"""What Ray calls experimental, as far as paralab has it: progress bars."""
+"""What Ray calls experimental, as far as paralab has it: bars, and values under names."""
 
 from __future__ import annotations
 

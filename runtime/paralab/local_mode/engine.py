@@ -21,14 +21,7 @@ from weakref import WeakValueDictionary
 
 from paralab.engine import Survey, Told
 from paralab.exceptions import ActorExit, ObjectLostError
-from paralab.ids import (
-    FIRST_RETURN,
-    INDEX_BITS,
-    NODE_ID_SIZE,
-    Address,
-    make_address,
-    object_id,
-)
+from paralab.ids import FIRST_RETURN, INDEX_BITS, NODE_ID_SIZE, Address, make_address, object_id
 from paralab.library_name import said
 from paralab.limits import cpu_count, memory_limit
 from paralab.local_mode.groups import LocalGroups
@@ -47,6 +40,7 @@ from paralab.local_mode.parts import (
     fresh,
     left,
     refuse_generator,
+    resolved,
     retries,
     task_facts,
     told,
@@ -58,6 +52,7 @@ from paralab.object_ref import ObjectRef
 from paralab.remote_errors import as_failure, pack_failure
 from paralab.serialization import join_blob, load_args, pack, pack_args, read
 from paralab.state.events import EventRing
+from paralab.state.key_values import KeyValues
 from paralab.task_spec import (
     ActorOptions,
     ActorSpec,
@@ -87,6 +82,7 @@ class LocalEngine(NothingIsWaitedFor):
     ) -> None:
         self.mailbox = Mailbox()
         self.events = EventRing()
+        self.key_values = KeyValues().do
         self._pickled = pickled
         self._namespace = namespace
         self._names = Names(namespace)
@@ -251,7 +247,8 @@ class LocalEngine(NothingIsWaitedFor):
             error = self._run(call, [], task, name, submitted, context, TaskOptions(), construct)
         if error is not None:
             why = f"The actor died because of an error raised in its creation task, {name}()"
-            actor.dead = died(actor, f"{why}: {error}", init_failed=True)
+            shown = as_failure(error, function=name, pid=os.getpid(), node=self._node)
+            actor.dead = died(actor, f"{why}: {shown}", init_failed=True)
             actor.dead.__cause__ = error
         return ref
 
@@ -307,15 +304,15 @@ class LocalEngine(NothingIsWaitedFor):
             ordered = list(values)
             for place, ref in top:
                 if isinstance(place, int):
-                    ordered[place] = self._value(ref._entry)
+                    ordered[place] = self._resolved(ref)
                 else:
-                    named[place] = self._value(ref._entry)
+                    named[place] = self._resolved(ref)
             return ordered, named
 
         return read
 
     def _resolved(self, value: Any) -> Any:
-        return self._value(value._entry) if type(value) is ObjectRef else value
+        return resolved(self._value, value)
 
     def _run(
         self,
@@ -346,17 +343,19 @@ class LocalEngine(NothingIsWaitedFor):
                 args, kwargs = call()
                 stamps[1:] = [monotonic_ns()] * 2
                 value = finished(context["actor"], function(*args, **kwargs))
+                if context.get("leaves"):  # it has caught what was to end it
+                    raise ActorExit
                 stamps[2] = monotonic_ns()
                 values = values_of(self, value, refs, name, options, attempt)
                 for ref, each in zip(refs, values, strict=False):
                     self._store(ref._entry, each)
             except KeyboardInterrupt:
                 raise  # the user's own, at the keyboard: there is no other process
-            except (ActorExit, SystemExit) as ending:
+            except SystemExit as ending:
                 error = left(ending, context)
             except BaseException as failure:
                 failure.__traceback__ = users_part(failure.__traceback__)
-                error = failure
+                error = left(failure, context) if context.get("leaves") else failure
             finally:
                 running.pop()
             if error is None or not retries(error, options, attempt, context["actor"]):

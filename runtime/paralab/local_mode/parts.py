@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -20,6 +21,7 @@ from paralab.engine import tells
 from paralab.exceptions import (
     ActorDiedError,
     ActorExit,
+    AsyncioActorExit,
     ParalabError,
     TaskCancelledError,
     TaskError,
@@ -98,7 +100,7 @@ class Actor:
 
     def __init__(self, spec: ActorSpec, options: ActorOptions, ref: ObjectRef) -> None:
         self.key: int = ref._entry.key
-        self.name, self.cls = spec.name, spec.cls
+        self.name, self.cls, self.is_async = spec.name, spec.cls, spec.is_async
         self.given_name = options.name
         self.max_task_retries = options.max_task_retries
         self.handle_state = options.handle_state
@@ -238,10 +240,26 @@ def left(ending: BaseException, context: dict[str, Any]) -> BaseException:
     actor: Actor | None = context["actor"]
     if actor is None:
         return WorkerCrashedError(f"The task {context['task_name']} left with {ending!r}.")
-    how = "exit_actor() was called" if isinstance(ending, ActorExit) else f"{ending!r}"
+    how = f"{ending!r}" if type(ending) is SystemExit else "exit_actor() was called"
     actor.dead = died(actor, f"It ended itself: {how}.")
     actor.instance = None
     return actor.dead
+
+
+def resolved(value_of: Callable[[Any], Any], value: Any) -> Any:
+    """An argument of a task: of a ref the value, as ``value_of`` finds it in the ref's entry.
+
+    Raises:
+        TaskError: the ref stands for an error.
+    """
+    if type(value) is not ObjectRef:
+        return value
+    try:
+        return value_of(value._entry)
+    except TaskError:
+        raise
+    except ParalabError as error:
+        raise TaskError.of("", error, pid=os.getpid()).as_instanceof_cause() from None
 
 
 def fresh(error: BaseException | bytes, origin: BaseException | None) -> BaseException:
@@ -304,7 +322,13 @@ def task_facts(
         "accelerator_ids": {"GPU": [str(number) for number in range(gpus)]},
         "namespace": namespace,
         "runtime_env": running["runtime_env"] if running else runtime_env,
+        "exit": partial(_leaving, running) if actor and actor.is_async else ActorExit,
     }
+
+
+def _leaving(running: Any) -> AsyncioActorExit:
+    running["leaves"] = True
+    return AsyncioActorExit("exit_actor() was called.")
 
 
 _UNCHANGED = nullcontext()

@@ -177,13 +177,13 @@ class Calls:
             self.enqueue(task)
 
     def _input_failed(self, task: Task) -> bool:
-        """Whether an input stands for an error: then the task has failed with that error."""
+        """Whether an input stands for an error: then the task has failed because of it."""
         for _place, ref in task.top:
-            entry = ref._entry
-            if entry.outcome == FAILED:
+            if ref._entry.outcome == FAILED:
+                failure = self._core.objects.failed_input(task.template.name, ref._entry.payload)
                 if task.template.what == ACTOR_CLASS:
-                    self._core.actor_calls.input_failed(task, entry.payload)
-                self.fail(task, entry.payload)
+                    self._core.actor_calls.input_failed(task, failure)
+                self.fail(task, failure)
                 return True
         return False
 

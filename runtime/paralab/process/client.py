@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from paralab import engine as seam
@@ -26,6 +27,7 @@ from paralab.messages import (
     ASK,
     CANCEL_REF,
     DIED,
+    KEY_VALUES,
     KILL_ACTOR,
     PEER,
     PRINTED,
@@ -129,6 +131,7 @@ class CoreClient:
         self.next_key = itertools.count(1 << INDEX_BITS, 1 << INDEX_BITS).__next__
         self.questions = Questions(self)
         self.ask = self.questions.ask
+        self.key_values = partial(self.ask, KEY_VALUES)
         self.do = self.questions.do
         self._checked = 0
         """When leases were looked at last, in ns."""

@@ -25,7 +25,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from paralab.exceptions import ActorExit
+from paralab.exceptions import ActorExit, AsyncioActorExit
 from paralab.ids import Address
 from paralab.messages import ACTOR, BLOCKED, FAILED, RESULT, SEVERAL, UNBLOCKED
 from paralab.process.interrupts import cancelled, packed_cancellation
@@ -78,7 +78,7 @@ class Lanes:
     def __init__(self, executor: Executor, is_async: bool, limits: dict[str, int]) -> None:
         self.executor = executor
         self.core = core = executor.core
-        self._is_async = is_async
+        self.is_async = is_async
         self._limits = limits
         self._lanes: dict[str, Lane] = {}
         self._calls: dict[tuple[Address, int], Call] = {}
@@ -130,7 +130,7 @@ class Lanes:
 
     def _count_waiting(self, change: int) -> None:
         self._waiting += change
-        running = 1 if self._is_async else sum(min(a.unfinished, a.limit) for a in self._each())
+        running = 1 if self.is_async else sum(min(a.unfinished, a.limit) for a in self._each())
         is_blocked = 0 < self._waiting >= running
         if is_blocked != self._said_blocked:
             self._said_blocked = is_blocked
@@ -159,7 +159,7 @@ class Lanes:
         return not self._gate and not any(lane.unfinished for lane in self._each())
 
     def _before_wait(self) -> None:
-        if self._is_async and not self._warned:
+        if self.is_async and not self._warned:
             from asyncio import _get_running_loop
 
             if _get_running_loop() is not None:
@@ -175,6 +175,15 @@ class Lanes:
         self.core.mailbox.requests.append(partial(self._count_waiting, -1))
         self.core.mailbox.wake()
 
+    def leaving(self) -> AsyncioActorExit:
+        """What ``exit_actor`` raises in a loop; the actor ends whatever becomes of it."""
+        call = RUNNING.get()
+        if call is not None:
+            call.leaves = True
+        self.executor.leave_actor()
+        self.core.mailbox.wake()
+        return AsyncioActorExit("exit_actor() was called.")
+
     async def run_call(self, call: Call, lane: Lane) -> None:
         """Runs one call to its end.  Without an event loop it never suspends."""
         executor = self.executor
@@ -187,16 +196,18 @@ class Lanes:
                 raise cancelled(call)
             core.pulse.begin(core.address, call.link.address, call.key)
             function: Any = executor.load_function(call.template)
-            if self._is_async and call.template.what == ACTOR:
+            if self.is_async and call.template.what == ACTOR:
                 function = function.run_in_loop
             args, kwargs = arguments(core, call)
             call.data = b""
             loaded = _now()
             result = function(*args, **kwargs)
-            if self._is_async and inspect.iscoroutine(result):
+            if self.is_async and inspect.iscoroutine(result):
                 result = await result
                 if call.cancelled:  # it has caught what was to end it, and its result is dropped
                     raise cancelled(call)
+            if call.leaves:  # it has caught what was to end it
+                raise ActorExit
             ended = _now()
             outcome, payload = packed_result(core, call, result)
         except BaseException as error:
@@ -218,12 +229,12 @@ class Lanes:
     def _failed(self, call: Call, error: BaseException) -> tuple[int, bytes]:
         executor = self.executor
         kind = type(error)  # isinstance may ask a user's __getattribute__
-        if issubclass(kind, (ActorExit, SystemExit)):
+        if call.leaves or issubclass(kind, (ActorExit, SystemExit)):
             if isinstance(error, SystemExit) and error.code != 0:
                 executor.leave_process(error)
                 return NO_ANSWER, b""
             return executor.leave_actor()
-        if self._is_async:
+        if self.is_async:
             from asyncio import CancelledError
 
             if call.cancelled or issubclass(kind, CancelledError):
@@ -239,7 +250,7 @@ class Lanes:
             constructor = self._gate.popleft()
         except IndexError:
             return  # the actor has ended before it began
-        if self._is_async:
+        if self.is_async:
             self._run_loops(constructor)
         else:
             self._run_threads(constructor)

@@ -20,6 +20,7 @@ from paralab.messages import (
     ENVIRONMENT,
     ENVIRONMENT_FAILED,
     GROUP,
+    KEY_VALUES,
     READY,
     RELAY_PRINT,
     RESTART,
@@ -39,6 +40,7 @@ from paralab.messages import (
 from paralab.process.node_workers import Process
 from paralab.shown_text import shown_name
 from paralab.state.directory import ActorRecord
+from paralab.state.key_values import KeyValues
 from paralab.state.restarts import Life
 from paralab.task_spec import Where
 
@@ -52,6 +54,7 @@ class NodeMessages:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._leases = node.leases
+        self._key_values = KeyValues()
         self.handlers: dict[int, Callable[..., None]] = {
             WANT_LEASE: self._want_lease,
             RETURN_LEASE: self._return_lease,
@@ -69,6 +72,7 @@ class NodeMessages:
             SURVEY: self._survey,
             TOLD: self._told,
             RUNNING: node.memory.on_running,
+            KEY_VALUES: self._ask_key_values,
             **node.actors.handlers,
             **node.store.handlers,
             CREATE_GROUP: node.groups.create,
@@ -216,6 +220,9 @@ class NodeMessages:
             case _:
                 answer = None
         self._node.post(process.address, (ANSWER, number, answer))
+
+    def _ask_key_values(self, process: Process, _kind: int, number: int, *question: Any) -> None:
+        self._node.post(process.address, (ANSWER, number, self._key_values.do(*question)))
 
     def _survey(self, asker: Process, _kind: int, number: int, what: str, limit: int) -> None:
         others = [each for each in self._node.clients.values() if each is not asker and each.pid]

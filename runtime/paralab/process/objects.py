@@ -42,7 +42,7 @@ from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.process.looking import Looking
 from paralab.process.notices import Notice
-from paralab.remote_errors import pack_failure, unpack_failure
+from paralab.remote_errors import of_failed_input, pack_failure, unpack_failure
 from paralab.serialization import blob_parts, blob_size, join_blob, pack, read
 from paralab.state.ownership import Entry, Ref
 
@@ -196,6 +196,12 @@ class Objects:
     def failure(self, error: BaseException) -> bytes:
         """A failure of the runtime's own, packed."""
         return pack_failure(error, function="", pid=os.getpid(), node=self._core.node_hex)
+
+    def failed_input(self, consumer: str, failure: bytes) -> bytes:
+        """The failure of a task whose input stands for ``failure``."""
+        return of_failed_input(
+            failure, function=consumer, pid=os.getpid(), node=self._core.node_hex
+        )
 
     # -- under the baton ---------------------------------------------------------------------
 

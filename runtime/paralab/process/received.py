@@ -88,6 +88,8 @@ class Call:
     """Whether what it has submitted was cancelled with it."""
     begun = False
     """Of a call in a lane: its function has been entered."""
+    leaves = False
+    """It has called ``exit_actor`` in an event loop."""
     wanted: Sequence[int] | None = None
     """Of one that runs again because results of it were lost: which.  None: all."""
     flow: Any = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from paralab import engine, platform
 from paralab.call_sites import record_if_wanted
+from paralab.exceptions import ActorExit
 from paralab.ids import actor_id, object_id, task_id
 from paralab.messages import ENVIRONMENT_FAILED, PRINTED, READY, RELAY_PRINT
 from paralab.process.client import CoreClient
@@ -50,6 +51,8 @@ class WorkerCore(CoreClient):
         if executor.actor_ref is not None:
             facts["actor"] = executor.actor_ref, executor.actor_class
             facts["actor_id"] = actor_id(object_id(*executor.actor_ref)).hex()
+            lanes = executor.lanes
+            facts["exit"] = lanes.leaving if lanes is not None and lanes.is_async else ActorExit
         facts |= self.construction.facts
         facts.update(executor.assigned.facts())
         return facts
