@@ -7,9 +7,11 @@ gained.  Solid is your function, pale is a worker with nothing to do, hatched is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
+from textwrap import fill as wrapped
 
-from paralab_profiling.palette import NOTEBOOK, RUN, TRANSFER
+from paralab_profiling.intervals import Interval, interval_of, ratios_of
+from paralab_profiling.missing_time import COLLECTING, LOADING, STARTING, STORING
+from paralab_profiling.palette import FETCH, NOTEBOOK, RUN, STORE, SUBMIT, TRANSFER
 from paralab_profiling.picture import Picture
 from paralab_profiling.runs import Run, Slice
 from paralab_profiling.svg import IDLE, INK, WIDTH, Drawing, duration, three_digits
@@ -24,6 +26,14 @@ TEXT_BARS = 48
 """Columns of the time axis in a terminal."""
 NO_GAIN = 1.05
 """Ratios between this and its inverse count as no difference."""
+SMALLEST = 0.001
+"""Share of a run below which an item of the missing time is left out."""
+_ITEM_FILLS = {
+    LOADING: TRANSFER.colour,
+    STARTING: SUBMIT.colour,
+    STORING: STORE.colour,
+    COLLECTING: FETCH.colour,
+}
 
 
 def compare(*runs: Run) -> Picture:
@@ -69,8 +79,8 @@ def compare(*runs: Run) -> Picture:
 def verdict(local: Sequence[Run], remote: Sequence[Run]) -> Picture:
     """Whether going parallel paid: the same work in the driver and on workers, several times.
 
-    The speed-up is the median of the ratios of the pairs; the picture shows the pair that has
-    it (with an even number of pairs, the one nearest to it).
+    The speed-up is the median of the ratios of the pairs, with a bootstrap interval; the picture
+    shows the pair that has it (with an even number of pairs, the one nearest to it).
 
     Args:
         local: runs of the work without paralab.
@@ -84,16 +94,17 @@ def verdict(local: Sequence[Run], remote: Sequence[Run]) -> Picture:
             f"verdict() needs at least three pairs of runs, as many local as remote; got"
             f" {len(local)} and {len(remote)}: one pair says little about a busy machine."
         )
-    ratios = [before.seconds / after.seconds for before, after in zip(local, remote, strict=True)]
-    gain = median(ratios)
-    typical = min(range(len(ratios)), key=lambda number: abs(ratios[number] - gain))
+    ratios = ratios_of([run.seconds for run in local], [run.seconds for run in remote])
+    gain = interval_of(ratios)
+    typical = nearest(ratios, gain.middle)
     before, after = local[typical], remote[typical]
-    title = _gain(gain, min(ratios), max(ratios))
+    title = gain_in_words(gain)
+    most = three_digits(float(after.workers))
+    plural = "workers give" if after.workers > 1 else "worker gives"
     note = (
-        f"between {three_digits(min(ratios))} and {three_digits(max(ratios))} in {len(ratios)}"
-        f" pairs of runs; {after.workers} workers give {three_digits(float(after.workers))} at most"
+        f"{gain.evidence}; {after.workers} {plural} {most} at most"
         # No opinion but arithmetic: beyond it the sum of the tasks is less than the local time.
-        + (", above it tasks ran faster than locally" if max(ratios) > after.workers else "")
+        + (", above it tasks ran faster than locally" if gain.high > after.workers else "")
     )
     drawing = Drawing()
     drawing.headline(title, note)
@@ -112,12 +123,12 @@ def verdict(local: Sequence[Run], remote: Sequence[Run]) -> Picture:
     y = bottom + 40
     lost = f"Where the other {duration(extra)} went" if extra > 0 else "Nothing was lost"
     drawing.text(16, y, lost, "b")
-    _draw_parts(drawing, parts, y + 10, (RIGHT - LEFT) / seconds)
-    drawing.height = y + 48
+    rows_of_words = _draw_parts(drawing, parts, y + 10, (RIGHT - LEFT) / seconds)
+    drawing.height = y + 32 + 16 * rows_of_words
     words = "; ".join(f"{name} {duration(value)}" for name, value, _ in parts)
     facts = [title, note, *_text_run(before, seconds), *_text_run(after, seconds)]
     if parts:
-        facts += [f"{lost}:", f"  {words}"]
+        facts += [f"{lost}:", wrapped(words, 80, initial_indent="  ", subsequent_indent="  ")]
     rows = [
         (str(number + 1), _ms(one.seconds), _ms(other.seconds), three_digits(ratio))
         for number, (one, other, ratio) in enumerate(zip(local, remote, ratios, strict=True))
@@ -140,25 +151,36 @@ def _finding(runs: Sequence[Run]) -> str:
     return f"At most {most} tasks at a time: {times}"
 
 
-def _gain(gain: float, low: float, high: float) -> str:
-    if low > 1 and gain > NO_GAIN:
-        return f"{three_digits(gain)} × faster"
-    if high < 1 and gain < 1 / NO_GAIN:
-        return f"{three_digits(1 / gain)} × slower"
-    return f"No clear gain: {three_digits(gain)} × as fast"
+def nearest(values: Sequence[float], to: float) -> int:
+    """At which place the value stands that is nearest to ``to``."""
+    return min(range(len(values)), key=lambda at: abs(values[at] - to))
+
+
+def gain_in_words(gain: Interval) -> str:
+    """The finding of a speed-up, which may be that there is none: "1.74 × faster"."""
+    if gain.low > 1 and gain.middle > NO_GAIN:
+        return f"{three_digits(gain.middle)} × faster"
+    if gain.high < 1 and gain.middle < 1 / NO_GAIN:
+        return f"{three_digits(1 / gain.middle)} × slower"
+    return f"No clear gain: {three_digits(gain.middle)} × as fast"
 
 
 def _parts(before: Run, after: Run) -> list[tuple[str, float, str]]:
-    """(name, seconds, fill) of what kept ``after`` from ``before.seconds / workers``."""
+    """(name, seconds, fill) of what kept ``after`` from ``before.seconds / workers``.
+
+    They add up to what is missing.  "" is the fill of what is less than nothing, "hatch" that of
+    what nothing accounts for.
+    """
     workers = after.workers
     slower = (after.busy - before.seconds) / workers
-    idle = after.seconds - after.busy / workers
-    parts = [
-        ("tasks ran longer than locally", slower, TRANSFER.colour),
-        ("workers idle", idle, IDLE),
-    ]
-    parts = [part for part in parts if part[1] > 0]
-    # Tasks that ran faster than locally hide a part of the idle time.
+    lost = after.seconds - after.busy / workers
+    items = after.missing or {"workers idle": lost}
+    unknown = lost - sum(items.values())
+    parts = [("tasks ran longer than locally", slower, RUN.colour)]
+    parts += [(name, seconds, _ITEM_FILLS.get(name, IDLE)) for name, seconds in items.items()]
+    parts.append(("unaccounted", unknown, "hatch"))
+    parts = [part for part in parts if part[1] > SMALLEST * after.seconds]
+    # Tasks that ran faster than locally hide a part of the rest.
     if slower < 0 and parts:
         parts.append(("less: tasks ran shorter than locally", slower, ""))
     return parts
@@ -166,16 +188,23 @@ def _parts(before: Run, after: Run) -> list[tuple[str, float, str]]:
 
 def _draw_parts(
     drawing: Drawing, parts: Sequence[tuple[str, float, str]], y: float, scale: float
-) -> None:
+) -> float:
+    """Draws the items as one bar, labelled below in as many rows as it takes; how many."""
     x = label = 16.0
+    row = 0
     for name, value, fill in parts:
-        if fill:
-            drawing.bar(x, y, value * scale, 10, fill, f"{name}: {duration(value)}")
-            x += value * scale + 1.5
-            drawing.bar(label, y + 18, 9, 9, fill)
         words = f"{name} {duration(value)}"
-        drawing.text(label + 14, y + 26, words, "s")
-        label += 14 + 5.6 * len(words) + 14
+        width = 14 + 5.9 * len(words) + 14
+        if label + width > WIDTH and label > 16:
+            label, row = 16.0, row + 1
+        if fill:
+            ink = drawing.hatch if fill == "hatch" else fill
+            drawing.bar(x, y, value * scale, 10, ink, words)
+            x += value * scale + 1.5
+            drawing.bar(label, y + 18 + 16 * row, 9, 9, ink)
+        drawing.text(label + (14 if fill else 0), y + 26 + 16 * row, words, "s")
+        label += width
+    return row + 1
 
 
 def _rows(run: Run) -> list[tuple[str, list[Slice]]]:

@@ -1,21 +1,23 @@
 """One run of a piece of a program: how long it took, and which task ran when on which worker.
 
-The tasks come from ``paralab.timeline()``: complete events ("ph": "X") in the Trace Event
-Format, one for the time that each call spent in your function.  Their clock is the machine's
-monotonic one, so they and ``record`` share a zero.
+The tasks come from the session's events (``take``).  Their clock is the machine's monotonic one,
+so they and ``record`` share a zero.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import paralab
 from paralab.shown_text import shown_name
+from paralab_profiling.missing_time import missing_time
 from paralab_profiling.picture import Picture
+from paralab_profiling.recording import Recording
+from paralab_profiling.taking import take
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,15 @@ class Run:
         seconds: wall time of the whole block.
         workers: how many tasks could have run at the same time.
         slices: the tasks that ran, by start.
+        missing: seconds of the run that went to something else than your functions, by what it
+            was; see ``missing_time.py``.  Empty if that is not known.
     """
 
     label: str
     seconds: float = 0.0
     workers: int = 1
     slices: list[Slice] = field(default_factory=list)
+    missing: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.label = shown_name(self.label)
@@ -89,24 +94,31 @@ class Run:
         return compare(self)
 
 
-def slices_of(events: Iterable[Mapping[str, Any]], start: float, end: float) -> list[Slice]:
-    """The tasks among trace events that began between ``start`` and ``end``.
+def run_of(label: str, recording: Recording, block_ns: tuple[int, int], workers: int) -> Run:
+    """The run of a block of a program, out of a recording.
 
     Args:
-        events: as ``paralab.timeline()`` gives them, ``ts`` and ``dur`` in microseconds.
-        start: seconds on the events' clock; becomes 0.
-        end: seconds on the events' clock.
+        label: how pictures call it.
+        recording: may hold more than the block's tasks.
+        block_ns: the stamps at which the block began and ended.
+        workers: how many tasks could run at the same time.
     """
-    found = []
-    for event in events:
-        if event["ph"] != "X":  # names of lanes
-            continue
-        began = event["ts"] / 1e6
-        if start <= began <= end:
-            name = shown_name(str(event["name"]).removeprefix("__main__."))
-            after = began + event["dur"] / 1e6
-            found.append(Slice(name, event["tid"], began - start, after - start))
-    return sorted(found, key=lambda slice_: slice_.start)
+    begin, end = block_ns
+    inside = recording.between(begin, end)
+    slices = [
+        Slice(
+            task.name,
+            task.worker,
+            (task.stamps["loaded"] - begin) / 1e9,
+            (task.stamps["ended"] - begin) / 1e9,
+        )
+        for task in inside
+        if task.ran and task.stamps["loaded"] <= end
+    ]
+    return Run(
+        *(label, (end - begin) / 1e9, workers, sorted(slices, key=lambda slice_: slice_.start)),
+        missing_time(inside, block_ns, workers) if slices else {},
+    )
 
 
 @contextmanager
@@ -123,10 +135,10 @@ def record(label: str) -> Iterator[Run]:
         SystemFailure: paralab is not running, see ``paralab.init``.
     """
     run = Run(label, workers=max(1, int(paralab.cluster_resources().get("CPU", 1))))
-    start = time.monotonic()
+    begin = time.monotonic_ns()
     try:
         yield run
     finally:
-        end = time.monotonic()
-        run.seconds = end - start
-        run.slices = slices_of(paralab.timeline() or (), start, end)
+        block = begin, time.monotonic_ns()
+        found = run_of(label, take(), block, run.workers)
+        run.seconds, run.slices, run.missing = found.seconds, found.slices, found.missing

@@ -7,9 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from synthetic import BEGIN, MS, recording, task
 
-from paralab_profiling import Run, Slice, compare, runs, verdict
-from paralab_profiling.runs import slices_of
+from paralab_profiling import Recording, Run, Slice, compare, runs, verdict
+from paralab_profiling.missing_time import missing_time
+from paralab_profiling.runs import run_of
 from paralab_profiling.svg import Drawing, duration, three_digits, ticks
 
 TIME = 0.1
@@ -37,26 +39,23 @@ def local(seconds: float) -> Run:
     return Run("sequential", seconds, 2)
 
 
+def two_lanes() -> Recording:
+    """Worker 2 runs from 2 to 12 and 14 to 24 ms, worker 3 from 3 to 23; loading, storing: 1."""
+    made: Recording = recording(
+        task("a", 2, 12, submitted=0, overhead=1),
+        task("b", 3, 23, submitted=0, overhead=1, worker=3),
+        task("c", 14, 24, submitted=0, overhead=1),
+    )
+    return made
+
+
+def block(start: float, end: float) -> tuple[int, int]:
+    return round(BEGIN + start * MS), round(BEGIN + end * MS)
+
+
 def texts(svg: str) -> list[str]:
     """All text in a drawing; raises if it is not well-formed XML."""
     return [element.text or "" for element in ET.fromstring(svg).iter() if element.text]
-
-
-def test_events_become_slices_with_a_zero_of_their_own() -> None:
-    def event(ts: float) -> dict[str, Any]:
-        return {
-            "name": "__main__.f", "cat": "task", "ph": "X", "ts": ts, "dur": 50_000, "pid": 1,
-            "tid": 4, "args": {},
-        }  # fmt: skip
-
-    lane = {"name": "thread_name", "ph": "M", "pid": 1, "tid": 4, "args": {"name": "worker 4"}}
-    found = slices_of(
-        [lane, event(2_200_000), event(2_100_000), event(900_000), event(9_000_000)], 2.0, 3.0
-    )
-    assert [(s.name, round(s.start, 6), round(s.end, 6), s.worker) for s in found] == [
-        ("f", 0.1, 0.15, 4),
-        ("f", 0.2, 0.25, 4),
-    ]
 
 
 def test_figures_of_a_run() -> None:
@@ -68,19 +67,55 @@ def test_figures_of_a_run() -> None:
     assert local(1.0).at_once == 0
 
 
-def test_record_takes_the_tasks_that_started_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([10.0, 10.5])
-    monkeypatch.setattr("paralab_profiling.runs.time.monotonic", lambda: next(clock))
-    events = [
-        {"name": "f", "cat": "task", "ph": "X", "ts": ts, "dur": 1e5, "pid": 1, "tid": 1}
-        for ts in (9.9e6, 10.1e6, 10.6e6)
+def test_a_run_out_of_a_recording_has_a_zero_of_its_own() -> None:
+    run = run_of("now", two_lanes(), block(0, 30), 2)
+    assert (run.label, run.seconds, run.workers) == ("now", 0.03, 2)
+    assert [(s.name, s.start, s.end, s.worker) for s in run.slices] == [
+        ("f", 0.002, 0.012, 2),
+        ("f", 0.003, 0.023, 3),
+        ("f", 0.014, 0.024, 2),
     ]
-    monkeypatch.setattr("paralab.timeline", lambda: events, raising=False)
+    assert run_of("later", two_lanes(), block(100, 130), 2).slices == []
+
+
+def test_record_takes_the_tasks_that_started_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(block(0, 30))
+    monkeypatch.setattr("paralab_profiling.runs.time.monotonic_ns", lambda: next(clock))
+    monkeypatch.setattr("paralab_profiling.runs.take", two_lanes)
     monkeypatch.setattr("paralab.cluster_resources", lambda: {"CPU": 2.0}, raising=False)
     with runs.record("now") as run:
         pass
-    assert (run.label, run.seconds, run.workers) == ("now", 0.5, 2)
-    assert [round(s.start, 6) for s in run.slices] == [0.1]
+    assert (run.label, run.seconds, run.workers) == ("now", 0.03, 2)
+    assert len(run.slices) == 3
+    assert run.missing
+
+
+def test_the_missing_time_adds_up() -> None:
+    """Two workers for 30 ms: 40 ms in functions, the rest to the items."""
+    found = missing_time(two_lanes(), block(0, 30), 2)
+    in_ms = {item: round(seconds * 1e3 * 2, 6) for item, seconds in found.items()}
+    assert in_ms == {
+        "starting": 1 + 2,  # until 1 ms before the first task of each
+        "loading arguments": 1 + 1 + 1,
+        "idle between tasks": 0,
+        "storing results": 1 + 1 + 1,
+        "nothing left to do": 1,  # 24 to 25 on worker 3
+        "collecting results": 2 * (30 - 25),
+    }
+    assert sum(in_ms.values()) + 40 == 2 * 30
+    idle = missing_time(two_lanes(), block(0, 30), 3)
+    assert idle["nothing left to do"] * 3 == pytest.approx(0.001 + 0.025)
+
+
+def test_verdict_says_each_item_of_the_missing_time() -> None:
+    remote = run_of("remote", two_lanes(), block(0, 30), 2)
+    picture = verdict([local(0.04)] * 3, [remote] * 3)
+    assert picture.title == "1.33 × faster"
+    assert picture.text.splitlines()[-2:] == [
+        "  loading arguments 1.50 ms; starting 1.50 ms; storing results 1.50 ms; nothing",
+        "  left to do 500 µs; collecting results 5.00 ms",
+    ]
+    assert "Where the other 10.0 ms went" in texts(picture.svg)
 
 
 def test_compare_says_what_it_shows() -> None:
