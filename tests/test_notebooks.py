@@ -1,25 +1,45 @@
 """Each notebook runs from top to bottom with nbclient, leaves nothing running, and is in order.
 
-nbval compares the outputs (`make test-notebooks`); here a fresh run shows that no cell fails.
+nbval compares the outputs (`make test-notebooks`); here a fresh run shows that no cell fails, that
+each exercise's stub fails its check and its solution passes, and that programs with a known mistake
+get the message that names it (`wrong_attempts.py`).
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wrong_attempts import WRONG
+
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 # In a process of its own: nbclient keeps sockets and threads for as long as its process lives.
+# The last cell ends the session, so the wrong attempts go before it.
 RUN = """
-import sys, nbclient, nbformat
+import json, sys, nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], 4)
+for source in json.loads(sys.argv[2]):
+    notebook.cells.insert(-1, nbformat.v4.new_code_cell(source, metadata={"tags": ["wrong"]}))
 nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+said = [
+    (tag, output["data"]["text/plain"])
+    for cell in notebook.cells
+    for tag in cell.metadata.get("tags", ())
+    if tag in ("stub", "solution", "wrong")
+    for output in cell.outputs
+    if "data" in output
+]
+print(json.dumps(said))
 """
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CHANGING = ("text/html", "image/svg+xml", "image/png")
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -30,14 +50,19 @@ def cells_of(path: Path) -> list[dict[str, Any]]:
     return cells
 
 
+def cells_with(path: Path, tag: str) -> list[dict[str, Any]]:
+    return [cell for cell in cells_of(path) if tag in cell["metadata"].get("tags", ())]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 @each_notebook
 def test_runs_from_top_to_bottom(path: Path) -> None:
     pytest.importorskip("nbclient")
+    wrong = WRONG.get(path.stem, ())
     # Warnings of Jupyter's own packages are not ours to turn into errors.
     done = subprocess.run(
-        [sys.executable, "-c", RUN, path],
+        [sys.executable, "-c", RUN, path, json.dumps([source for source, _title in wrong])],
         capture_output=True,
         text=True,
         check=False,
@@ -45,6 +70,17 @@ def test_runs_from_top_to_bottom(path: Path) -> None:
         cwd=path.parent,
     )
     assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    for tag in ("stub", "solution"):
+        assert sum(each == tag for each, _ in said) == len(cells_with(path, tag))
+    for tag, text in said:
+        if tag == "stub":
+            assert text.startswith("Not yet"), text
+        elif tag == "solution":
+            assert text.startswith("Passed, solution"), text
+    titles = [text.splitlines()[0] for tag, text in said if tag == "wrong"]
+    titles = [re.sub(r"\(.*\)", "(...)", title) for title in titles]  # arguments are random
+    assert titles == [title for _source, title in wrong]
 
 
 @each_notebook
@@ -56,7 +92,9 @@ def test_is_in_order(path: Path) -> None:
     assert counts == list(range(1, len(code) + 1)), "outputs are from one run, top to bottom"
     for cell in code:
         text = json.dumps(cell["outputs"])
-        assert str(Path.home() / "x")[:-1] not in text, "no path of one machine in an output"
+        for folder in (Path.home(), Path(tempfile.gettempdir()), Path(__file__).parent.parent):
+            assert f"{folder}{os.sep}" not in text, "no path of one machine in an output"
+        assert WIDGET not in text, "a saved widget shows an error: see .ci/run_notebooks.py"
         assert all(output["output_type"] != "error" for output in cell["outputs"])
         if any(kind in output.get("data", {}) for output in cell["outputs"] for kind in CHANGING):
             tags = cell["metadata"].get("tags", [])
@@ -64,3 +102,25 @@ def test_is_in_order(path: Path) -> None:
     for cell in cells:
         if cell["cell_type"] == "markdown":
             assert len("".join(cell["source"]).split()) <= 130, "".join(cell["source"])[:60]
+
+
+@each_notebook
+def test_predictions_and_exercises_are_in_order(path: Path) -> None:
+    cells = cells_of(path)
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    asked = sum(" = predict(" in source for source in code)
+    assert sum(".outcome(" in source for source in code) == asked, "each has its result"
+    for cell in cells:
+        source, metadata = "".join(cell["source"]), cell["metadata"]
+        hidden = metadata.get("jupyter", {})
+        if cell["cell_type"] == "code" and ".outcome(" in source:
+            assert hidden.get("outputs_hidden"), "nobody sees the answer before the question"
+        if {"solution", "check-setup"} & set(metadata.get("tags", ())):
+            assert hidden.get("source_hidden"), "folded until somebody asks for it"
+    assert len(cells_with(path, "stub")) == len(cells_with(path, "solution"))
+    if path.stem != "01_tasks":  # it came before both
+        assert asked
+        assert cells_with(path, "stub")
+        assert {path.stem} <= WRONG.keys()
+        words = [word for c in cells if c["cell_type"] == "markdown" for word in c["source"]]
+        assert 500 <= len("".join(words).split()) <= 850

@@ -1,9 +1,9 @@
 """Checks of exercises: a function of the learner's is called, and its events are counted.
 
-The arguments are new in each check, the result is compared, and then rules are held against the
-recording of this call alone: counts, the shape of the graph and bytes, never seconds.  The first
-rule that does not hold is told, so those that recognise a known mistake stand first.  What is
-said has one order: what failed, measured, expected, why it matters, one next step, the picture.
+The arguments are new in each check.  Rules are held against the recording of this call alone:
+counts, the shape of the graph and bytes, never seconds.  The first thing that is wrong is told:
+known mistakes that explain a wrong result, then the result, then the other rules.  What is said
+has one order: what failed, measured, expected, why it matters, one next step, the picture.
 A check that could not see all of the call gives no verdict.
 """
 
@@ -13,7 +13,7 @@ import math
 import random
 import reprlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,8 @@ class Check:
         arguments: gives arguments for one call, made from the random numbers that it is given.
         answer: the right result for these arguments.
         rules: held against the recording of the call, in this order.
+        mistakes: rules that are held before the result is compared, because they tell why it is
+            wrong.
         then: a thing to try after it has passed.
         same: whether two results are the same.
         draw: makes a picture of a recording; None for no picture.
@@ -117,6 +119,7 @@ class Check:
     arguments: Callable[[random.Random], tuple[Any, ...]]
     answer: Callable[..., Any]
     rules: Sequence[Rule]
+    mistakes: Sequence[Rule] = ()
     then: str = ""
     same: Callable[[Any, Any], bool] = lambda one, other: bool(one == other)
     draw: Callable[[Recording], Any] | None = None
@@ -131,18 +134,20 @@ class Check:
         """
         name = shown_name(getattr(attempt, "__name__", type(attempt).__name__))
         arguments = self.arguments(random.Random(self.seed))  # noqa: S311  # no secret
-        call = f"{name}({', '.join(map(reprlib.repr, arguments))})"
+        call = f"{name}({', '.join(map(_short, arguments))})"
         expected = self.answer(*arguments)
+        result, raised = None, None
         start = time.monotonic_ns()
         try:
             result = attempt(*arguments)
         except Exception as error:
-            return self._raised(call, error)
-        finally:
-            end = time.monotonic_ns()
+            raised = error
+        end = time.monotonic_ns()
         whole = take()
         recording = whole.between(start, end)
-        wrong = self._wrong(call, result, expected)
+        wrong = self._broken(name, recording, self.mistakes)
+        if wrong is None:
+            wrong = self._wrong(call, result, expected) if raised is None else _raised(call, raised)
         if wrong is not None:
             return wrong
         if whole.silent or any(task.state != "done" for task in recording):
@@ -155,9 +160,23 @@ class Check:
 
     def judge(self, name: str, recording: Recording) -> Verdict:
         """Holds the rules against a recording of one call of the function ``name``."""
-        picture = self.draw(recording) if self.draw is not None and len(recording) else None
+        broken = self._broken(name, recording, (*self.mistakes, *self.rules))
+        if broken is not None:
+            return broken
         counts = [(rule, rule.measure(recording)) for rule in self.rules]
-        for rule, count in counts:
+        rows = [
+            (rule.what, f"{rule.shown(count)} (expected {rule.expected})") for rule, count in counts
+        ]
+        title = f"Passed, {name}: the result is right, and so is the way."
+        return Verdict(PASSED, title, rows, self.then, recording, self._picture(recording))
+
+    def _picture(self, recording: Recording) -> Any:
+        return self.draw(recording) if self.draw is not None and len(recording) else None
+
+    def _broken(self, name: str, recording: Recording, rules: Iterable[Rule]) -> Verdict | None:
+        """What is said of the first rule that does not hold; None if all do."""
+        for rule in rules:
+            count = rule.measure(recording)
             if not rule.least <= count <= rule.most:
                 rows = [
                     ("measured", f"{rule.what}: {rule.shown(count)}"),
@@ -166,12 +185,9 @@ class Check:
                     ("next", rule.then),
                 ]
                 title = f"Not yet, {name}: {rule.failed}"
+                picture = self._picture(recording)
                 return Verdict(NOT_YET, title, rows, "", recording, picture)
-        rows = [
-            (rule.what, f"{rule.shown(count)} (expected {rule.expected})") for rule, count in counts
-        ]
-        title = f"Passed, {name}: the result is right, and so is the way."
-        return Verdict(PASSED, title, rows, self.then, recording, picture)
+        return None
 
     def _wrong(self, call: str, result: Any, expected: Any) -> Verdict | None:
         first = next(iter(result), None) if isinstance(result, (list, tuple)) else result
@@ -190,22 +206,27 @@ class Check:
             why = "a fast wrong answer is no answer"
             then = "call it with a small input whose answer you know"
         rows = [
-            ("measured", reprlib.repr(result)),
-            ("expected", reprlib.repr(expected)),
+            ("measured", _short(result)),
+            ("expected", _short(expected)),
             ("why it matters", why),
             ("next", then),
         ]
         return Verdict(NOT_YET, title, rows)
 
-    def _raised(self, call: str, error: Exception) -> Verdict:
-        said = shown_text(str(error)).strip().splitlines() or [""]
-        rows = [
-            ("measured", f"{type(error).__name__}: {said[-1]}"),
-            ("expected", "a result"),
-            ("why it matters", "what comes after the error was not run"),
-            ("next", "call it in a cell of its own and read the traceback from the end"),
-        ]
-        return Verdict(NOT_YET, f"Not yet: {call} raised an error.", rows)
+
+def _raised(call: str, error: Exception) -> Verdict:
+    said = shown_text(str(error)).strip().splitlines() or [""]
+    rows = [
+        ("measured", f"{type(error).__name__}: {said[-1]}"),
+        ("expected", "a result"),
+        ("why it matters", "what comes after the error was not run"),
+        ("next", "call it in a cell of its own and read the traceback from the end"),
+    ]
+    return Verdict(NOT_YET, f"Not yet: {call} raised an error.", rows)
+
+
+def _short(value: Any) -> str:
+    return " ".join(reprlib.repr(value).split())
 
 
 def _unfinished(recording: Recording) -> int:

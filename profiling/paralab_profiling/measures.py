@@ -6,6 +6,7 @@ bytes went where does not.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable
 
 from paralab_profiling.recording import Recording, Task
@@ -45,6 +46,12 @@ def early_gets(run: Recording) -> int:
     top = [task for task in run if task.parent is None]
     last = max((task.stamps["submitted"] for task in top), default=0)
     return sum(task.stamps.get("fetched", last) < last for task in top)
+
+
+def empty_results(run: Recording) -> int:
+    """How many tasks gave nothing back but ``None``."""
+    nothing = len(pickle.dumps(None, protocol=5))
+    return sum(task.ran and task.bytes_out <= nothing for task in run if task.kind != "creation")
 
 
 def depth(run: Recording) -> int:

@@ -189,6 +189,20 @@ def test_a_real_call_is_counted_alone(runtime: Any) -> None:
     assert failed.title == "Not yet, with_get_in_the_loop: get is in the loop."
 
 
+def test_a_known_mistake_is_told_before_the_wrong_result(runtime: Any) -> None:
+    mine: list[int] = []
+    keep = paralab.remote(lambda number: mine.append(number))
+
+    def keeps(numbers: list[int]) -> int:
+        paralab.get([keep.remote(number) for number in numbers])
+        return sum(mine)
+
+    kept = Rule("gave nothing back", count.empty_results, "they kept it.", "", "return it", most=0)
+    verdict = check(mistakes=[kept], arguments=lambda rng: ([1, 2],))(keeps)
+    assert verdict.title == "Not yet, keeps: they kept it."
+    assert dict(verdict.rows)["measured"] == "gave nothing back: 2"
+
+
 def test_what_has_not_ended_cannot_be_judged(runtime: Any) -> None:
     def goes_on(numbers: list[int]) -> int:
         paralab.remote(_fails).remote()
