@@ -67,6 +67,8 @@ class Task:
             a task that has not ended only those are there that the caller knows.
         state: one of :data:`STATES`.
         actor: id of the actor whose method it is, the same for all of its calls.
+        large: names the largest argument that was given by value, if it was so large that it
+            went into the store: size and checksum, the same for the same value.
         error: what it failed with, as text, "" if it did not or that was long ago.
     """
 
@@ -88,6 +90,7 @@ class Task:
     error: str = ""
     holds: tuple[str, ...] = ()
     unnamed: int = 0
+    large: str = ""
 
     @property
     def ran(self) -> bool:
@@ -166,6 +169,19 @@ class Source:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What workers are sent before they can run a function, or make a class's actors.
+
+    Attributes:
+        bytes: pickled.
+        capture: the variable from around it that takes most bytes, "" if none does.
+    """
+
+    bytes: int
+    capture: str
+
+
 @dataclass(frozen=True)
 class Recording:
     """What ran.
@@ -178,6 +194,11 @@ class Recording:
         waits: when drivers and tasks stood still, in order.
         processes: what each process is called, by its number: "driver", "worker 1", ...
         sources: of the functions and classes, by name, where that can be had.
+        definitions: of the functions and classes that were sent, by name.
+        store: figures of the object store in bytes, of the whole session: "capacity", "peak",
+            "spilled" and "restored".
+        native_threads: how many threads a process had that Python knows nothing of, such as those
+            of BLAS, by its number.
         dropped: how many tasks, puts and waits are missing because newer ones took their place.
         silent: how many processes did not answer when it was taken.
         session: names the session, so that its recordings can be told from those of others; ""
@@ -194,6 +215,9 @@ class Recording:
     dropped: int = 0
     silent: int = 0
     session: str = ""
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
+    store: Mapping[str, int] = field(default_factory=dict)
+    native_threads: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ordered = sorted(self.tasks, key=lambda task: task.stamps["submitted"])
@@ -251,6 +275,9 @@ class Recording:
             "dropped": self.dropped,
             "silent": self.silent,
             "session": self.session,
+            "definitions": {name: asdict(each) for name, each in self.definitions.items()},
+            "store": dict(self.store),
+            "native_threads": list(self.native_threads.items()),
         }
         text = json.dumps(data, separators=(",", ":")).encode()
         target = Path(path)
@@ -287,6 +314,11 @@ class Recording:
                 dropped=int(data.get("dropped", 0)),
                 silent=int(data.get("silent", 0)),
                 session=str(data.get("session", "")),
+                definitions={
+                    name: Definition(**each) for name, each in data.get("definitions", {}).items()
+                },
+                store={name: int(size) for name, size in data.get("store", {}).items()},
+                native_threads={int(at): int(n) for at, n in data.get("native_threads", ())},
             )
         except RecordingError:
             raise

@@ -10,17 +10,19 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import paralab
 from paralab.chrome_trace import STAMPS
 from paralab.engine import Told, current
 from paralab.ids import INDEX_BITS, Address, process_number
+from paralab.limits import cpu_count
 from paralab.remote_errors import unpack_failure
 from paralab.shown_text import shown_name, shown_text
 from paralab.state.events import task_record
 from paralab.state.told import TaskRow
-from paralab_profiling.recording import Put, Recording, Source, Task, Wait
+from paralab_profiling.recording import Definition, Put, Recording, Source, Task, Wait
 
 MOST_TASKS = 1_000_000
 SECONDS = 5.0
@@ -54,14 +56,42 @@ def take(seconds: float = SECONDS) -> Recording:
     for told in engine.survey("sources", 1_000, seconds).told:
         for name, file, line, text in told.answer or ():
             sources.setdefault(shown_name(name), Source(file, line, text))
-    return recording_of(
+    found = recording_of(
         answers["tasks"].told,
         answers["marks"].told,
         workers=max(1, int(units)),
-        facts={"python": platform.python_version(), "system": platform.system()},
+        facts={
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "cores": str(cpu_count()),
+        },
         sources=sources,
         silent=len(answers["tasks"].silent),
     )
+    threads = engine.survey("native_threads", 1, seconds).told
+    return replace(
+        found,
+        definitions=_definitions(engine.survey("definitions", 1_000, seconds).told),
+        store=_store(engine.info("store") or {}),
+        native_threads={process_number(told.address): int(told.answer or 0) for told in threads},
+    )
+
+
+def _definitions(answers: Iterable[Told]) -> dict[str, Definition]:
+    """The largest of each name, as a name may have been given twice."""
+    found: dict[str, Definition] = {}
+    for told in answers:
+        for name, size, capture in told.answer or ():
+            known = found.get(shown_name(name))
+            if known is None or known.bytes < size:
+                found[shown_name(name)] = Definition(size, shown_name(capture))
+    return found
+
+
+def _store(figures: Mapping[str, Any]) -> dict[str, int]:
+    names = {"capacity": "capacity", "peak": "peak"}
+    names |= {"spilled": "spilled_total", "restored": "restored_total"}
+    return {name: int(figures[of]) for name, of in names.items() if of in figures}
 
 
 def recording_of(
@@ -102,6 +132,11 @@ class _Session:
         self._rows = [
             (each.address, TaskRow._make(row)) for each in self._told for row in each.answer or ()
         ]
+        self._large = {
+            (told.address, key): f"{size}-{check:08x}"
+            for told in self._marks
+            for key, size, check in told.answer.get("large", ())
+        }
         # A parent is told by its number alone: it ran in the process that submitted the task.
         self._ran = {(row.worker, row.caller[0]): owner for owner, row in self._rows if row.worker}
         self._actors = {
@@ -150,6 +185,7 @@ class _Session:
             state=_STATES[row.state],
             actor=self._actor(owner, row),
             error=_error(row),
+            large=self._large.get((owner, record.key), ""),
         )
 
     def _parent(self, owner: Address, key: int) -> str | None:

@@ -22,6 +22,8 @@ tells: dict[str, Callable[[int], Any]] = {
     "argv": lambda _limit: list(sys.argv),
     # By name: it stands above, and is only needed when somebody asks.
     "names": lambda limit: importlib.import_module("paralab.names_of_refs").rows(limit),
+    "definitions": lambda limit: importlib.import_module("paralab.sources").definitions(limit),
+    "native_threads": lambda _limit: importlib.import_module("paralab.sources").native_threads(),
     "sources": lambda limit: importlib.import_module("paralab.sources").rows(limit),
 }
 """What this process tells besides its tables when a survey asks for it by name: a function of

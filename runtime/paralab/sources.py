@@ -7,6 +7,9 @@ cell has its text in ``linecache``, where IPython puts it.
 from __future__ import annotations
 
 import inspect
+import os
+import sys
+import threading
 from typing import Any
 
 from paralab.actor import remote_classes
@@ -28,6 +31,47 @@ def rows(limit: int) -> list[tuple[str, str, int, str]]:
         if where is not None:
             found.append((name, *where))
     return found
+
+
+def definitions(limit: int) -> list[tuple[str, int, str]]:
+    """What is remote here and was sent to a worker: name, pickled bytes, its largest capture.
+
+    The capture is the variable from around it that takes most bytes, as far as that can be told
+    without pickling it again; "" if there is none.
+    """
+    specs: list[Any] = [*list(remote_functions.values()), *list(remote_classes.values())]
+    found = []
+    for spec in specs[-limit:]:
+        pickled = spec.cache[0] if isinstance(spec.cache, tuple) else None
+        if isinstance(pickled, bytes):
+            definition = getattr(spec, "function", None)
+            found.append((spec.name, len(pickled), _largest_capture(definition)))
+    return found
+
+
+def _largest_capture(function: Any) -> str:
+    try:
+        captured = inspect.getclosurevars(inspect.unwrap(function))
+    except (TypeError, ValueError):  # a class, built in, or with a cell that is empty
+        return ""
+    sizes = {n: _bytes(v) for n, v in {**captured.globals, **captured.nonlocals}.items()}
+    return max(sizes, key=lambda name: sizes[name], default="")
+
+
+def _bytes(value: Any) -> int:
+    size = getattr(value, "nbytes", None)  # of arrays, which may be views
+    return size if type(size) is int else sys.getsizeof(value)
+
+
+def native_threads() -> int:
+    """How many threads of this process Python knows nothing of, such as those of BLAS.
+
+    0 where the system does not tell.
+    """
+    try:
+        return max(0, len(os.listdir("/proc/self/task")) - threading.active_count())
+    except OSError:
+        return 0
 
 
 def source_of(definition: Any) -> tuple[str, int, str] | None:

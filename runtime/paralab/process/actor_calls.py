@@ -71,7 +71,7 @@ class ActorCalls:
         if facts is not None:  # whatever their size, they stay with the node
             payload = join_blob(data, buffers)
         elif buffers or len(data) >= INLINE_LIMIT:
-            argument, payload = core.calls.keep_arguments(data, buffers)
+            argument, payload = core.objects.keep_arguments(data, buffers, 0)
         key = core.next_key()
         entry = core.ownership.own(key)
         entry.outcome = ACTOR

@@ -20,7 +20,6 @@ from paralab.messages import (
     CALL,
     FAILED,
     FREE,
-    INLINE,
     NODE_DIED,
     SEVERAL,
     STORED,
@@ -80,7 +79,7 @@ class Calls:
         key = core.next_key() + FIRST_RETURN
         argument = None
         if buffers or len(data) >= INLINE_LIMIT:
-            argument, data = self.keep_arguments(data, buffers)
+            argument, data = core.objects.keep_arguments(data, buffers, key)
         owned = core.ownership.owned
         count = template.num_returns
         if count == 1:
@@ -114,15 +113,6 @@ class Calls:
         elif len(submissions) >= PUMP_EVERY:
             core.baton.pump()
         return refs
-
-    def keep_arguments(self, data: bytes, buffers: Any) -> tuple[ObjectRef | None, Any]:
-        """Large arguments become an object of ours, which the worker looks at."""
-        core = self._core
-        key = core.next_key()
-        entry = core.ownership.own(key)
-        ref = ObjectRef(entry)
-        outcome, payload = core.objects.keep(core.address, key, data, buffers, entry)
-        return None if outcome == INLINE else ref, payload
 
     # -- submission, under the baton ---------------------------------------------------------
 

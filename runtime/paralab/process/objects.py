@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from paralab.process.client import CoreClient
 
 _now = time.monotonic_ns
+SAMPLE = 4 << 10
 INLINE_LIMIT = 100 << 10
 """Bytes up to which a value stays with its owner and travels inside messages."""
 ACTOR = 9
@@ -146,6 +148,26 @@ class Objects:
                 raise ObjectStoreFullError(text) from error
             raise
         return STORED, place
+
+    def keep_arguments(
+        self, data: bytes, buffers: Sequence[memoryview], task: int
+    ) -> tuple[ObjectRef | None, Any]:
+        """Large arguments become an object of ours, which the worker looks at.
+
+        Args:
+            data, buffers: as they were packed.
+            task: key of the call, 0 if it is not known yet.
+        """
+        core = self._core
+        key = core.next_key()
+        entry = core.ownership.own(key)
+        ref = ObjectRef(entry)
+        outcome, payload = self.keep(core.address, key, data, buffers, entry)
+        if outcome == INLINE:
+            return None, payload
+        if task:
+            core.events.note_large(task, *_likeness(data, buffers))
+        return ref, payload
 
     def value(self, ref: ObjectRef, place: Any = None) -> Any:
         """The value of a settled entry; a new copy, or a view of the arena.
@@ -365,6 +387,20 @@ class Objects:
         """The node asks what of a dead owner's memory we still look at."""
         core = self._core
         core.node.post((LOOKING, owner, core.ownership.stored_of(owner)))
+
+
+def _likeness(data: bytes, buffers: Sequence[memoryview]) -> tuple[int, int]:
+    """Size of the largest piece, and a checksum of some of it: the same for the same value.
+
+    What is pickled before and after it may differ, so in ``data`` only the middle is looked at.
+    """
+    largest: bytes | memoryview = max(buffers, key=len, default=data)
+    size = len(largest)
+    check = 0
+    for place in (0, size // 2, size - SAMPLE) if buffers else (size // 2,):
+        at = max(0, place) // SAMPLE * SAMPLE
+        check = zlib.crc32(largest[at : at + SAMPLE], check)
+    return size if buffers else size // SAMPLE * SAMPLE, check
 
 
 def one_more(ref: ObjectRef) -> ObjectRef:

@@ -19,7 +19,7 @@ RECORD_BYTES = 792
 
 
 MARKS = 10_000
-"""Puts, and waits, that are remembered: about 1.5 MB each."""
+"""Puts, waits, and large arguments that are remembered: about 1.5 MB each."""
 MOST_INPUTS = 1_000
 """Of one task, by name."""
 FAILURES = 1_000
@@ -50,6 +50,17 @@ class Wait(NamedTuple):
     """Of the first of them, b"" if there was none."""
     key: int
     """Of the first of them."""
+
+
+class Large(NamedTuple):
+    """A call whose arguments were so large that they went into the store."""
+
+    key: int
+    """Of the task."""
+    size: int
+    """Bytes of the largest argument."""
+    check: int
+    """A checksum of a part of it: the same for the same value."""
 
 
 class TaskRecord(NamedTuple):
@@ -98,8 +109,8 @@ class EventRing:
     """
 
     __slots__ = (
-        *("append", "dropped", "failures", "fetched", "limit", "marks_dropped", "on", "puts"),
-        *("records", "waits"),
+        *("append", "dropped", "failures", "fetched", "large", "limit", "marks_dropped", "on"),
+        *("puts", "records", "waits"),
     )
 
     def __init__(self, limit_bytes: int = RING_BYTES) -> None:
@@ -113,8 +124,10 @@ class EventRing:
         """Fields of :class:`Put`."""
         self.waits: deque[tuple[int, int, int, int, bytes, int]] = deque()
         """Fields of :class:`Wait`."""
+        self.large: deque[tuple[int, int, int]] = deque()
+        """Fields of :class:`Large`."""
         self.marks_dropped = 0
-        """Puts and waits that went because newer ones came."""
+        """Puts, waits and large arguments that went because newer ones came."""
         self.fetched: deque[tuple[int, int]] = deque(maxlen=limit)
         self.failures: deque[tuple[int, bytes]] = deque(maxlen=min(limit, FAILURES))
         """Key and packed failure of the tasks that failed last."""
@@ -145,8 +158,16 @@ class EventRing:
             waits.popleft()
             self.marks_dropped += 1
 
+    def note_large(self, key: int, size: int, check: int) -> None:
+        """Remembers a :class:`Large`.  Any thread."""
+        large = self.large
+        large.append((key, size, check))
+        if len(large) > MARKS:
+            large.popleft()
+            self.marks_dropped += 1
+
     def marks(self, limit: int) -> dict[str, Any]:
-        """Puts, waits, and how much was forgotten, as plain data.
+        """Puts, waits, large arguments, and how much was forgotten, as plain data.
 
         Args:
             limit: the newest so many of each.
@@ -154,6 +175,7 @@ class EventRing:
         return {
             "puts": list(self.puts)[-limit:],
             "waits": list(self.waits)[-limit:],
+            "large": list(self.large)[-limit:],
             "dropped": self.dropped,
             "marks_dropped": self.marks_dropped,
         }

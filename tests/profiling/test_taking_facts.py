@@ -1,0 +1,74 @@
+"""What a recording tells besides tasks: large arguments, definitions, the store, threads."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import paralab
+from paralab.sources import native_threads
+from paralab_profiling import Recording, take
+
+
+def test_the_same_large_argument_is_told_from_others_of_its_size(runtime: Any) -> None:
+    @paralab.remote
+    def use(number: int, value: Any) -> int:
+        return len(value)
+
+    same = bytes(range(256)) * 800
+    listed = list(range(100_000))
+    others = [bytes([n]) * 204_800 for n in range(3)]
+    refs = [use.remote(n, same) for n in range(3)]
+    refs += [use.remote(n, other) for n, other in enumerate(others)]
+    refs += [use.remote(n, listed) for n in range(3)]
+    refs += [use.remote(0, b"small")]
+    paralab.get(refs)
+    large = [task.large for task in take()]
+    assert len(set(large[:3])) == 1
+    assert len(set(large[:6])) == 4, "three others of the same size"
+    assert len(set(large[6:9])) == 1, "pickled in one stream with what differs"
+    assert large[9] == ""
+
+
+def test_what_is_sent_with_a_function(runtime: Any, tmp_path: Path) -> None:
+    table = list(range(50_000))
+    few = 3
+
+    @paralab.remote
+    def look(x: int) -> int:
+        return table[x] + few
+
+    @paralab.remote
+    def plain(x: int) -> int:
+        return x
+
+    paralab.get([look.remote(1), plain.remote(1)])
+    recording = take()
+    assert recording.definitions["look"].capture == "table"
+    assert recording.definitions["look"].bytes > 100_000
+    assert recording.definitions["plain"].bytes < 10_000
+    assert recording.store["capacity"] > 0
+    assert recording.store["spilled"] == 0
+    assert int(recording.facts["cores"]) >= 1
+    assert set(recording.native_threads) >= {task.worker for task in recording}
+    recording.save(tmp_path / "run.json")
+    assert Recording.load(tmp_path / "run.json") == recording
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_native_threads_are_those_that_python_did_not_start() -> None:
+    numeric = pytest.importorskip("paralab.platform").NumericThreads()
+    numpy = pytest.importorskip("numpy")
+    numeric.find()
+    if not numeric.libraries:
+        pytest.skip("no numeric library that can be told how many threads to use")
+    numeric.set(4)
+    try:
+        square = numpy.ones((400, 400))
+        assert float((square @ square)[0, 0]) == 400.0
+        assert native_threads() >= 3
+    finally:
+        numeric.set(1)
