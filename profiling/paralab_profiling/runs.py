@@ -41,6 +41,7 @@ class Run:
         slices: the tasks that ran, by start.
         missing: seconds of the run that went to something else than your functions, by what it
             was; see ``missing_time.py``.  Empty if that is not known.
+        recording: all events of the block, for views and for counts (``measures.py``).
     """
 
     label: str
@@ -48,6 +49,7 @@ class Run:
     workers: int = 1
     slices: list[Slice] = field(default_factory=list)
     missing: Mapping[str, float] = field(default_factory=dict)
+    recording: Recording = field(default_factory=lambda: Recording((), 1), repr=False)
 
     def __post_init__(self) -> None:
         self.label = shown_name(self.label)
@@ -118,6 +120,7 @@ def run_of(label: str, recording: Recording, block_ns: tuple[int, int], workers:
     return Run(
         *(label, (end - begin) / 1e9, workers, sorted(slices, key=lambda slice_: slice_.start)),
         missing_time(inside, block_ns, workers) if slices else {},
+        inside,
     )
 
 
@@ -142,3 +145,4 @@ def record(label: str) -> Iterator[Run]:
         block = begin, time.monotonic_ns()
         found = run_of(label, take(), block, run.workers)
         run.seconds, run.slices, run.missing = found.seconds, found.slices, found.missing
+        run.recording = found.recording

@@ -86,7 +86,7 @@ def test_record_takes_the_tasks_that_started_inside(monkeypatch: pytest.MonkeyPa
     with runs.record("now") as run:
         pass
     assert (run.label, run.seconds, run.workers) == ("now", 0.03, 2)
-    assert len(run.slices) == 3
+    assert len(run.slices) == len(run.recording) == 3
     assert run.missing
 
 
