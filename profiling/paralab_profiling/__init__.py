@@ -8,6 +8,7 @@ text.
 
 from paralab_profiling.checking import Check, Rule, Verdict
 from paralab_profiling.compare import compare, verdict
+from paralab_profiling.lanes_drawing import timeline
 from paralab_profiling.overhead_drawing import overhead
 from paralab_profiling.picture import Picture
 from paralab_profiling.predict import Prediction, predict
@@ -34,5 +35,6 @@ __all__ = [
     "predict",
     "record",
     "take",
+    "timeline",
     "verdict",
 ]

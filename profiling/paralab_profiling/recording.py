@@ -15,6 +15,7 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -232,12 +233,12 @@ class Recording:
     def __len__(self) -> int:
         return len(self.tasks)
 
-    @property
+    @cached_property
     def by_id(self) -> dict[str, Task]:
         """The tasks by their ids."""
         return {task.id: task for task in self.tasks}
 
-    @property
+    @cached_property
     def span_ns(self) -> tuple[int, int]:
         """The first and the last stamp there is; (0, 0) if nothing ran."""
         if not self.tasks:

@@ -35,6 +35,8 @@ fill:var(--ink);font-variant-numeric:tabular-nums}
 .pl .s{fill:var(--soft);font-size:11px}.pl .h{font-size:15px;font-weight:650}
 .pl .b{font-weight:600}.pl .on{fill:#fff;font-weight:700}.pl .e{text-anchor:end}
 .pl .c{text-anchor:middle}.pl .sel{display:none}
+.pl .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
+.pl .on,.pl .halo{pointer-events:none}
 """
 
 _no_xml = re.compile(r"[\x1b\ufffe\uffff]")
@@ -55,9 +57,9 @@ def three_digits(number: float) -> str:
 
 def duration(seconds: float) -> str:
     """``seconds`` in the unit that suits: "850 µs", "41.2 ms", "2.05 s"."""
-    if abs(seconds) >= 1:
+    if abs(seconds) >= 0.9995:  # what is rounded to 1,000 ms is 1 s
         return f"{three_digits(seconds)} s"
-    if abs(seconds) >= 1e-3:
+    if abs(seconds) >= 0.9995e-3:
         return f"{three_digits(seconds * 1e3)} ms"
     return f"{three_digits(seconds * 1e6)} µs"
 

@@ -199,7 +199,14 @@ def test_bundle_has_text_first_and_ids_of_its_own(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(2.0512, "2.05 s"), (0.0412, "41.2 ms"), (85e-5, "850 µs"), (1234.5, "1,230 s"), (0, "0 µs")],
+    [
+        (2.0512, "2.05 s"),
+        (0.0412, "41.2 ms"),
+        (85e-5, "850 µs"),
+        (1234.5, "1,230 s"),
+        (0.99996, "1.00 s"),
+        (0, "0 µs"),
+    ],
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
