@@ -10,6 +10,7 @@ from paralab_profiling.checking import Check, Rule, Verdict
 from paralab_profiling.compare import compare, verdict
 from paralab_profiling.lanes_drawing import timeline
 from paralab_profiling.overhead_drawing import overhead
+from paralab_profiling.perfetto import perfetto, save_perfetto
 from paralab_profiling.picture import Picture
 from paralab_profiling.predict import Prediction, predict
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
@@ -32,8 +33,10 @@ __all__ = [
     "Wait",
     "compare",
     "overhead",
+    "perfetto",
     "predict",
     "record",
+    "save_perfetto",
     "take",
     "timeline",
     "verdict",

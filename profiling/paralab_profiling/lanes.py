@@ -224,7 +224,7 @@ def _driver(
     ]
     puts = {put.id for put in recording.puts}
     blocked = (
-        Blocked(start, end, _words(wait, by_id, puts))
+        Blocked(start, end, wait_words(wait, by_id, puts))
         for wait in recording.waits
         if wait.process == number and wait.parent is None
         for start, end in clipped([(wait.start - begin, wait.end - begin)], 0, ns)
@@ -233,7 +233,7 @@ def _driver(
     return Lane(number, name, "driver", tuple(bars), clipped(merged(calls), 0, ns), tuple(blocked))
 
 
-def _words(wait: Wait, by_id: Mapping[str, Task], puts: Container[str | None]) -> str:
+def wait_words(wait: Wait, by_id: Mapping[str, Task], puts: Container[str | None]) -> str:
     """What a driver is said to do in a wait, such as "blocked in get(load + 2 more)"."""
     task = by_id.get(wait.first or "")
     what = task.name if task else "what was put" if wait.first in puts else ""
