@@ -26,10 +26,51 @@ def collect(texts):
 exercise(collect)
 """
 
+WITHOUT_A_BOARD = """
+def play(scores):
+    return max(scores)
+exercise_1(play)
+"""
+
+A_BOARD_EACH = """
+def play(scores):
+    boards = [SafeBoard.remote() for _ in scores[:2]]
+    for number, score in enumerate(scores):
+        boards[number % 2].offer.remote(score)
+    return max(paralab.get([board.get_best.remote() for board in boards[1:]]))
+exercise_1(play)
+"""
+
+GET_IN_THE_LOOP = """
+def serve_all(customers):
+    desks = [Desk.remote(), Desk.remote()]
+    for number in range(customers):
+        paralab.get(desks[number % 2].serve.remote(0.01))
+    return customers
+exercise_2(serve_all)
+"""
+
+SECOND_DESK_IDLE = """
+def serve_all(customers):
+    desks = [Desk.remote(), Desk.remote()]
+    paralab.get([desks[1].serve.remote(0.01) for _ in range(customers)])
+    return customers
+exercise_2(serve_all)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
         (PRINTS_IT, "Not yet, collect: the tasks kept what they had found."),
         (FORGETS_GET, "Not yet: collect(...) gave a reference, and no value."),
+    ],
+    "05_actors": [
+        (WITHOUT_A_BOARD, "Not yet, play: there is not one board that all share."),
+        (A_BOARD_EACH, "Not yet, play: there is not one board that all share."),
+        (
+            GET_IN_THE_LOOP,
+            "Not yet, serve_all: get was called before all were submitted.",
+        ),
+        (SECOND_DESK_IDLE, "Not yet, serve_all: the desks share unevenly."),
     ],
 }

@@ -7,6 +7,7 @@ bytes went where does not.
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Iterable
 
 from paralab_profiling.recording import Recording, Task
@@ -20,6 +21,27 @@ def named(run: Recording, name: str) -> list[Task]:
 def task_count(run: Recording) -> int:
     """How many tasks and calls of actors' methods there were; constructors do not count."""
     return sum(task.kind != "creation" for task in run)
+
+
+def method_calls(run: Recording) -> int:
+    """How many calls of actors' methods there were."""
+    return sum(task.kind == "actor" for task in run)
+
+
+def actors(run: Recording) -> int:
+    """How many actors were made."""
+    return sum(task.kind == "creation" for task in run)
+
+
+def calls_of_busiest(run: Recording) -> int:
+    """How many calls of methods the actor had that had the most."""
+    calls = Counter(task.actor for task in run if task.kind == "actor")
+    return max(calls.values(), default=0)
+
+
+def puts(run: Recording) -> int:
+    """How many objects were put into the store by hand."""
+    return len(run.puts)
 
 
 def at_once(tasks: Iterable[Task]) -> int:

@@ -1,6 +1,6 @@
 """Something said in words, as text and as HTML: a question, a verdict, a small table.
 
-The HTML holds no script and no style, so that it looks the same in an untrusted notebook.
+The HTML holds no script and rests on no style, so that it reads the same in an untrusted notebook.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def facts(title: str, rows: Iterable[tuple[str, str]], last: str = "") -> Note:
     width = max((len(name) for name, _ in rows), default=0)
     lines = [title, *(f"  {name:<{width}}  {fact}" for name, fact in rows), *([last] * bool(last))]
     table = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in rows
+        f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>'
+        f'<td style="text-align:left">{escape(fact)}</td></tr>'
+        for name, fact in rows
     )
     below = f"<p>{escape(last)}</p>" if last else ""
     # A screen reader is told at once what came of the cell.

@@ -31,13 +31,21 @@ def test_counts() -> None:
     assert [each.id for each in count.named(CHAIN, "g")] == ["b", "c"]
     assert count.at_once(CHAIN) == 3
     assert count.at_once(count.named(CHAIN, "g")) == 2
+    assert (count.actors(CHAIN), count.puts(CHAIN), count.method_calls(CHAIN)) == (1, 1, 0)
     assert count.depth(CHAIN) == 3
     assert count.bytes_sent(CHAIN) == 60
     assert count.bytes_fetched(CHAIN) == 5_000
     assert count.early_gets(CHAIN) == 1, "a was fetched before b was submitted"
 
 
+def test_calls_of_actors() -> None:
+    calls = [("a", "x"), ("b", "x"), ("c", "y")]
+    run = recording(*(task(at, 1, 2, kind="actor", actor=actor) for at, actor in calls))
+    assert (count.method_calls(run), count.calls_of_busiest(run)) == (3, 2)
+
+
 def test_counts_of_nothing() -> None:
+    assert count.calls_of_busiest(CHAIN) == 0
     empty = recording()
     assert count.task_count(empty) == count.depth(empty) == count.early_gets(empty) == 0
     assert count.at_once(recording(pending("a", 1))) == 0

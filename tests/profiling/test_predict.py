@@ -18,7 +18,7 @@ def test_who_does_not_answer_goes_on() -> None:
         f"  you predicted  {NO_ANSWER}",
         "  measured       slower (0.31 × as fast)",
     ]
-    assert f"<td>{NO_ANSWER}</td>" in outcome.html
+    assert f">{NO_ANSWER}</td>" in outcome.html
 
 
 def test_an_answer_in_a_cell_of_its_own_goes_to_the_last_question() -> None:
