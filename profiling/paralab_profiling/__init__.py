@@ -9,12 +9,15 @@ text.
 from paralab_profiling.checking import Check, Rule, Verdict
 from paralab_profiling.compare import compare, verdict
 from paralab_profiling.lanes_drawing import timeline
+from paralab_profiling.measuring import speedup
 from paralab_profiling.overhead_drawing import overhead
 from paralab_profiling.perfetto import perfetto, save_perfetto
 from paralab_profiling.picture import Picture
 from paralab_profiling.predict import Prediction, predict
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
+from paralab_profiling.replay import Replay, replay, what_if
 from paralab_profiling.runs import Run, Slice, record
+from paralab_profiling.speedup_result import Speedup
 from paralab_profiling.taking import take
 
 __all__ = [
@@ -24,10 +27,12 @@ __all__ = [
     "Put",
     "Recording",
     "RecordingError",
+    "Replay",
     "Rule",
     "Run",
     "Slice",
     "Source",
+    "Speedup",
     "Task",
     "Verdict",
     "Wait",
@@ -36,8 +41,11 @@ __all__ = [
     "perfetto",
     "predict",
     "record",
+    "replay",
     "save_perfetto",
+    "speedup",
     "take",
     "timeline",
     "verdict",
+    "what_if",
 ]

@@ -55,6 +55,12 @@ def three_digits(number: float) -> str:
     return f"{number:,.{max(0, 2 - math.floor(math.log10(abs(number))))}f}"
 
 
+def percent(share: float) -> str:
+    """``share`` of 1 with at least two digits: "0.049 %", "12 %", "104 %"."""
+    number = share * 100
+    return f"{number:.2g} %" if abs(number) < 10 else f"{number:,.0f} %"
+
+
 def duration(seconds: float) -> str:
     """``seconds`` in the unit that suits: "850 µs", "41.2 ms", "2.05 s"."""
     if abs(seconds) >= 0.9995:  # what is rounded to 1,000 ms is 1 s
