@@ -2,7 +2,7 @@
 //
 // `place` holds the picture (an <img> of an SVG, or the SVG) and its table.  `data` says of the
 // tasks: {run, facts: {id: {name: text}}, sources: {name: {file, line, text}}, takes: {id: [ids]},
-// trace}.  Marks carry data-task, one id or several with spaces between; arrows data-from and
+// trace (gzip, base64)}.  Marks carry data-task, one id or several with spaces between; arrows data-from and
 // data-to.  What is selected is told to all pictures of the run by an event on the document; they
 // outline it, and the one where it was selected tells the facts.
 // All text becomes text nodes, never markup.  Nothing moves, so no motion has to be reduced.
@@ -208,7 +208,8 @@ function interact(place, data) {
       if (event.source !== tab || event.data !== "PONG") return;
       clearInterval(ask);
       removeEventListener("message", answer);
-      const buffer = new TextEncoder().encode(data.trace).buffer;
+      // It is packed with gzip, which Perfetto opens as it is.
+      const buffer = Uint8Array.from(atob(data.trace), (c) => c.charCodeAt(0)).buffer;
       tab.postMessage({ perfetto: { buffer, title: "paralab" } }, there);
     });
   });

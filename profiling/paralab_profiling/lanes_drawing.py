@@ -8,6 +8,7 @@ between all other drawn tasks are hidden until one is selected.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
@@ -37,6 +38,7 @@ from paralab_profiling.lanes_words import (
     title_of,
 )
 from paralab_profiling.palette import FAILURE, NOTEBOOK
+from paralab_profiling.perfetto import perfetto
 from paralab_profiling.picture import Picture
 from paralab_profiling.recording import Recording, Task
 from paralab_profiling.spans import Span, binned, length, merged, most_at_once
@@ -51,6 +53,8 @@ NEAR = 8.0
 """Arrows that begin closer than this to one between the same lanes are left out."""
 MOST_SPANS = 100
 MOST_CROSSES = 40
+MOST_TRACED = 1_000
+"""A picture with more tasks than this has no room for the trace; a file has, see ``perfetto``."""
 CHARACTER = 7.0
 """Width of one character of a name in a bar."""
 
@@ -81,7 +85,10 @@ def timeline(recording: Recording) -> Picture:
     svg = drawing.finish(title, description)
     head, rows = table_of(lanes)
     details = details_of((bar.task for _, bar in painter.drawn), recording)
-    return Picture(title, text, svg, head, rows, drawing.id, details)
+    trace = ""
+    if len(recording) <= MOST_TRACED:
+        trace = json.dumps(perfetto(recording), separators=(",", ":"))
+    return Picture(title, text, svg, head, rows, drawing.id, details, trace)
 
 
 class _Painter:

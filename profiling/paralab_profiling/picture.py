@@ -10,6 +10,7 @@ needed for that.
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,8 +115,11 @@ class Picture:
                 if room < 0:
                     return known
                 known[key][name] = entry
-        if len(as_script(self.trace)) < room:
-            known["trace"] = self.trace
+        packed = base64.b64encode(
+            gzip.compress(self.trace.encode(errors="replace"), mtime=0)
+        ).decode()
+        if self.trace and len(packed) < room:
+            known["trace"] = packed
         return known
 
     def save(self, path: str | Path) -> Path:

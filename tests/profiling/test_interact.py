@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -48,7 +50,9 @@ def test_the_script_gets_facts_sources_and_dependencies() -> None:
     assert told["facts"]["2.2"]["source"] == "f"
     assert told["sources"] == {"f": {"file": "f.py", "line": 3, "text": source.text}}
     assert told["takes"] == {"2.2": ["2.1"]}, "2.99 is not in the picture"
-    assert known(picture({}, trace='{"traceEvents":[]}').to_html())["trace"] == '{"traceEvents":[]}'
+    packed = known(picture({}, trace='{"traceEvents":[]}').to_html())["trace"]
+    assert gzip.decompress(base64.b64decode(packed)) == b'{"traceEvents":[]}'
+    assert not known(picture({}).to_html())["trace"]
 
 
 def test_without_a_session_a_picture_selects_for_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -12,7 +13,7 @@ from hostile import PAYLOADS, acts, markup_of, name_of
 from synthetic import MS, pending, recording, task, wait
 
 import paralab
-from paralab_profiling import Picture, Recording, take, timeline
+from paralab_profiling import Picture, Recording, perfetto, take, timeline
 from paralab_profiling.lanes_layout import LEFT, RIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -51,6 +52,10 @@ def test_the_finding_and_what_kept_it() -> None:
     assert {"50 % busy", "20 % busy", "30 % busy", "93 % blocked"} <= {*words}
     assert "blocked in get(Scores.add)" in words
     assert "critical path: 2 tasks run 80.0 ms of 100 ms" in words
+
+
+def test_it_opens_in_perfetto() -> None:
+    assert json.loads(timeline(example()).trace) == perfetto(example())
 
 
 def test_bars_are_to_scale_and_the_critical_ones_outlined() -> None:
