@@ -83,6 +83,7 @@ _FROM = {
         "other_languages",
     ),
     **dict.fromkeys(("cpp_function", "java_actor_class", "java_function"), "cross_language"),
+    **dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "ipython_extension"),
     "LoggingConfig": "logging_config",
     "ObjectID": "object_ref",
 }  # fmt: skip

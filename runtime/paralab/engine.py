@@ -144,6 +144,16 @@ class Engine(Protocol):
     def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
         """Asks that the task behind ``ref`` does not run on."""
 
+    def cancel_since(self, moment: int) -> int:
+        """Cancels what this process has submitted since ``moment`` and is not answered.
+
+        Args:
+            moment: in ns, on the monotonic clock.
+
+        Returns:
+            How many tasks and actors' calls that were.
+        """
+
     def kill(self, actor: ObjectRef, no_restart: bool) -> None:
         """Ends an actor's process at once; its pending calls fail with ActorDiedError.
 

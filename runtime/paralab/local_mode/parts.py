@@ -354,6 +354,10 @@ class NothingIsWaitedFor:
         """False: everything that exists is settled."""
         return False
 
+    def cancel_since(self, moment: int) -> int:
+        """None: what was submitted has run."""
+        return 0
+
     def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
         """Does nothing: the task has finished."""
 

@@ -51,6 +51,11 @@ class Cancelling:
         if refused:
             raise ValueError(refused)
 
+    def cancel_since(self, moment: int) -> int:
+        """Cancels what this process has submitted since ``moment``, in ns; how many tasks."""
+        found = self._core.do(lambda: self._cancel_since(moment))
+        return int(found or 0)
+
     # -- under the baton ---------------------------------------------------------------------
 
     def _cancel(self, key: int, force: bool, recursive: bool) -> str | None:
@@ -77,6 +82,17 @@ class Cancelling:
             core.calls.ready[cls] = None  # it may want fewer workers now
         self.end(task)
         return None
+
+    def _cancel_since(self, moment: int) -> int:
+        pending = self._core.calls.table.pending
+        found = [
+            task
+            for task in pending.values()
+            if task.submitted >= moment and not task.cancelled and task.template.what != ACTOR
+        ]
+        for task in found:
+            self._cancel(task.key, False, True)
+        return len(found)
 
     def _insist(self, task: Task) -> None:
         """The node ends a worker that has not heard: a C call that keeps the GIL, say."""

@@ -124,6 +124,8 @@ class CoreClient:
         self.surveys = Surveys(self)
         self.survey = self.surveys.ask
         self.cancelling = Cancelling(self)
+        self.cancel = self.cancelling.cancel
+        self.cancel_since = self.cancelling.cancel_since
         self.groups = Groups(self)
         self.notices = Notices(self)
         self.on_settled = self.notices.add
@@ -288,10 +290,6 @@ class CoreClient:
     def find_actor(self, name: str, namespace: str | None) -> tuple[ObjectRef, Any] | None:
         """See :class:`paralab.engine.Engine`."""
         return self.actor_calls.find(name, namespace)
-
-    def cancel(self, ref: ObjectRef, force: bool, recursive: bool) -> None:
-        """See :class:`paralab.engine.Engine`."""
-        self.cancelling.cancel(ref, force, recursive)
 
     def request(self, action: Callable[[], None]) -> None:
         """Leaves something to be done under the baton, after what was submitted before it."""
