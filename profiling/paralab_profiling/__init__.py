@@ -8,6 +8,8 @@ text.
 
 from paralab_profiling.checking import Check, Rule, Verdict
 from paralab_profiling.compare import compare, verdict
+from paralab_profiling.graph_drawing import task_graph
+from paralab_profiling.graph_words import to_dot, to_mermaid
 from paralab_profiling.lanes_drawing import timeline
 from paralab_profiling.measuring import speedup
 from paralab_profiling.overhead_drawing import overhead
@@ -45,7 +47,10 @@ __all__ = [
     "save_perfetto",
     "speedup",
     "take",
+    "task_graph",
     "timeline",
+    "to_dot",
+    "to_mermaid",
     "verdict",
     "what_if",
 ]

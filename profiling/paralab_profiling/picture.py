@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from paralab_profiling.details import Details
-from paralab_profiling.svg import escape
+from paralab_profiling.svg import WIDTH, escape
 
 MOST_BYTES = 290_000
 """Of a picture's HTML: details that do not fit any more are left out, the last tasks' first."""
@@ -53,6 +53,7 @@ class Picture:
         id: unique among all pictures.
         details: what is told of each task when it is selected, by its id; see ``details_of``.
         trace: the run as Trace Event JSON, if it can be opened in Perfetto.
+        width: of the drawing; one that is wider than others scrolls.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Picture:
     id: str
     details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     trace: str = ""
+    width: float = WIDTH
 
     @property
     def run(self) -> str:
@@ -80,10 +82,13 @@ class Picture:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
             for row in self.rows
         )
+        size = f"width:{self.width:.0f}px;max-width:none"
+        if self.width <= WIDTH:
+            size = f"width:100%;max-width:{WIDTH}px"
         page = (
             f'<div id="{self.id}" class="pl-picture">'
             '<div style="max-height:440px;overflow:auto">'
-            f'<img alt="{escape(self.title)}" style="width:100%;max-width:760px"'
+            f'<img alt="{escape(self.title)}" style="{size}"'
             f' src="data:image/svg+xml;base64,{data}"></div>'
             f"<details><summary>as a table</summary><table><thead><tr>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table></details>"

@@ -11,7 +11,7 @@ import html
 import math
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from paralab.shown_text import shown_text
 from paralab_profiling.palette import STORE, Hue
@@ -23,12 +23,13 @@ SOFT = "var(--soft)"
 LINE = "var(--line)"
 
 STYLE = """
-.pl{--pl-ink:#1f2328;--pl-soft:#59636e;--pl-line:#d1d9e0;--pl-paper:#fff;--pl-idle:#e6eaef}
+.pl{--pl-ink:#1f2328;--pl-soft:#59636e;--pl-line:#d1d9e0;--pl-paper:#fff;--pl-idle:#e6eaef;
+--pl-panel:#f3f5f8}
 @media(prefers-color-scheme:dark){.pl{--pl-ink:#e6edf3;--pl-soft:#9aa4af;--pl-line:#3a424c;
---pl-paper:#111417;--pl-idle:#272d35}}
+--pl-paper:#111417;--pl-idle:#272d35;--pl-panel:#1b2026}}
 .pl{--ink:var(--jp-ui-font-color1,var(--pl-ink));--soft:var(--jp-ui-font-color2,var(--pl-soft));
 --line:var(--jp-border-color2,var(--pl-line));--paper:var(--jp-layout-color0,var(--pl-paper));
---idle:var(--jp-layout-color2,var(--pl-idle))}
+--idle:var(--jp-layout-color2,var(--pl-idle));--panel:var(--jp-layout-color2,var(--pl-panel))}
 .pl text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;
 fill:var(--ink);font-variant-numeric:tabular-nums}
 .pl .m{font-family:ui-monospace,"SF Mono",Menlo,"DejaVu Sans Mono",monospace;font-size:11.5px}
@@ -85,11 +86,15 @@ def _task(task: str) -> str:
 
 
 class Drawing:
-    """An SVG under construction, 760 wide; ``height`` is set when it is known."""
+    """An SVG under construction; ``height`` is set when it is known.
+
+    It is 760 wide.  One with a larger ``width`` is not made smaller to fit, but scrolls.
+    """
 
     def __init__(self) -> None:
         self.id = f"pl{secrets.token_hex(4)}"
         self.height = 0.0
+        self.width: float = WIDTH
         self._parts: list[str] = []
         self._patterns: dict[Hue, str] = {}
         self._heads: dict[str, str] = {}
@@ -195,8 +200,7 @@ class Drawing:
             is_hidden: it has the class "sel", so that it shows only where one is selected.
             between: ids of the two tasks, so that it can be shown when one is selected.
         """
-        colour = INK if is_thick else SOFT
-        head = self._heads.setdefault(colour, f"{self.id}-head{len(self._heads)}")
+        colour, head = self._head(is_thick)
         hidden = ' class="sel"' if is_hidden else ""
         bend = max(12.0, abs(to_x - x) / 2)
         self._parts.append(
@@ -205,6 +209,44 @@ class Drawing:
             f' stroke-width="{1.8 if is_thick else 1}" marker-end="url(#{head})"'
             f' data-from="{escape(between[0])}" data-to="{escape(between[1])}"/>'
         )
+
+    def route(
+        self,
+        points: Sequence[tuple[float, float]],
+        *,
+        is_thick: bool = False,
+        dash: str = "",
+        between: tuple[str, str] = ("", ""),
+    ) -> None:
+        """A curve with a head through several points, level at each; straight if it is upright.
+
+        Args:
+            points: from its beginning to its end.
+            is_thick: it is part of the critical path.
+            dash: lengths of strokes and gaps, "" for a solid line.
+            between: ids of the two tasks, as in :meth:`arrow`.
+        """
+        colour, head = self._head(is_thick)
+        (x, y), *rest = points
+        way = f"M{x:.1f} {y:.1f}"
+        for to_x, to_y in rest:
+            bend = (to_x - x) / 2
+            if abs(to_y - y) < 0.5 or abs(bend) < 0.5:
+                way += f"L{to_x:.1f} {to_y:.1f}"
+            else:
+                way += f"C{x + bend:.1f} {y:.1f} {to_x - bend:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
+            x, y = to_x, to_y
+        broken = f' stroke-dasharray="{dash}"' if dash else ""
+        of = f' data-from="{escape(between[0])}" data-to="{escape(between[1])}"'
+        self._parts.append(
+            f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="{2.2 if is_thick else 1}"'
+            f'{broken} marker-end="url(#{head})"{of if any(between) else ""}/>'
+        )
+
+    def _head(self, is_thick: bool) -> tuple[str, str]:
+        """The colour of an arrow and the name of its head."""
+        colour = INK if is_thick else SOFT
+        return colour, self._heads.setdefault(colour, f"{self.id}-head{len(self._heads)}")
 
     def raw(self, markup: str) -> None:
         """Adds SVG as it is: what is not a constant in it must have been through ``escape``."""
@@ -250,16 +292,20 @@ class Drawing:
 
     def finish(self, title: str, description: str) -> str:
         """The whole SVG as text."""
+        width, height = f"{self.width:.0f}", f"{self.height:.0f}"
+        size = f'width="{width}"'
+        if self.width <= WIDTH:
+            size = f'width="100%" style="max-width:{WIDTH}px"'
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height:.0f}"'
-            f' width="100%" style="max-width:{WIDTH}px" class="pl" role="img"'
+            '<svg xmlns="http://www.w3.org/2000/svg"'
+            f' viewBox="0 0 {width} {height}" {size} class="pl" role="img"'
             f' aria-label="{escape(title)}"><title>{escape(title)}</title>'
             f"<desc>{escape(description)}</desc><style>{STYLE}</style><defs>"
             f'<pattern id="{self.id}-hatch" width="5" height="5" patternUnits="userSpaceOnUse"'
             f' patternTransform="rotate(45)"><rect width="5" height="5" fill="{IDLE}"/>'
             f'<line x1="0" y1="0" x2="0" y2="5" stroke="{SOFT}" stroke-width="1.4"/></pattern>'
             f"{self._definitions()}"
-            f'</defs><rect width="{WIDTH}" height="{self.height:.0f}" fill="var(--paper)"/>'
+            f'</defs><rect width="{width}" height="{height}" fill="var(--paper)"/>'
             + "".join(self._parts)
             + "</svg>"
         )
