@@ -26,7 +26,7 @@ PROFILING = ROOT / "profiling" / "paralab_profiling"
 BOTTOM = (
     "messages", "task_spec", "ids", "id_types", "object_ref", "object_ref_generator",
     "object_futures", "engine",
-    "exceptions", "actor_errors", "object_errors", "task_error", "library_name",
+    "exceptions", "actor_errors", "object_errors", "task_error", "unseen_errors", "library_name",
     "plain_exception", "remote_errors", "remote_traceback", "shown_text",
     "serialization", "blob_format", "unpicklable",
     "platform", "limits", "boot", "system_config", "call_sites",

@@ -74,7 +74,7 @@ def method(*args: Any, **options: Any) -> Any:
 
     Args:
         num_returns: how many refs a call returns, an int >= 0, or "streaming" for a generator.
-        name, max_task_retries, retry_exceptions: as in Ray; enable_task_events changes nothing.
+        name, max_task_retries, retry_exceptions, enable_task_events: as in Ray.
 
     Raises:
         ValueError, TypeError: an option is unknown or wrong; the message names it.
@@ -158,11 +158,9 @@ class ActorClass:
         at_once = spec.is_async or (options.max_concurrency or 1) > 1
         in_order = not (at_once if out_of_order is None else out_of_order)
         self._has_impossible_order = at_once and in_order
-        self._interface = interface.with_traits(
-            interface.traits._replace(
-                in_order=in_order, max_pending_calls=options.max_pending_calls
-            )
-        )
+        traits = interface.traits._replace(in_order=in_order, recorded=options.recorded)
+        traits = traits._replace(max_pending_calls=options.max_pending_calls)
+        self._interface = interface.with_traits(traits)
         self._options = replace(options, handle_state=self._interface.handle_state())
 
     def _wrap(self, cls: type) -> None:

@@ -34,6 +34,8 @@ class Traits(NamedTuple):
     max_pending_calls: int = -1
     groups: tuple[str, ...] = ()
     """Names of its concurrency groups."""
+    recorded: bool = True
+    """Whether its calls are recorded, where a method does not say otherwise."""
 
 
 def is_async(function: Any) -> bool:
@@ -68,7 +70,8 @@ class Interface:
             ValueError, TypeError: one is unknown or wrong; the message names it.
         """
         _, given, generator = self.table[method]
-        options = {"name": f"{self.name}.{method}", **given, **more}
+        default = {"name": f"{self.name}.{method}", "enable_task_events": self.traits.recorded}
+        options = {**default, **given, **more}
         group = options.get("concurrency_group")
         if group and group not in self.traits.groups:
             known = ", ".join(self.traits.groups) or "none; name them in concurrency_groups"

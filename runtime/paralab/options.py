@@ -196,7 +196,7 @@ _READ_BY_ENGINES = {
     "num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "name", "num_returns",
     "max_retries", "retry_exceptions", "runtime_env", "max_concurrency", "max_restarts",
     "max_task_retries", "max_pending_calls", "lifetime", "namespace", "get_if_exists",
-    "_generator_backpressure_num_objects",
+    "_generator_backpressure_num_objects", "enable_task_events",
 }  # fmt: skip
 
 
@@ -364,6 +364,7 @@ def build_task_options(
         retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
         items_ahead=options.get("_generator_backpressure_num_objects") or -1,
         runtime_env=options.get("runtime_env") or {},
+        recorded=options.get("enable_task_events", True),
         extra=_extra(options),
     )
 
@@ -411,6 +412,7 @@ def build_actor_options(options: Mapping[str, Any], *, name: str = "the actor") 
         lifetime=options.get("lifetime"),
         get_if_exists=bool(options.get("get_if_exists")),
         runtime_env=options.get("runtime_env") or {},
+        recorded=options.get("enable_task_events", True),
         extra=_extra(options),
     )
 
@@ -432,6 +434,7 @@ def build_method_options(
         max_retries=_or(options.get("max_task_retries"), AS_ACTOR),
         retry_exceptions=_retry_exceptions(options.get("retry_exceptions", False)),
         items_ahead=options.get("_generator_backpressure_num_objects") or -1,
+        recorded=options.get("enable_task_events", True),
         extra=_extra(options),
     )
 

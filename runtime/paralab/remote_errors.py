@@ -17,8 +17,10 @@ from dataclasses import replace
 from typing import Any
 
 from paralab.exceptions import ParalabError, SystemFailure, TaskError, UnserializableException
+from paralab.library_name import said
 from paralab.plain_exception import dumps, is_plain, plain, safe_repr
-from paralab.remote_traceback import Origin, Raised, describe, last_line
+from paralab.remote_traceback import Origin, Raised, describe, headline, last_line, render
+from paralab.shown_text import shown_text
 from paralab.unpicklable import explain_unpicklable
 
 LONGEST_CHAIN = 16
@@ -103,6 +105,18 @@ def of_failed_input(data: bytes, *, function: str, pid: int, node: str) -> bytes
         raised, origin = raised.inner, raised.origin
     raised = Raised(raised.type_name, raised.text, (), origin=origin, inner=raised)
     return _dumps((function, pid, node, raised, packed))
+
+
+def shown_failure(data: bytes) -> tuple[str, bool, str]:
+    """Class name of what was raised, whether a task has raised it, and what an error of it says.
+
+    For where no code of the user may run: nothing of the user's is unpickled.
+    """
+    function, pid, node, raised, _packed = pickle.loads(data)
+    if function is None:
+        return raised.type_name, False, said(shown_text(last_line(raised)))
+    text = render(raised, Origin(function, pid, node))
+    return raised.type_name, True, f"{headline(raised, function)}\n\n{text}"
 
 
 def with_note(data: bytes, note: str) -> bytes:

@@ -108,6 +108,8 @@ class TaskOptions:
     """Of an actor's call: whether those behind it wait while its inputs are missing."""
     max_retries: int = 3
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
+    recorded: bool = True
+    """Whether it is seen in records and among the tasks that are under way."""
     items_ahead: int = -1
     """How many items of a generator may be there before they are taken; less than 1: any number."""
     runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
@@ -138,6 +140,8 @@ class ActorOptions:
     max_pending_calls: int = -1
     lifetime: str | None = None
     get_if_exists: bool = False
+    recorded: bool = True
+    """Whether its constructor is seen in records; calls have options of their own."""
     handle_state: Any = None
     """What a handle is made from besides its ref, for who finds an actor by its name."""
     runtime_env: Mapping[str, Any] = field(default_factory=lambda: EMPTY)

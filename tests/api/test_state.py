@@ -53,6 +53,38 @@ def test_finished_tasks(engine: str) -> None:
     assert task.get("nothing", 3) == 3
 
 
+def test_tasks_whose_events_are_switched_off(engine: str) -> None:
+    @paralab.remote(enable_task_events=False)
+    def unseen() -> int:
+        return 1
+
+    @paralab.remote(enable_task_events=False)
+    def unseen_items() -> Any:
+        yield 1
+
+    @paralab.remote
+    class Unseen:
+        def method(self) -> int:
+            return 1
+
+        @paralab.method(enable_task_events=True)
+        def seen(self) -> int:
+            return 2
+
+    paralab.get([unseen.remote(), *unseen_items.remote()])
+    paralab.get(state_one.options(name=f"also_{engine}", enable_task_events=False).remote(1))
+    with pytest.raises(ValueError, match="for state"):
+        paralab.get(state_bad.options(name=f"also_{engine}", enable_task_events=False).remote())
+    silent, loud = Unseen.options(enable_task_events=False).remote(), Unseen.remote()
+    paralab.get([silent.method.remote(), silent.seen.remote(), loud.method.remote()])
+    paralab.get(loud.method.options(enable_task_events=False, name=f"also_{engine}").remote())
+    for name in (f"also_{engine}", "unseen", "unseen_items"):
+        assert not [task for task in state.list_tasks(limit=1_000) if task.name.endswith(name)]
+        assert not [event for event in paralab.timeline() or () if event["name"].endswith(name)]
+    found = [task.name for task in state.list_tasks(limit=1_000) if "Unseen." in task.name]
+    assert sorted(found) == ["Unseen.__init__", "Unseen.method", "Unseen.seen"]
+
+
 def test_failed_tasks(engine: str) -> None:
     name = f"failed_{engine}"
     with pytest.raises(ValueError, match="for state"):

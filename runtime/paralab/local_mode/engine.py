@@ -237,14 +237,14 @@ class LocalEngine(NothingIsWaitedFor):
             return []
 
         actor.where = where = self.groups.place_of(options, self._running.stack)
-        nowhere = self.groups.failure(where, True) if where else None
-        if nowhere is not None:
+        if where and (nowhere := self.groups.failure(where, True)) is not None:
             actor.dead = nowhere
             return ref
         context = self._context_of(task, name, options, actor)
         context["function"] = spec.cls
         with changed_environment(options.runtime_env):
-            error = self._run(call, [], task, name, submitted, context, TaskOptions(), construct)
+            how = TaskOptions(recorded=options.recorded)
+            error = self._run(call, [], task, name, submitted, context, how, construct)
         if error is not None:
             why = f"The actor died because of an error raised in its creation task, {name}()"
             shown = as_failure(error, function=name, pid=os.getpid(), node=self._node)
@@ -374,8 +374,9 @@ class LocalEngine(NothingIsWaitedFor):
         )
         outcome = INLINE if error is None else FAILED
         worked = (begun, begun, loaded, ended, stored)
-        self.events.append((self._address, caller, worked, stored, outcome, 0))
-        self.events.trim()
+        if options.recorded:
+            self.events.append((self._address, caller, worked, stored, outcome, 0))
+            self.events.trim()
         return error
 
     def _context_of(

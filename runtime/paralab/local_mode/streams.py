@@ -216,7 +216,8 @@ class LocalStream:
         )
         outcome = INLINE if error is None else FAILED
         worked = (begun, begun, loaded or begun, now, now)
-        self._engine.events.append((self._entry.owner, caller, worked, now, outcome, 0))
+        if self._options.recorded:
+            self._engine.events.append((self._entry.owner, caller, worked, now, outcome, 0))
 
 
 def values_of(

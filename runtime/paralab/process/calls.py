@@ -170,7 +170,7 @@ class Calls:
         """Whether an input stands for an error: then the task has failed because of it."""
         for _place, ref in task.top:
             if ref._entry.outcome == FAILED:
-                failure = self._core.objects.failed_input(task.template.name, ref._entry.payload)
+                failure = self._core.objects.failed_input(task.template.name, ref._entry)
                 if task.template.what == ACTOR_CLASS:
                     self._core.actor_calls.input_failed(task, failure)
                 self.fail(task, failure)
@@ -180,7 +180,7 @@ class Calls:
     def fail(self, task: Task, failure: bytes) -> None:
         """A call ends without an answer: its refs stand for ``failure`` from now on."""
         events = self._core.events
-        if events.on:
+        if task.template.recorded:
             events.failures.append((task.key, failure))
             events.append((b"", task.record(), (0,) * 5, _now(), FAILED, len(failure)))
         self.table.answered(task.key)
@@ -300,7 +300,7 @@ class Calls:
             if not task.cancelled:
                 payload = with_note(payload, self._counted(task))
         self._settle(task, outcome, payload, inner)
-        if core.events.on:
+        if task.template.recorded:
             core.events.append((link.address, task.record(), stamps, now, outcome, _size(payload)))
 
     def drop_results(self, key: int, outcome: int, payload: Any, inner: Any) -> None:

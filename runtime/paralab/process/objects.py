@@ -46,6 +46,7 @@ from paralab.process.notices import Notice
 from paralab.remote_errors import of_failed_input, pack_failure, unpack_failure
 from paralab.serialization import blob_parts, blob_size, join_blob, pack, read
 from paralab.state.ownership import Entry, Ref
+from paralab.unseen_errors import UnseenErrors
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
@@ -65,6 +66,7 @@ class Objects:
         self._core = core
         self._owned = core.ownership.owned
         self.looking = Looking(core)
+        self.unseen = UnseenErrors(lambda text: core._on_print("", 0, "stderr", text))
         self.handlers: dict[int, Callable[..., None]] = {
             FETCH: self.on_fetch,
             OBJECT: self.on_object,
@@ -196,6 +198,7 @@ class Objects:
             payload = entry.payload
         if entry.outcome == INLINE:
             return read(payload)
+        entry.seen = True
         raise unpack_failure(payload)
 
     def restore(self, owner: Address, key: int) -> ObjectRef:
@@ -219,11 +222,11 @@ class Objects:
         """A failure of the runtime's own, packed."""
         return pack_failure(error, function="", pid=os.getpid(), node=self._core.node_hex)
 
-    def failed_input(self, consumer: str, failure: bytes) -> bytes:
-        """The failure of a task whose input stands for ``failure``."""
-        return of_failed_input(
-            failure, function=consumer, pid=os.getpid(), node=self._core.node_hex
-        )
+    def failed_input(self, consumer: str, entry: Entry) -> bytes:
+        """The failure of a task whose input is ``entry``, which stands for one."""
+        entry.seen = True
+        node = self._core.node_hex
+        return of_failed_input(entry.payload, function=consumer, pid=os.getpid(), node=node)
 
     # -- under the baton ---------------------------------------------------------------------
 
@@ -267,12 +270,16 @@ class Objects:
                     entry.handed = 0
                 if entry.outcome == STORED and entry.owner in core.dead:
                     self._looked(entry.owner)
+            elif entry.outcome == INLINE and not entry.lost:
+                continue  # nearly all
             elif (entry.outcome == STORED and entry.payload is not None) or entry.lost:
                 core.node.post((FREE, core.address, entry.key))
                 if entry.recipe is not None:
                     core.rebuilding.forget(entry)
             elif entry.outcome == ACTOR:
                 core.actor_calls.end(entry)
+            elif entry.outcome == FAILED and not entry.seen and core.broken is None:
+                self.unseen.tell(entry.payload)
 
     def to_owner(self, owner: Address, message: tuple[Any, ...]) -> None:
         """Posts to a process, asking the node for a socket if there is none yet."""
@@ -348,6 +355,7 @@ class Objects:
             self._send_object(link, entry)
 
     def _send_object(self, link: Link, entry: Entry) -> None:
+        entry.seen = True
         inner = self.hand_over(entry.inner, link.address) if entry.inner else None
         link.post((OBJECT, entry.key, entry.outcome, entry.payload, inner))
 

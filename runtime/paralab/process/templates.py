@@ -59,6 +59,7 @@ class Templates:
         """What the actors of a class share."""
         data, refs = self._pickled(spec, spec.cls)
         calls = TaskOptions(name=spec.name, num_returns=0, max_retries=0, where=options.where)
+        calls.recorded = options.recorded
         template = self._template(ACTOR_CLASS, spec, calls, spec.name, data, refs)
         template.method = "__init__"
         template.data = (data, concurrency_of(spec, options))
@@ -82,6 +83,7 @@ class Templates:
         self._count += 1
         made = TriedOnce if options.max_retries == 0 else Template
         template = made(self._count, what, spec, options, name, self._mailbox)
+        template.recorded = options.recorded and self._core.events.on
         template.data = data
         template.refs = list(refs)
         if spec is not None:

@@ -70,6 +70,8 @@ class Waits:
             )
         for entry in entries:
             if entry.outcome == FAILED and entry.payload is not None:
+                for each in entries:
+                    each.seen = True
                 raise unpack_failure(entry.payload)
 
     def _wait(
@@ -113,6 +115,16 @@ class Waits:
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """Splits ``refs``, order kept, into at most ``num_returns`` settled ones and the rest."""
+        ready, rest = self._wait_for(refs, num_returns, timeout)
+        if self._core.failures:
+            for ref in ready:
+                if ref._entry.outcome == FAILED:
+                    ref._entry.seen = True
+        return ready, rest
+
+    def _wait_for(
+        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         core = self._core
         if num_returns == len(refs) and None not in map(_payload_of, refs):
             return list(refs), []

@@ -152,6 +152,7 @@ def _redirect(core: CoreClient, executor: Executor) -> None:
     out, err = PrintStream("stdout", 1, post), PrintStream("stderr", 2, post, note)
     sys.stdout = sys.__stdout__ = out  # type: ignore[assignment,misc]
     sys.stderr = sys.__stderr__ = err  # type: ignore[assignment,misc]
+    core.objects.unseen.show = err.write
 
     def finish() -> None:
         if out.unfinished:

@@ -58,6 +58,8 @@ class Entry:
     inner: list[ObjectRef] | None = None
     waiting: list[Any] | None = None
     fetched = False
+    seen = False
+    """Of one that stands for an error: somebody has asked for it (``paralab.unseen_errors``)."""
     recipe: Any = None
     """Of an object of ours in the store: how to make it again (``state.lineage``)."""
     lost = False

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from paralab.messages import INLINE
 from paralab.object_ref import Mailbox, ObjectRef
 from paralab.state.ownership import Entry
 from paralab.state.tasks import Task
@@ -49,6 +50,8 @@ class Stream:
 
     pending = True
     """For ``wait``, which takes this for an entry: somebody is going to settle it."""
+    outcome = INLINE
+    """For the same: errors are items."""
 
     def __init__(self, entry: Entry, limit: int) -> None:
         self.entry = entry

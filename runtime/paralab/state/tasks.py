@@ -49,23 +49,9 @@ class Template:
     """What all calls of one function (or method) with the same options share."""
 
     __slots__ = (
-        "cls",
-        "data",
-        "depth",
-        "environment",
-        "function_id",
-        "mailbox",
-        "mean_ns",
-        "method",
-        "name",
-        "num_returns",
-        "number",
-        "options",
-        "refs",
-        "sent_to",
-        "spec",
-        "what",
-    )
+        "cls", "data", "depth", "environment", "function_id", "mailbox", "mean_ns", "method",
+        "name", "num_returns", "number", "options", "recorded", "refs", "sent_to", "spec", "what",
+    )  # fmt: skip
 
     def __init__(
         self, number: int, what: int, spec: Any, options: TaskOptions, name: str, mailbox: Any
@@ -76,6 +62,7 @@ class Template:
         self.options = options
         self.name = name
         self.num_returns = options.num_returns
+        self.recorded = options.recorded
         self.mailbox = mailbox
         self.function_id: bytes = b""
         self.data: Any = b""

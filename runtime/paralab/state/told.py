@@ -53,7 +53,7 @@ def task_rows(
     Args:
         begun: the key of the task of ours that a worker began last.
     """
-    unanswered = [_pending_row(task, begun) for task in pending]
+    unanswered = [_pending_row(task, begun) for task in pending if task.template.recorded]
     records = list(events.records)[max(0, len(events.records) + len(unanswered) - limit) :]
     fetched, failures = dict(events.fetched), dict(events.failures)
     rows: list[tuple[Any, ...]] = []

@@ -1,0 +1,174 @@
+"""Errors that nobody asks for are told once their last ref is gone, and no others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from process_helpers import eventually
+
+import paralab
+from paralab.exceptions import TaskCancelledError, WorkerCrashedError
+from paralab.remote_errors import pack_failure
+from paralab.unseen_errors import KINDS, UnseenErrors
+
+pytestmark = pytest.mark.usefixtures("session")
+
+
+@paralab.remote(max_retries=0)
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+@paralab.remote
+def use(value: Any) -> Any:
+    return value
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What was told until now: what is expected, and an error made last of all."""
+    shown: list[str] = []
+
+    def read() -> str:
+        shown.append(capsys.readouterr().err)
+        return "".join(shown)
+
+    def until_last(*expected: str) -> str:
+        last = f"last {os.urandom(4).hex()}"
+        fail.remote(last)
+        eventually(lambda: all(words in read() for words in (last, *expected)))
+        return "".join(shown)
+
+    return until_last
+
+
+def test_a_result_that_nobody_wanted(told: Callable[..., str]) -> None:
+    fail.remote("dropped at once")
+    ref = fail.remote("dropped later")
+    paralab.get(use.remote([ref]))  # that looks at the ref and not at what it stands for
+    assert "dropped later" not in told()
+    del ref
+    text = told(*(expected := ("dropped at once", "dropped later")))
+    for words in expected:
+        begins = "Unhandled error (suppress with 'PARALAB_IGNORE_UNHANDLED_ERRORS=1'): "
+        assert f"{begins}ValueError: {words} (task fail, line " in text
+        assert text.count(f"\nValueError: {words}\n") == 1
+
+
+def test_what_was_seen_is_not_told(told: Callable[..., str]) -> None:
+    got, waited, taken, future, elsewhere = (
+        fail.remote(f"silent {number}") for number in range(5)
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="silent 0"):
+        paralab.get(got)
+    with pytest.raises(ValueError, match="silent 3"):
+        future.future().result()
+    paralab.wait([waited])
+    used = use.remote(taken)
+    with pytest.raises(ValueError, match="silent 2"):
+        paralab.get(used)
+
+    @paralab.remote
+    def look(refs: list[Any]) -> bool:
+        try:
+            paralab.get(refs[0])
+        except ValueError:
+            return True
+        return False
+
+    assert paralab.get(look.remote([elsewhere]))
+    del got, waited, taken, future, used, elsewhere
+    assert "silent" not in told()
+
+
+def test_the_last_of_a_chain_is_told(told: Callable[..., str]) -> None:
+    use.remote(use.remote(fail.remote("at its start")))
+    text = told("at its start")
+    assert text.count("Unhandled error (suppress") == 2  # and the one that says that it is over
+    assert text.count("Task use did not run.") == 2
+
+
+def test_lost_processes_are_told_and_what_was_ended_is_not(told: Callable[..., str]) -> None:
+    @paralab.remote(max_retries=0)
+    def die() -> None:
+        os._exit(3)
+
+    @paralab.remote
+    class Actor:
+        def wait(self) -> None:
+            pass
+
+    @paralab.remote
+    def hang(ref: list[Any]) -> None:
+        paralab.get(ref[0])
+
+    die.remote()
+    actor = Actor.remote()
+    paralab.get(actor.wait.remote())
+    paralab.kill(actor)
+    actor.wait.remote()
+    never = hang.options(num_cpus=0).remote([hang.options(resources={"none": 1}).remote([])])
+    paralab.cancel(never)
+    del never
+    text = told("Task die failed")
+    assert "ActorDiedError" not in text
+    assert "cancel" not in text
+
+
+def test_a_task_tells_by_its_own_output(told: Callable[..., str]) -> None:
+    @paralab.remote
+    def parent() -> int:
+        ref = fail.remote("of a child")
+        paralab.get(use.remote([ref]))
+        return os.getpid()
+
+    pid = paralab.get(parent.remote())
+    assert f"pid={pid}) Unhandled error (suppress" in told("of a child")
+
+
+def test_it_can_be_switched_off(told: Callable[..., str], monkeypatch: Any) -> None:
+    monkeypatch.setenv("PARALAB_IGNORE_UNHANDLED_ERRORS", "1")
+    ref = fail.remote("switched off")
+    paralab.get(use.remote([ref]))
+    del ref
+    paralab.get(use.remote(1))
+    monkeypatch.undo()
+    assert "switched off" not in told()
+
+
+def packed(error: BaseException, function: str = "f") -> bytes:
+    return pack_failure(error, function=function, pid=1, node="")
+
+
+def test_alike_errors_are_counted() -> None:
+    lines: list[str] = []
+    unseen = UnseenErrors(lines.append)
+    failure = packed(ValueError("each time"))
+    for _ in range(12_345):
+        unseen.tell(failure)
+    unseen.tell(packed(TaskCancelledError("f")))
+    unseen.tell(packed(WorkerCrashedError("it died")))
+    first, *rest = lines
+    assert first.startswith("Unhandled error (suppress with 'PARALAB_")
+    assert first.endswith("ValueError: each time\n")
+    assert [line.split(" times by now")[0] for line in rest[:-1]] == [
+        f"Unhandled error, {count}" for count in ("10", "100", "1,000", "10,000")
+    ]
+    assert "it died" in rest[-1]
+
+
+def test_the_counts_stay_few_and_nothing_of_the_users_runs() -> None:
+    class Explosive(Exception):
+        def __reduce__(self) -> Any:
+            return exec, ("raise SystemExit('unpickled')",)
+
+    lines: list[str] = []
+    unseen = UnseenErrors(lines.append)
+    for number in range(2 * KINDS):
+        unseen.tell(packed(Explosive(f"number {number} \x1b[2J")))
+    assert len(lines) == 2 * KINDS
+    assert len(vars(unseen)["_counts"]) <= KINDS
+    assert not any("\x1b" in line for line in lines)
