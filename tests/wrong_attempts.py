@@ -58,11 +58,45 @@ def serve_all(customers):
 exercise_2(serve_all)
 """
 
+PUT_IN_THE_LOOP = """
+def means_of(data, starts):
+    return paralab.get([mean_of.remote(paralab.put(data), start) for start in starts])
+exercise_1(means_of)
+"""
+
+SENDS_PARTS = """
+def means_of(data, starts):
+    return paralab.get([mean_of.remote(data[start : start + 100_000], 0) for start in starts])
+exercise_1(means_of)
+"""
+
+FETCHES_ONCE = """
+def process(stored):
+    shifted = paralab.get(shift.remote(scale.remote(stored)))
+    return paralab.get(total.remote(shifted))
+exercise_2(process)
+"""
+
+ALL_IN_ONE = """
+@paralab.remote
+def everything(data):
+    return float((data * 2 + 1).sum())
+def process(stored):
+    return paralab.get(everything.remote(stored))
+exercise_2(process)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
         (PRINTS_IT, "Not yet, collect: the tasks kept what they had found."),
         (FORGETS_GET, "Not yet: collect(...) gave a reference, and no value."),
+    ],
+    "04_objects": [
+        (PUT_IN_THE_LOOP, "Not yet, means_of: the array was put again for each task."),
+        (SENDS_PARTS, "Not yet, means_of: the tasks were sent the data themselves."),
+        (FETCHES_ONCE, "Not yet, process: get was called between the tasks."),
+        (ALL_IN_ONE, "Not yet, process: there are not three tasks."),
     ],
     "05_actors": [
         (WITHOUT_A_BOARD, "Not yet, play: there is not one board that all share."),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 import threading
 from typing import Any
 
 from paralab.actor import remote_classes
 from paralab.remote_function import remote_functions
+from paralab.shown_text import shown_path
 
 LONGEST = 4_000
 """Characters of one text; what is longer ends with a note."""
@@ -85,4 +87,21 @@ def source_of(definition: Any) -> tuple[str, int, str] | None:
     text = "".join(lines)
     if len(text) > LONGEST:
         text = text[:LONGEST] + f"\n# ... and {len(lines):,} lines in all"
-    return file, max(1, first), text
+    return shown_file(file), max(1, first), text
+
+
+def shown_file(file: str) -> str:
+    """A file's name for what is kept and passed on: no folder of this machine or its user.
+
+    A notebook's cell, which ipykernel names like a file that is not there, is "In[5]"; a worker
+    does not know its number.
+    """
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    told = getattr(getattr(shell, "compile", None), "format_code_name", None)  # since IPython 8
+    cell = told(file) if told is not None else None
+    if cell is not None:
+        return str(cell[1])
+    if re.search(r"\bipykernel_\d+[/\\]\d+\.py$", file):
+        return "a cell"
+    return shown_path(file)

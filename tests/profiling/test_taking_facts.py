@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import paralab
-from paralab.sources import native_threads
+from paralab.sources import native_threads, shown_file
 from paralab_profiling import Recording, take
 
 
@@ -72,3 +73,17 @@ def test_native_threads_are_those_that_python_did_not_start() -> None:
         assert native_threads() >= 3
     finally:
         numeric.set(1)
+
+
+def test_files_are_told_without_folders_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path.home()
+    assert shown_file(str(home / "work" / "run.py")) == str(Path("~") / "work" / "run.py")
+    cell = str(Path("some", "folder", "ipykernel_12345", "678.py"))
+    assert shown_file(cell) == "a cell"
+    assert shown_file("ipykernel_notes.py") == "ipykernel_notes.py"
+    names = {cell: ("Cell", "In[7]")}
+    shell = SimpleNamespace(compile=SimpleNamespace(format_code_name=names.get))
+    known = SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", known)
+    assert shown_file(cell) == "In[7]"
+    assert shown_file("run.py") == "run.py"
