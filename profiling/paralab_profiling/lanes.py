@@ -319,7 +319,7 @@ def _gap(workers: Sequence[Lane], lanes: Sequence[Lane], ns: int) -> Gap | None:
     for idle, gap in gaps[:_GAPS]:
         for lane in lanes:
             for bar in lane.bars:
-                ns_ = length(clipped([(bar.start, bar.end)], *gap)) if lane is not idle else 0
+                ns_ = length(clipped(bar.own, *gap)) if lane is not idle else 0
                 if ns_ > (found.ns if found else 0):
                     found = Gap(idle, ns_, bar.task)
     return found

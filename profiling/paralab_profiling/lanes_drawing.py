@@ -53,6 +53,8 @@ NEAR = 8.0
 """Arrows that begin closer than this to one between the same lanes are left out."""
 MOST_SPANS = 100
 MOST_CROSSES = 40
+WIDE_CROSS = 14.0
+"""Bars from this width on have the cross of what failed in them, at the end."""
 MOST_TRACED = 1_000
 """A picture with more tasks than this has no room for the trace; a file has, see ``perfetto``."""
 CHARACTER = 7.0
@@ -100,7 +102,7 @@ class _Painter:
         self._places = places_of(lanes.lanes)
         self._critical = {task.id for task in lanes.path}
         self.drawn, self._banded = self._chosen()
-        self._labels: list[tuple[float, float, str, str]] = []
+        self._labels: list[tuple[float, float, str, str, str]] = []
 
     def paint(self, remarks: Sequence[str]) -> None:
         lanes, drawing = self._lanes, self._drawing
@@ -168,16 +170,21 @@ class _Painter:
         drawing.raw('<g opacity=".55">')
         drawing.box(LEFT, place.y, RIGHT - LEFT, place.height, IDLE, radius=3)
         drawing.raw("</g>")
-        self._spans(lane.calls, place, SOFT, lambda _: "in .remote() or put")
         words = {(each.start, each.end): each.words for each in lane.blocked}
-        self._spans(list(words), place, drawing.hatch, words.__getitem__)
+        thin = self._wide(list(words), place, drawing.hatch, words.__getitem__)
+        calls = self._wide(lane.calls, place, SOFT, lambda _: "in .remote() or put")
+        # One on the other, so that both shares can be seen.
+        shares = binned(calls, self._lanes.ns, BINS)
+        both = binned(merged([*thin, *calls]), self._lanes.ns, BINS) if thin else ()
+        self._band(both, place, drawing.hatch)
+        self._band(shares, place, SOFT)
         for span, said in sorted(words.items(), key=lambda each: each[0][0] - each[0][1])[:20]:
             self._label(span, place, said)
 
-    def _spans(
+    def _wide(
         self, spans: Sequence[Span], place: Place, fill: str, words: Callable[[Span], str]
-    ) -> None:
-        """Times of a driver: boxes, and a band of those that are thin and many."""
+    ) -> set[Span]:
+        """Draws times of a driver as boxes; returns those that are too thin and too many."""
         crowds = Counter(int(start * self._scale / BIN) for start, _ in spans)
         wide = [
             span
@@ -189,9 +196,7 @@ class _Painter:
             tip = f"{words((start, end))}: {duration((end - start) / 1e9)}"
             width = (end - start) * self._scale
             self._drawing.box(self._x(start), place.y, width, place.height, fill, tip=tip)
-        thin = set(spans) - set(wide)
-        shares = binned(thin, self._lanes.ns, BINS)
-        self._band([min(1.0, share) for share in shares], place, fill)
+        return set(spans) - set(wide)
 
     def _band(self, shares: Sequence[float], place: Place, fill: str, tip: str = "") -> None:
         """A shape whose height in each part is a share of the place's, as one path."""
@@ -205,28 +210,28 @@ class _Painter:
         rows = sorted({bar.row for bar in bars}) if place.rows else [0]
         top = 1 if place.rows else most_at_once((bar.start, bar.end) for bar in bars)
         for row in rows:
-            kinds: dict[str, list[Bar]] = defaultdict(list)
+            kinds: dict[tuple[bool, str], list[Bar]] = defaultdict(list)
             for bar in bars:
                 if bar.row == row or not place.rows:
-                    kinds["failed" if bar.task.failed else bar.task.name].append(bar)
+                    kinds[bar.task.failed, bar.task.name].append(bar)
+            most = max(kinds, key=lambda kind: len(kinds[kind]))
             shares = {
-                name: binned((span for bar in of for span in bar.own), self._lanes.ns, BINS)
-                for name, of in kinds.items()
+                kind: binned((span for bar in of for span in bar.own), self._lanes.ns, BINS)
+                for kind, of in kinds.items()
             }
             total = [min(1.0, sum(each) / top) for each in zip(*shares.values(), strict=True)]
             # Each part has the colour of the function that takes the most of it.
-            first = [max(shares, key=lambda name: shares[name][at]) for at in range(BINS)]
+            first = [max(shares, key=lambda kind: shares[kind][at]) for at in range(BINS)]
             here = Place(*place.row(row), 1)
-            for name, of in kinds.items():
-                mine = [share if f == name else 0.0 for share, f in zip(total, first, strict=True)]
-                what = f"{len(of):,} × {shortened(name)}"
+            for kind, of in kinds.items():
+                mine = [share if f == kind else 0.0 for share, f in zip(total, first, strict=True)]
+                what = f"{len(of):,} × {shortened(kind[1])}" + (" failed ✕" if kind[0] else "")
                 took = duration(length(span for bar in of for span in bar.own) / 1e9)
                 tip = f"{what}, together {took}; the height is the share of the time"
                 self._band(mine, here, self._fill(of[0].task), tip)
+                if not place.rows and kind == most:
+                    what += f", up to {lane.rows:,} at once"
                 self._label(widest(mine, self._lanes.ns), here, what)
-        if not place.rows:
-            words = f"up to {lane.rows:,} at once"
-            self._label((0, self._lanes.ns), Place(place.y, 14, 1), words)
 
     def _overhead(self) -> None:
         """The pale parts around the runs, one path for each hue."""
@@ -271,8 +276,14 @@ class _Painter:
                 stroke=INK if is_critical else "", is_thick=is_critical,
                 tip=f"{name}: {times}", task=task.id,
             )  # fmt: skip
-        own = max(bar.own, key=lambda span: span[1] - span[0], default=(bar.start, bar.end))
-        self._label(own, Place(y, height, 1), task.name, "on" if task.ran else "")
+        start, end = max(bar.own, key=lambda span: span[1] - span[0], default=(bar.start, bar.end))
+        if task.failed and wide >= WIDE_CROSS:
+            end -= int(WIDE_CROSS / self._scale)  # the cross is there
+        under = NOTEBOOK.hue(task.name) if task.ran and not task.failed else None
+        self._label(
+            (start, end), Place(y, height, 1), task.name, "on" if task.ran else "",
+            under.colour if under and under.texture else "",
+        )  # fmt: skip
 
     def _inside(self) -> None:
         """When drawn tasks stood still for others."""
@@ -297,7 +308,7 @@ class _Painter:
         for at, bar in failed:
             y, height = self._places[at].row(bar.row)
             wide = (bar.end - bar.start) * self._scale
-            if wide >= 14:
+            if wide >= WIDE_CROSS:
                 self._drawing.cross(self._x(bar.end) - 8, y + height / 2, min(4, height / 3))
             else:  # too thin for a mark in it
                 self._drawing.raw(
@@ -305,7 +316,9 @@ class _Painter:
                     f' class="halo c b" style="fill:{FAILURE}">✕</text>'
                 )
 
-    def _label(self, span: Span, place: Place, text: str, style: str = "halo") -> None:
+    def _label(
+        self, span: Span, place: Place, text: str, style: str = "halo", under: str = ""
+    ) -> None:
         """``text`` in the middle of a time, or the end of a method's name, if there is room."""
         wide = (span[1] - span[0]) * self._scale
         whole = shortened(text, 60)
@@ -313,7 +326,7 @@ class _Painter:
         words = whole if CHARACTER * len(whole) + 6 <= wide else short
         if words and CHARACTER * len(words) + 6 <= wide and place.height >= 12:
             x, y = self._x((span[0] + span[1]) / 2), place.y + place.height / 2 + 4
-            self._labels.append((x, y, words, f"m c {style}"))
+            self._labels.append((x, y, words, f"m c {style}", under))
 
     def _path_marks(self) -> None:
         """A thick line under the bands where tasks of the critical path are in them."""
@@ -378,7 +391,10 @@ class _Painter:
         runs = Counter[str]()
         for _, bar in self._lanes.bars:
             runs[bar.task.name] += bar.end - bar.start
-        fill = drawing.fill(NOTEBOOK.hue(runs.most_common(1)[0][0])) if runs else SOFT
+        # One without a texture, if there is any, can be recognised best.
+        hues = [NOTEBOOK.hue(name) for name, _ in runs.most_common()]
+        hues.sort(key=lambda hue: bool(hue.texture))
+        fill = drawing.fill(hues[0]) if hues else SOFT
         lanes = self._lanes.lanes
         entries = (
             ("in .remote() or put", any(lane.calls for lane in lanes)),

@@ -111,9 +111,19 @@ class Drawing:
         name = self._patterns.setdefault(hue, f"{self.id}-{hue.texture}{len(self._patterns)}")
         return f"url(#{name})"
 
-    def text(self, x: float, y: float, text: str, style: str = "") -> None:
-        """``text`` with its base line at ``y``; ``style`` is a list of the classes in STYLE."""
-        self._parts.append(f'<text x="{x:.1f}" y="{y:.1f}" class="{style}">{escape(text)}</text>')
+    def text(self, x: float, y: float, text: str, style: str = "", under: str = "") -> None:
+        """``text`` with its base line at ``y``.
+
+        Args:
+            x, y: of its start, or of what ``style`` says.
+            text: one line.
+            style: a list of the classes in STYLE.
+            under: a colour around the letters, for text on a texture.
+        """
+        paint = f' style="paint-order:stroke;stroke:{under};stroke-width:4px"' if under else ""
+        self._parts.append(
+            f'<text x="{x:.1f}" y="{y:.1f}" class="{style}"{paint}>{escape(text)}</text>'
+        )
 
     def headline(self, title: str, note: str) -> None:
         """The finding, and under it how it was measured."""

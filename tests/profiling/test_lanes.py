@@ -135,6 +135,9 @@ def test_an_idle_worker_is_told_with_what_ran_meanwhile() -> None:
     assert (gap.lane.name, gap.task.name) == ("worker 2", "load")
     assert gap.ns == round((60 - 12.1) * MS)
     assert lanes_of(recording(task("a", 1, 60))).gap is None
+    blocked = wait(2, 59, "b", process=2, parent="a")
+    gap = lanes_of(replace(run, waits=(blocked,))).gap
+    assert gap is None or gap.ns < 12 * MS, "who waits keeps nobody waiting"
 
 
 def test_more_at_once_than_cpus_is_no_more_than_all() -> None:

@@ -152,7 +152,7 @@ def test_a_big_run_of_all_kinds_stays_small() -> None:
 def test_many_calls_at_once_are_a_shape_that_says_how_many() -> None:
     tasks = [task(f"{n}", 1 + n / 100, 50, submitted=0, kind="actor", actor="x") for n in range(40)]
     words = [t.text for t in ET.fromstring(timeline(recording(*tasks)).svg).iter(f"{SVG}text")]
-    assert "up to 40 at once" in words
+    assert "40 × f, up to 40 at once" in words
 
 
 def test_nothing_has_run() -> None:
