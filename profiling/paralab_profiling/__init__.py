@@ -8,6 +8,7 @@ text.
 
 from paralab_profiling.checking import Check, Rule, Verdict
 from paralab_profiling.compare import compare, verdict
+from paralab_profiling.explain import Explanation, Finding, explain
 from paralab_profiling.graph_drawing import task_graph
 from paralab_profiling.graph_words import to_dot, to_mermaid
 from paralab_profiling.lanes_drawing import timeline
@@ -24,6 +25,8 @@ from paralab_profiling.taking import take
 
 __all__ = [
     "Check",
+    "Explanation",
+    "Finding",
     "Picture",
     "Prediction",
     "Put",
@@ -39,6 +42,7 @@ __all__ = [
     "Verdict",
     "Wait",
     "compare",
+    "explain",
     "overhead",
     "perfetto",
     "predict",

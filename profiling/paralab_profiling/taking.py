@@ -78,7 +78,7 @@ def take(seconds: float = SECONDS) -> Recording:
 
 
 def _definitions(answers: Iterable[Told]) -> dict[str, Definition]:
-    """The largest of each name, as a name may have been given twice."""
+    """The largest of each name, as processes may have pickled different ones."""
     found: dict[str, Definition] = {}
     for told in answers:
         for name, size, capture in told.answer or ():

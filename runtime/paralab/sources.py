@@ -14,6 +14,7 @@ import threading
 from typing import Any
 
 from paralab.actor import remote_classes
+from paralab.engine import installed
 from paralab.remote_function import remote_functions
 from paralab.shown_text import shown_path
 
@@ -36,19 +37,23 @@ def rows(limit: int) -> list[tuple[str, str, int, str]]:
 
 
 def definitions(limit: int) -> list[tuple[str, int, str]]:
-    """What is remote here and was sent to a worker: name, pickled bytes, its largest capture.
+    """What is remote here and was pickled for workers: name, bytes, its largest capture.
+
+    Of several with one name, such as a notebook cell that ran again, the newest.
 
     The capture is the variable from around it that takes most bytes, as far as that can be told
     without pickling it again; "" if there is none.
     """
     specs: list[Any] = [*list(remote_functions.values()), *list(remote_classes.values())]
-    found = []
+    session = getattr(installed(), "mailbox", None)
+    found: dict[str, tuple[str, int, str]] = {}
     for spec in specs[-limit:]:
-        pickled = spec.cache[0] if isinstance(spec.cache, tuple) else None
-        if isinstance(pickled, bytes):
+        # See Templates._pickled; a function may have been sent in an earlier session.
+        pickled, _refs, mailbox = spec.cache if isinstance(spec.cache, tuple) else (None, (), None)
+        if isinstance(pickled, bytes) and mailbox is session:
             definition = getattr(spec, "function", None)
-            found.append((spec.name, len(pickled), _largest_capture(definition)))
-    return found
+            found[spec.name] = spec.name, len(pickled), _largest_capture(definition)
+    return list(found.values())
 
 
 def _largest_capture(function: Any) -> str:

@@ -51,6 +51,14 @@ def test_what_is_sent_with_a_function(runtime: Any, tmp_path: Path) -> None:
     assert recording.definitions["look"].capture == "table"
     assert recording.definitions["look"].bytes > 100_000
     assert recording.definitions["plain"].bytes < 10_000
+
+    def again(x: int) -> int:
+        return x + few
+
+    again.__qualname__ = "look"
+    redefined = paralab.remote(again)
+    assert paralab.get([look.remote(1), redefined.remote(1)]) == [4, 4]
+    assert take().definitions["look"].capture == "few", "the newest of that name"
     assert recording.store["capacity"] > 0
     assert recording.store["spilled"] == 0
     assert int(recording.facts["cores"]) >= 1
