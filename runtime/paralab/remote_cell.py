@@ -118,6 +118,25 @@ def run_cell_for_refs(code: CellCode, names: Mapping[str, Any], wanted: tuple[st
     return (value, *found) if found else value
 
 
+def as_function(
+    code: CellCode, names: Mapping[str, Any], parameter: str, called: str
+) -> Callable[[Any], Any]:
+    """A cell as a function of one value, so that it can run for many.
+
+    Args:
+        code: the cell.
+        names: what it takes from the notebook, the same at each call.
+        parameter: the name under which it finds the value.
+        called: how the function is called.
+    """
+
+    def cell(value: Any) -> Any:
+        return execute(code, new_namespace({**names, parameter: value}))
+
+    cell.__name__ = cell.__qualname__ = called
+    return cell
+
+
 def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Calls what is no Python function, and so cannot be made remote itself."""
     return function(*args, **kwargs)

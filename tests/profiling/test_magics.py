@@ -315,7 +315,7 @@ def test_what_o_binds_can_be_kept(running: Notebook, tmp_path: Path) -> None:
 
 # -- pictures --------------------------------------------------------------------------------
 
-PICTURES = ["overhead"]
+PICTURES = ["overhead", "taskgraph", "timeline"]
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -340,8 +340,10 @@ def test_a_picture_of_a_cell(running: Notebook, name: str) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_of_everything(running: Notebook, name: str, tmp_path: Path) -> None:
     running("@paralab.remote\ndef f(x): return x\nparalab.get(f.remote(0))")
-    assert running(f"%{name}") is None
-    assert len(running.outputs) == 1
+    shown = running(f"%{name} -o seen")
+    assert shown is running["seen"]
+    assert "f" in repr(shown)
+    assert running(f"%{name} ;") is None
     take().save(tmp_path / "run.gz")
     running.shell.user_ns["kept"] = Recording.load(tmp_path / "run.gz")
     paralab.shutdown()
@@ -376,6 +378,45 @@ def test_two_magics_on_one_cell(running: Notebook) -> None:
     assert running("%%overhead\n%%remote\nx = 4\nx") == 4
     assert running["x"] == 4
     assert len(running.outputs) == 1
+
+
+# -- %speedup --------------------------------------------------------------------------------
+
+
+def test_speedup_of_a_call(running: Notebook) -> None:
+    running("def work(x): return sum(range(x))\nk = 1000")
+    line = "%speedup --repeats 3 --workers 1,2"
+    result = running(f"{line} -o kept work(x) for x in [k] * 4")
+    assert result is running["kept"]
+    assert result.name == "work"
+    assert [point.workers for point in result.sizes[0].points] == [1, 2]
+    assert running(f"{line} work, [k] * 4").name == "work"
+    assert running(f"{line} work, range(4);") is None
+    assert running(f"{line} work(x + k) for x in range(4)").name.startswith("In[")
+    running("def inputs(n): return list(range(n))")
+    sizes = running(f"{line} --sizes 2,4 work, inputs").sizes
+    assert len(sizes) == 2
+
+
+def test_speedup_of_a_cell(running: Notebook) -> None:
+    running("def twice(x): return 2 * x\nz = 1")
+    cell = "z = twice(a) + b\nassert z == 2 * a + b, (a, b)\nz"
+    result = running(f"%%speedup --repeats 3 --workers 2 a, b in zip(range(4), range(4))\n{cell}")
+    assert result.name.startswith("In[")
+    assert running["z"] == 1
+    assert "a" not in running
+    with pytest.raises(ZeroDivisionError):
+        running("%%speedup for x in [0]:\n1 / x")
+    assert "----> 2 1 / x" in running.text
+
+
+@pytest.mark.parametrize(
+    "cell", ["%speedup work", "%speedup f(", "%speedup f(x) for x in y if x", "%%speedup y\n1"]
+)
+def test_speedup_says_how_it_is_written(notebook: Notebook, cell: str) -> None:
+    with pytest.raises(ValueError, match=r"%speedup takes .* in inputs"):
+        notebook(cell)
+    assert not paralab.is_initialized()
 
 
 # -- %paralab, interrupts, loading -----------------------------------------------------------
@@ -460,7 +501,7 @@ def test_loading_twice_and_unloading(notebook: Notebook) -> None:
     assert notebook("%remote") == "mine"
 
 
-@pytest.mark.parametrize("name", ["remote", "paralab", *PICTURES])
+@pytest.mark.parametrize("name", ["remote", "paralab", "speedup", *PICTURES])
 def test_each_magic_has_a_help_page(notebook: Notebook, name: str) -> None:
     text = notebook.shell.find_line_magic(name).__doc__
     assert "-o NAME" in text

@@ -17,6 +17,7 @@ class _Extension:
     def __init__(self, shell: Any) -> None:
         from paralab_profiling.magics.control import ControlMagics
         from paralab_profiling.magics.interrupts import Interrupts
+        from paralab_profiling.magics.measuring import MeasuringMagics
         from paralab_profiling.magics.pictures import PictureMagics
         from paralab_profiling.magics.remote import RemoteMagics
 
@@ -26,6 +27,7 @@ class _Extension:
             ControlMagics(shell, self._interrupts),
             RemoteMagics(shell),
             PictureMagics(shell),
+            MeasuringMagics(shell),
         ]
         table = shell.magics_manager.magics
         self._before: dict[str, dict[str, Any]] = {

@@ -79,6 +79,14 @@ def text(written: str) -> str:
     return written[1:-1] if is_quoted else written
 
 
+def counts(text: str) -> list[int]:
+    """``1,2,4``."""
+    try:
+        return [int(each) for each in text.rstrip(";").split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 1,2,4") from None
+
+
 def amounts(text: str) -> dict[str, float]:
     """``a=1,b=0.5``, or a dict as Python or JSON writes it."""
     try:

@@ -15,6 +15,7 @@ from types import CodeType
 from typing import Any
 
 from paralab.remote_cell import CellCode, execute
+from paralab_profiling.magics.names import Names
 
 _SILENT = {tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.ENDMARKER, tokenize.INDENT,
            tokenize.DEDENT}  # fmt: skip
@@ -82,6 +83,17 @@ def compiled(shell: Any, cell: Cell) -> CellCode:
         last = shell.compile(ast.Expression(final.value), cell.file, "eval")
     body = shell.compile(ast.Module(statements, []), cell.file, "exec")
     return CellCode(body, last, not cell.is_silenced)
+
+
+def taken(shell: Any, names: Names) -> dict[str, Any]:
+    """Of the names that a cell reads, those that the notebook has."""
+    user, own, missing = shell.user_ns, shell.user_ns_hidden, object()
+    return {
+        name: user[name]
+        for name in names.reads
+        # IPython's own, such as its `open`, are left here.
+        if name in user and own.get(name, missing) is not user[name]
+    }
 
 
 def run_here(shell: Any, cell: Cell) -> Any:

@@ -1,8 +1,9 @@
-"""``%%taskgraph``, ``%%timeline``, ``%%overhead``, ``%explain``: a cell, and a picture of what ran.
+"""``%%timeline``, ``%%overhead`` and the like: a cell, and a picture of what ran in it.
 
 The cell runs as it would without the magic.  Then the session is asked for its events, those that
 began in the cell are kept, and the view is displayed; the cell's value stays the cell's value.
-Without a cell the view is of all that the session remembers, or of a recording.
+Without a cell the view is of all that the session remembers, or of a recording, and the value of
+the line.
 """
 
 from __future__ import annotations
@@ -28,20 +29,48 @@ from paralab_profiling.magics import arguments, cells
 OUTPUT_HELP = "bind the result, which has .save(path) and .to_dict(), to NAME"
 
 
+def _picture_magic(method: Any) -> Any:
+    """Makes a method a magic with the options that all pictures have."""
+    output = argument("-o", dest="output", type=arguments.name, metavar="NAME", help=OUTPUT_HELP)
+    return no_var_expand(needs_local_scope(magic_arguments()(output(line_cell_magic(method)))))
+
+
 @magics_class
 class PictureMagics(Magics):
     """The magics that show what a cell did."""
 
-    @no_var_expand
-    @needs_local_scope
-    @magic_arguments()
-    @argument("-o", dest="output", type=arguments.name, metavar="NAME", help=OUTPUT_HELP)
-    @line_cell_magic
+    @_picture_magic
+    def taskgraph(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
+        """What needed what in a cell: ``%%taskgraph`` above its code.
+
+        Tasks, actors' calls and puts with their dependencies; equal tasks are folded, the critical
+        path is thick.  ``%taskgraph`` alone is about all that the session remembers, ``%taskgraph
+        recording`` about a recording.
+        """
+        __tracebackhide__ = True
+        from paralab_profiling import task_graph
+
+        return self._show(self.taskgraph, task_graph, line, cell, local_ns)
+
+    @_picture_magic
+    def timeline(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
+        """Who did what when in a cell: ``%%timeline`` above its code.
+
+        A lane for the notebook, each worker and each actor, and in them the tasks with their parts.
+        ``%timeline`` alone is about all that the session remembers, ``%timeline recording`` about a
+        recording, such as one that was loaded from a file.
+        """
+        __tracebackhide__ = True
+        from paralab_profiling import timeline
+
+        return self._show(self.timeline, timeline, line, cell, local_ns)
+
+    @_picture_magic
     def overhead(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """Where the time of the tasks of a cell goes: ``%%overhead`` above its code.
 
-        ``%overhead`` alone is about all that the session remembers, ``%overhead recording`` about a
-        recording, such as one that was loaded from a file.
+        By function, and for the whole run, with what larger tasks would gain.  ``%overhead`` alone
+        is about all that the session remembers, ``%overhead recording`` about a recording.
         """
         __tracebackhide__ = True
         from paralab_profiling import overhead
@@ -73,8 +102,7 @@ class PictureMagics(Magics):
             from paralab_profiling.taking import take
 
             recording = take()
-        show.result(recording)
-        return None
+        return show.of(recording)
 
     def _run(self, show: _Shown, cell: cells.Cell) -> Any:
         __tracebackhide__ = True
@@ -88,15 +116,15 @@ class PictureMagics(Magics):
             if installed() is not None:
                 recording = take().between(start, end)
                 if len(recording):  # what failed is worth seeing; its error comes below
-                    show.result(recording)
+                    _display(show.of(recording))
             raise
         end = time.monotonic_ns()
-        show.result(take().between(start, end))
+        _display(show.of(take().between(start, end)))
         return value
 
 
 class _Shown:
-    """Makes a view, binds it, and displays it unless that is silenced."""
+    """Makes a view, binds it to a name, and gives it, or None where it is silenced."""
 
     def __init__(
         self, shell: Any, view: Callable[[Any], Any], output: str | None, is_silenced: bool
@@ -106,13 +134,17 @@ class _Shown:
         self._output = output
         self._is_silenced = is_silenced
 
-    def result(self, recording: Any) -> None:
+    def of(self, recording: Any) -> Any:
         """The view of a recording."""
         picture = self._view(recording)
         if self._output:
             self._shell.user_ns[self._output] = picture
-        if not self._is_silenced:
-            display(picture)
+        return None if self._is_silenced else picture
+
+
+def _display(picture: Any) -> None:
+    if picture is not None:
+        display(picture)
 
 
 def _expression(magic: Any, text: str) -> ast.expr:

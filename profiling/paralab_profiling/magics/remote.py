@@ -215,7 +215,7 @@ class RemoteMagics(Magics):
 
     def _in_worker(self, code: CellCode, names: Names, options: argparse.Namespace) -> CellRun:
         __tracebackhide__ = True
-        taken = self._taken(names)
+        taken = cells.taken(self.shell, names)
         given = {"name": self._label(), **_given(options)}
         wanted = names.binds
         run = CellRun(None, 0.0, "a worker", sorted(taken))
@@ -244,7 +244,9 @@ class RemoteMagics(Magics):
         __tracebackhide__ = True
         room = self._room(options)
         taken = {
-            name: value for name, value in self._taken(names).items() if name not in room.names
+            name: value
+            for name, value in cells.taken(self.shell, names).items()
+            if name not in room.names
         }
         label = options.name or f"{options.actor} {self._label()}"
         ref = room.handle.run.options(name=label).remote(code, taken)
@@ -273,17 +275,6 @@ class RemoteMagics(Magics):
         handle = paralab.remote(CellActor).options(name=options.actor, **given).remote()
         room = self._rooms[options.actor] = _Room(handle, installed(), given)
         return room
-
-    def _taken(self, names: Names) -> dict[str, Any]:
-        """Of the names that a cell reads, those that the notebook has."""
-        user, own = self.shell.user_ns, self.shell.user_ns_hidden
-        missing = object()
-        return {
-            name: user[name]
-            for name in names.reads
-            # IPython's own, such as its `open`, are left here.
-            if name in user and own.get(name, missing) is not user[name]
-        }
 
     def _label(self) -> str:
         return f"In[{cells.number(self.shell)}]"
