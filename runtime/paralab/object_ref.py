@@ -52,14 +52,16 @@ class ObjectRef:
     __slots__ = ("__weakref__", "_entry")
 
     def __init__(self, entry: Any) -> None:
+        if type(entry) is bytes:
+            entry = _entry_of(entry)
         self._entry: Any = entry
 
     def __del__(self) -> None:
         try:
             entry = self._entry
+            mailbox = entry.mailbox
         except AttributeError:
-            return  # KeyboardInterrupt came before __init__ had set it
-        mailbox = entry.mailbox
+            return  # KeyboardInterrupt came before __init__ had set it, or it was set to nonsense
         mailbox.dropped(entry)
         if mailbox.asleep:
             mailbox.wake()
@@ -113,7 +115,7 @@ class ObjectRef:
         return OBJECT_ID_SIZE
 
     @classmethod
-    def from_binary(cls, binary: bytes) -> ObjectRef:
+    def from_binary(cls, id_bytes: bytes) -> ObjectRef:
         """A ref to the object with this id; it does not keep the object if nobody else does.
 
         Raises:
@@ -121,14 +123,16 @@ class ObjectRef:
         """
         from paralab.engine import restore_ref
 
-        if len(binary) != OBJECT_ID_SIZE:
-            raise ValueError(f"ID string needs to have length {OBJECT_ID_SIZE}, got {len(binary)}")
-        return restore_ref(*split_object_id(binary))
+        if len(id_bytes) != OBJECT_ID_SIZE:
+            raise ValueError(
+                f"ID string needs to have length {OBJECT_ID_SIZE}, got {len(id_bytes)}"
+            )
+        return restore_ref(*split_object_id(id_bytes))
 
     @classmethod
-    def from_hex(cls, digits: str) -> ObjectRef:
+    def from_hex(cls, hex_id: str) -> ObjectRef:
         """The same from hexadecimal digits."""
-        return cls.from_binary(bytes.fromhex(digits))
+        return cls.from_binary(bytes.fromhex(hex_id))
 
     @classmethod
     def from_random(cls) -> ObjectRef:
@@ -192,6 +196,14 @@ class ObjectRef:
 
         current().pin_forever(self)
         return restore_ref, (self._entry.owner, self._entry.key)
+
+
+def _entry_of(binary: bytes) -> Any:
+    """The entry of the object with this id, for a ref of which its mailbox hears here."""
+    ref = ObjectRef.from_binary(binary)
+    entry = ref._entry
+    entry.mailbox.dropped((entry,))
+    return entry
 
 
 class _Nothing:

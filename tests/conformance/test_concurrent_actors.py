@@ -126,10 +126,14 @@ def test_max_concurrency_limits_the_calls_of_an_async_actor(rt: Any, at_once: No
     class Busy:
         def __init__(self) -> None:
             self.now = self.most = 0
+            self.two = asyncio.Event()
 
         async def work(self) -> int:
             self.now += 1
             self.most = max(self.most, self.now)
+            if self.now == 2:
+                self.two.set()
+            await asyncio.wait_for(self.two.wait(), WAIT)
             for _ in range(5):
                 await asyncio.sleep(0)
             self.now -= 1

@@ -14,6 +14,7 @@ from process_helpers import make_wheel
 
 import paralab
 from paralab.exceptions import ActorDiedError, RuntimeEnvSetupError
+from paralab.runtime_env.variables import come_after_the_fork
 
 
 @paralab.remote
@@ -48,6 +49,29 @@ def test_variables_are_there_before_anything_is_imported(session: Any, name: str
             env={**os.environ, name: "7"}, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
         assert paralab.get(look.options(runtime_env=env).remote(lambda: hash("a"))) == int(expected)
+
+
+@pytest.mark.parametrize(("name", "is_forked"), [("MODE", True), ("OMP_NUM_THREADS", False)])
+def test_a_worker_is_forked_where_its_variables_may_come_later(
+    session: Any, name: str, is_forked: bool
+) -> None:
+    def command_and_variable() -> tuple[bytes, bytes, str | None]:
+        seen = subprocess.run(["printenv", name], capture_output=True, check=True).stdout
+        return Path("/proc/self/cmdline").read_bytes(), seen, os.environ.get(name)
+
+    f = look.options(runtime_env={"env_vars": {name: "5"}})
+    command, of_a_child, here = paralab.get(f.remote(command_and_variable))
+    assert (b"process.worker" not in command) is is_forked
+    assert (of_a_child, here) == (b"5\n", "5")
+
+
+def test_which_variables_are_read_early() -> None:
+    for name in ("PYTHONHASHSEED", "LD_PRELOAD", "MKL_NUM_THREADS", "LC_ALL", "TZ", "TMPDIR"):
+        assert not come_after_the_fork({"env_vars": {"MODE": "x", name: "1"}}), name
+    for name in ("MODE", "CUDA_VISIBLE_DEVICES", "MY_TZ", "AWS_REGION", "PATH", "TEMPERATURE"):
+        assert come_after_the_fork({"env_vars": {name: "1"}}), name
+    assert come_after_the_fork({"working_dir": "/x"})
+    assert not come_after_the_fork({"pip": ["x"]})
 
 
 def test_a_value_may_use_what_the_variable_was(session: Any) -> None:

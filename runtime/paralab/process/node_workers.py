@@ -68,8 +68,8 @@ class WorkerPool:
     """Starts workers and tells the node when one has ended.
 
     There are two ways to start one.  The zygote forks it, in milliseconds.  Where its environment
-    has variables or packages of its own, it is a fresh interpreter (some 0.1 s), because what was
-    imported before the fork has read its variables, and found its packages, already.
+    has packages of its own, or variables that are read early, it is a fresh interpreter (some
+    0.1 s), because what was imported before the fork has found and read them already.
     """
 
     def __init__(self, node: Node, zygote: socket.socket, zygote_pid: int) -> None:

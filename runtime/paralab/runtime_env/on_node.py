@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from paralab.boot import python_command, start_worker
 from paralab.exceptions import RuntimeEnvSetupError
 from paralab.messages import REFUSED
 from paralab.remote_errors import pack_failure
+from paralab.runtime_env.variables import INSTALLED, come_after_the_fork, expanded
 from paralab.state.lease_instructions import RefuseEnvironment
 from paralab.state.obituaries import ended
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from paralab.process.node import Node
     from paralab.process.node_workers import Process
 
-INSTALLED = ("pip", "uv")
-"""Fields that need an interpreter with packages of its own."""
 READ = 1 << 16
 
 
@@ -62,17 +60,14 @@ class NodeEnvironments:
     def start_worker(self, key: str, *descriptors: int) -> int:
         """Starts a worker of it as a fresh interpreter, if it must be one: its pid, or 0.
 
-        Variables are there before the first import of anything: libraries read them then.
-        ``${NAME}`` in one stands for what the variable is without it.
+        Its variables are there before the first import of anything.
         """
         description = self._known[key]
+        if come_after_the_fork(description):
+            return 0
         built = self._built.get(key)
         variables = dict(built["env_vars"]) if built else {}
-        known = os.environ | variables
-        for name, value in description.get("env_vars", {}).items():
-            variables[name] = re.sub(r"\$\{(\w+)\}", lambda m: known.get(m[1], ""), value)
-        if not variables:
-            return 0
+        variables |= expanded(description.get("env_vars", {}), os.environ | variables)
         return start_worker((built or {}).get("python", ""), variables, *descriptors)
 
     # -- building ----------------------------------------------------------------------------

@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from paralab.runtime_env.variables import set_here
+
 _PACKAGES = ("site-packages", "dist-packages")
 _own: list[str] = []
 """The import path of this interpreter before the first call of ``settle``."""
@@ -26,6 +28,7 @@ def settle(path: list[str], folder: str, environment: dict[str, Any]) -> None:
     is_first = not _own
     if is_first:
         _own.extend(sys.path)
+        set_here(environment)
     at = next((n for n, p in enumerate(path) if os.path.basename(p) in _PACKAGES), len(path))
     own = [part for part in _own if part not in path]
     packages = [part for part in own if os.path.basename(part) in _PACKAGES]
