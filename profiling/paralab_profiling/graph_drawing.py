@@ -13,6 +13,7 @@ from paralab_profiling.details import Details, details_of
 from paralab_profiling.graph import PUT, Graph, Node, graph_of
 from paralab_profiling.graph_folding import CHILD, HOLDS, NEEDS, ORDER
 from paralab_profiling.graph_layout import Layout, Place, lay_out
+from paralab_profiling.graph_order import PILE
 from paralab_profiling.graph_words import (
     HEAD,
     full_name,
@@ -37,7 +38,6 @@ LETTERS = (16, 10)
 LEAST_WIDTH = 62.0
 STRIP = 9.0
 """The part of a box that has a texture; on it no text could be read."""
-PILE = 6.0
 RING = 13.0
 MOST_IDS = 2_000
 """Tasks that can be found in the picture where another picture selects them."""
@@ -59,18 +59,13 @@ def task_graph(recording: Recording) -> Picture:
     for task in recording:
         NOTEBOOK.hue(task.name)
     room_widths = [LETTER * len(room_name(graph, at)) + 20 for at in range(len(graph.rooms))]
-    labels, layout = [label_of(node) for node in graph.nodes], None
-    for most in LETTERS:
-        labels = [label_of(node, most) for node in graph.nodes]
-        widths = [_width(*pair) for pair in zip(graph.nodes, labels, strict=True)]
-        layout = lay_out(graph, widths, room_widths, WIDTH - 2 * LEFT)
-        if layout.width <= WIDTH - 2 * LEFT:
-            break
-    assert layout is not None
+    labels = [[label_of(node, most) for node in graph.nodes] for most in LETTERS]
+    widths = [list(map(_width, graph.nodes, each)) for each in labels]
+    layout = lay_out(graph, widths, room_widths, WIDTH - 2 * LEFT)
     order = sorted(
         range(len(graph.nodes)), key=lambda at: (graph.nodes[at].step, layout.nodes[at].y, at)
     )
-    drawing = _draw(graph, layout, labels)
+    drawing = _draw(graph, layout, labels[layout.choice])
     title = f"{title_of(graph)}; {path_of(graph)}".replace(" (thick)", "")
     return Picture(
         title,
@@ -106,7 +101,7 @@ def _description(graph: Graph) -> str:
 def _width(node: Node, label: tuple[str, str]) -> float:
     first, second = label
     if node.state == PUT:
-        return 2 * RING + 4 + SMALL_LETTER * len(_put_words(node)) + (4 if node.count > 1 else 0)
+        return 2 * RING + 4 + 6.4 * len(_put_words(node)) + (4 if node.count > 1 else 0)
     cross = 14 if node.state == "failed" else 0
     wide = max(LETTER * len(first), SMALL_LETTER * len(second) + cross) + 14
     strip = STRIP if _has_strip(node) else 0
@@ -212,13 +207,13 @@ def _draw_node(
         x, width = x + STRIP - 2, width - STRIP + 2
     first, second = label
     ink = "" if is_open or not (node.name or node.state == "failed") else " on"
-    drawing.text(x + width / 2, y + 14, first, f"m b c{ink}")
+    drawing.text(x + width / 2, y + 13.5, first, f"m b c{ink}")
     cross = 7 if node.state == "failed" else 0
-    drawing.text(x + width / 2 - cross, y + 26, second, f"s c{ink}")
+    drawing.text(x + width / 2 - cross, y + 25, second, f"s c{ink}")
     if cross:
-        drawing.cross(x + width / 2 + SMALL_LETTER * len(second) / 2 + 4, y + 22, 3.5)
+        drawing.cross(x + width / 2 + SMALL_LETTER * len(second) / 2 + 4, y + 21, 3.5)
     if node.state == "running":
-        drawing.bar(x + 6, y + place.height - 3.5, width * 0.4, 1.6, "#fff")
+        drawing.bar(x + 6, y + place.height - 4, width * 0.4, 1.8, "#fff")
 
 
 def _draw_legend(drawing: Drawing, graph: Graph, y: float) -> float:
@@ -248,7 +243,7 @@ def _draw_legend(drawing: Drawing, graph: Graph, y: float) -> float:
     entries += [(kind, line) for kind, line in lines.items() if kind in kinds]
     x = LEFT
     for mark, text in entries:
-        width = 24 + SMALL_LETTER * len(text) + 14
+        width = 24 + 5.5 * len(text) + 12
         if x > LEFT and x + width > WIDTH - LEFT:
             x, y = LEFT, y + 18
         _draw_sample(drawing, mark, x, y, hue)

@@ -1,7 +1,7 @@
 """Which tasks are drawn as one, so that ten thousand of them are a picture that can be read.
 
-Each way below folds more than the one before, and the first whose picture is small enough is
-taken, so that a small graph stays as it is:
+Each way below folds more than the one before, and the one that folds least of those whose pictures
+are small enough is taken, so that a small graph stays as it is:
 
 1. nothing is folded but runs (see below);
 2. *twins*: equal tasks that take the same and whose results are taken by the same;
@@ -160,24 +160,31 @@ def fold(web: Web) -> Folded:
     """The folded graph that says most and can still be read."""
     depths = web.depths
     apart = Folded(web, range(len(web.labels)), depths)
-    has_kinds = numbers(web.labels) != numbers(web.broad)
-    ways: list[tuple[Callable[[], Iterable[Hashable]], bool]] = [
-        (partial(_twins, apart, web.labels, TWINS), False),
-        (partial(_twins, apart, web.labels, 2), False),
-        (partial(_alike_but_for_the_path, web, web.labels, depths), False),
-        *([(partial(_alike_but_for_the_path, web, web.broad, depths), True)] if has_kinds else []),
-        (partial(_alike, web, web.broad), True),
-        (partial(zip, web.broad, depths), True),
-    ]
     folded = _without_runs(apart)
+    if folded.fits():
+        return folded
+    has_kinds = numbers(web.labels) != numbers(web.broad)
+    # From the one that folds most.  If a way's picture is too large, so is that of the next.
+    ways: list[tuple[Callable[[], Iterable[Hashable]], bool]] = [
+        (partial(zip, web.broad, depths), True),
+        (partial(_alike, web, web.broad), True),
+        *([(partial(_alike_but_for_the_path, web, web.broad, depths), True)] if has_kinds else []),
+        (partial(_alike_but_for_the_path, web, web.labels, depths), False),
+        (partial(_twins, apart, web.labels, 2), False),
+        (partial(_twins, apart, web.labels, TWINS), False),
+    ]
+    best: Folded | None = None
     for way, is_broad in ways:
-        if folded.fits():
-            return folded
         folded = _without_runs(Folded(web, way(), depths, is_broad=is_broad))
+        if not folded.fits():
+            break
+        best = folded
+    if best is not None:
+        return best
     for most in (MOST_IN_STEP, 6, 3, 1):
+        folded = _squeezed(folded, most)
         if folded.fits():
             break
-        folded = _squeezed(folded, most)
     return folded
 
 

@@ -1,32 +1,31 @@
 """Where the nodes of a task graph stand: in columns by their step, from left to right.
 
-Layers in the manner of Sugiyama, Tagawa and Toda ("Methods for visual understanding of
-hierarchical system structures", IEEE SMC 1981): columns are given, each column is ordered by the
-mean place of the neighbours, back and forth, and the order with the fewest crossings is kept.  A
-link that passes a column has a thin lane there, shared by all links from one node.  A room is one
-block over all columns of its calls, so that nothing else comes to lie in it.  In the end each
-node moves to the mean height of its neighbours, as far as order and distance let it: in a column
-that is a least-squares fit with a given order, solved by pooling (Ayer and others, 1955).
-
-The same graph always gives the same picture.
+The order in each column is known (``graph_order.py``).  Each node moves to the mean height of its
+neighbours, as far as order and distance let it: in a column that is a least-squares fit with a
+given order, solved by pooling (Ayer and others, "An empirical distribution function for sampling
+with incomplete information", 1955).  Columns are as wide as what stands in them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from paralab_profiling.graph import Graph
+from paralab_profiling.graph_order import (
+    PILE,
+    ROOM_EDGE,
+    ROOM_HEAD,
+    ROUNDS,
+    ROW,
+    Item,
+    Layers,
+    mean_of,
+)
 
-ROW = 32.0
-GAP, TIGHT_GAP = 12.0, 8.0
-MANY_ROWS = 7
-"""Nodes in a column from which on they stand closer."""
-LANE = 4.0
-ROOM_HEAD, ROOM_EDGE = 24.0, 10.0
-ROUNDS = 12
+LEAST_GAP, MOST_GAP = 22.0, 72.0
+"""Between two columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,7 @@ class Layout:
         routes: for each link the points that it goes through, from its source to its target; none
             if it cannot be drawn.
         width, height: of all.
+        choice: which of the possible widths it has.
     """
 
     nodes: tuple[Place, ...]
@@ -61,164 +61,32 @@ class Layout:
     routes: tuple[tuple[tuple[float, float], ...], ...]
     width: float
     height: float
-
-
-@dataclass
-class _Item:
-    """What has a place of its own in the order: a node, a lane, or a room with all its nodes."""
-
-    height: float
-    columns: dict[int, list[int]]
-    key: float
-    y: float = 0.0
-    is_room: bool = False
+    choice: int
 
 
 def lay_out(
-    graph: Graph, widths: Sequence[float], room_widths: Sequence[float], space: float
+    graph: Graph,
+    widths: Sequence[Sequence[float]],
+    room_widths: Sequence[float],
+    space: float,
 ) -> Layout:
     """Places for all nodes, rooms and links of a graph.
 
     Args:
         graph: folded, so that it has at most a few hundred nodes.
-        widths: of the nodes.
+        widths: of the nodes; several possible ones, of which the first that fit are taken.
         room_widths: least widths of the rooms, by their number.
         space: how wide it should be; it is wider if there is no other way.
     """
-    return _Layers(graph).layout(widths, room_widths, space)
+    layers = _Page(graph)
+    layers.order()
+    height = layers.heights()
+    found = (layers.layout(at, each, room_widths, space, height) for at, each in enumerate(widths))
+    return next(each for each in found if each.width <= space or each.choice + 1 == len(widths))
 
 
-class _Layers:
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.steps = [node.step for node in graph.nodes]
-        self.height_of = [ROW] * len(self.steps)
-        rows: dict[int, int] = defaultdict(int)
-        for step in self.steps:
-            rows[step] += 1
-        self.gap = TIGHT_GAP if max(rows.values(), default=0) > MANY_ROWS else GAP
-        self.before: list[list[int]] = [[] for _ in self.steps]
-        self.after: list[list[int]] = [[] for _ in self.steps]
-        self.lanes = self._make_lanes()
-        self.items = self._make_items()
-        self.item_of = {
-            mark: item for item in self.items for column in item.columns.values() for mark in column
-        }
-
-    def _make_lanes(self) -> list[list[int]]:
-        """For each link the marks it goes through: its source, lanes, its target."""
-        known: dict[tuple[int, int], int] = {}
-        ways: list[list[int]] = []
-        joined: set[tuple[int, int]] = set()
-        for link in self.graph.links:
-            way = [link.source]
-            for step in range(self.steps[link.source] + 1, self.steps[link.target]):
-                mark = known.get((link.source, step))
-                if mark is None:
-                    mark = known[link.source, step] = len(self.steps)
-                    self.steps.append(step)
-                    self.height_of.append(LANE)
-                    self.before.append([])
-                    self.after.append([])
-                way.append(mark)
-            way.append(link.target)
-            ways.append(way)
-            for one, other in pairwise(way):
-                if (one, other) not in joined and self.steps[one] < self.steps[other]:
-                    joined.add((one, other))
-                    self.after[one].append(other)
-                    self.before[other].append(one)
-        return ways
-
-    def _make_items(self) -> list[_Item]:
-        items: dict[object, _Item] = {}
-        for mark, step in enumerate(self.steps):
-            room = self.graph.nodes[mark].room if mark < len(self.graph.nodes) else None
-            key: object = mark if room is None else ("room", room)
-            item = items.setdefault(key, _Item(0, {}, mark, is_room=room is not None))
-            item.columns.setdefault(step, []).append(mark)
-        for item in items.values():
-            # Also where a room has no call nothing else lies in it.
-            for step in range(min(item.columns), max(item.columns)):
-                item.columns.setdefault(step, [])
-            item.height = max(self._stack(marks) for marks in item.columns.values())
-            if item.is_room:
-                item.height += ROOM_HEAD + ROOM_EDGE
-        return list(items.values())
-
-    def _room_gap(self) -> float:
-        return self.gap + 4
-
-    def _stack(self, marks: Sequence[int]) -> float:
-        return sum(self.height_of[mark] for mark in marks) + self._room_gap() * (len(marks) - 1)
-
-    def _columns(self) -> dict[int, list[_Item]]:
-        columns: dict[int, list[_Item]] = defaultdict(list)
-        for item in self.items:
-            for step in item.columns:
-                columns[step].append(item)
-        return columns
-
-    def order(self) -> None:
-        """Sorts the items, and the nodes in rooms, so that few links cross."""
-        best: tuple[int, list[tuple[_Item, dict[int, list[int]]]]] | None = None
-        last = max(self.steps, default=0)
-        for turn in range(ROUNDS):
-            place = self._places()
-            crossings = self._crossings(place)
-            if best is None or crossings < best[0]:
-                kept = [
-                    (item, {step: list(marks) for step, marks in item.columns.items()})
-                    for item in self.items
-                ]
-                best = crossings, kept
-            if not crossings:
-                break
-            is_down = turn % 2 == 0
-            for step in range(last + 1) if is_down else range(last, -1, -1):
-                self._order_column(step, self.before if is_down else self.after, place)
-            self.items.sort(key=lambda item: item.key)
-        if best is not None:
-            self.items = [item for item, _columns in best[1]]
-            for item, columns in best[1]:
-                item.columns = columns
-
-    def _order_column(
-        self, step: int, neighbours: Sequence[Sequence[int]], place: dict[int, float]
-    ) -> None:
-        column = [item for item in self.items if step in item.columns]
-        for item in column:
-            marks = item.columns[step]
-            means = {mark: _mean([place[other] for other in neighbours[mark]]) for mark in marks}
-            marks.sort(key=lambda mark: _or(means[mark], place[mark]))
-            found = [mean for mean in means.values() if mean is not None]
-            if found or marks:
-                found = found or [place[mark] for mark in marks]
-                item.key = sum(found) / len(found)
-        column.sort(key=lambda item: item.key)
-        marks = [mark for item in column for mark in item.columns[step]]
-        place.update({mark: (at + 0.5) / len(marks) for at, mark in enumerate(marks)})
-
-    def _places(self) -> dict[int, float]:
-        """For each mark where in its column it stands, between 0 and 1."""
-        place: dict[int, float] = {}
-        for step, column in self._columns().items():
-            marks = [mark for item in column for mark in item.columns[step]]
-            place.update({mark: (at + 0.5) / len(marks) for at, mark in enumerate(marks)})
-        return place
-
-    def _crossings(self, place: dict[int, float]) -> int:
-        """How many pairs of links cross between neighbouring columns."""
-        between: dict[int, list[tuple[float, float]]] = defaultdict(list)
-        for mark, later in enumerate(self.after):
-            for other in later:
-                between[self.steps[mark]].append((place[mark], place[other]))
-        return sum(
-            (a[0] - b[0]) * (a[1] - b[1]) < 0
-            for pairs in between.values()
-            for at, a in enumerate(pairs)
-            for b in pairs[:at]
-        )
+class _Page(Layers):
+    """An ordered graph that gets its places."""
 
     def heights(self) -> float:
         """Gives each item its height on the page; returns the height of all."""
@@ -228,47 +96,54 @@ class _Layers:
             for step in item.columns:
                 bottoms[step] = item.y + item.height + self.gap
         height = max(bottoms.values(), default=0.0) - self.gap
-        columns = self._columns()
+        columns = self.columns()
         for turn in range(ROUNDS):
             for step in sorted(columns, reverse=turn % 2 == 1):
-                self._align(columns[step], height)
+                self._align(columns[step], height, turn >= ROUNDS / 2)
             for item in self.items if turn % 2 else reversed(self.items):
                 if item.is_room:
-                    self._move_room(item, columns, height)
+                    self._move_room(item, columns, height, turn >= ROUNDS / 2)
         return height
 
-    def _align(self, column: Sequence[_Item], height: float) -> None:
+    def _align(self, column: Sequence[Item], height: float, is_straight: bool) -> None:
         """Moves the free nodes of a column, between its rooms, to where they would like to be."""
-        top, free = 0.0, list[_Item]()
+        top, free = 0.0, list[Item]()
         for item in [*column, None]:
             if item is not None and not item.is_room:
                 free.append(item)
                 continue
             bottom = height if item is None else item.y - self.gap
-            wanted = [self._wanted(each) for each in free]
+            wanted = [self._wanted(each, is_straight) for each in free]
             heights = [each.height for each in free]
             for each, y in zip(free, spread(wanted, heights, self.gap, top, bottom), strict=True):
                 each.y = y
             if item is not None:
                 top, free = item.y + item.height + self.gap, []
 
-    def _wanted(self, item: _Item) -> float:
-        """Where its middle would be nearest to its neighbours; as it is if it has none."""
+    def _wanted(self, item: Item, is_straight: bool) -> float:
+        """Where it would be nearest to its neighbours; as it is if it has none.
+
+        The side with more neighbours decides, so that a tree is even.  If both have as many, the
+        one whose neighbours have fewer others does, so that a line through one is straight.
+        """
         found: list[float] = []
         for marks in item.columns.values():
             for mark in marks:
                 at = self._middle(mark) - item.y
-                sides = [
-                    [self._middle(other) - at for other in side if self.item_of[other] is not item]
-                    for side in (self.before[mark], self.after[mark])
-                ]
-                # So that a tree is even: what has several inputs stands in their middle.
-                most = max(len(side) for side in sides)
-                found += [y for side in sides if len(side) == most for y in side]
-        mean = _mean(found)
+                sides: list[tuple[int, int, list[float]]] = []
+                for side, back in ((self.before, self.after), (self.after, self.before)):
+                    others = [other for other in side[mark] if self.item_of[other] is not item]
+                    rivals = max((len(back[other]) for other in others), default=0)
+                    places = [self._middle(other) - at for other in others]
+                    sides.append((-len(others), rivals if is_straight else 0, places))
+                best = min(side[:2] for side in sides)
+                found += [y for *rank, places in sides if tuple(rank) == best for y in places]
+        mean = mean_of(found)
         return item.y if mean is None else mean
 
-    def _move_room(self, room: _Item, columns: dict[int, list[_Item]], height: float) -> None:
+    def _move_room(
+        self, room: Item, columns: dict[int, list[Item]], height: float, is_straight: bool
+    ) -> None:
         low, high = 0.0, height - room.height
         for step in room.columns:
             column = columns[step]
@@ -277,7 +152,7 @@ class _Layers:
                 low = max(low, column[at - 1].y + column[at - 1].height + self.gap)
             if at + 1 < len(column):
                 high = min(high, column[at + 1].y - self.gap - room.height)
-        room.y = max(low, min(high, self._wanted(room)))
+        room.y = max(low, min(high, self._wanted(room, is_straight)))
 
     def _middle(self, mark: int) -> float:
         """At which height a mark stands."""
@@ -286,16 +161,22 @@ class _Layers:
             return item.y + item.height / 2
         marks = item.columns[self.steps[mark]]
         body = item.height - ROOM_HEAD - ROOM_EDGE
-        y = item.y + ROOM_HEAD + (body - self._stack(marks)) / 2
+        y = item.y + ROOM_HEAD + (body - self.stack(marks)) / 2
         for other in marks:
             if other == mark:
                 break
-            y += self.height_of[other] + self._room_gap()
+            y += self.height_of[other] + self.room_gap()
         return y + self.height_of[mark] / 2
 
-    def layout(self, widths: Sequence[float], room_widths: Sequence[float], space: float) -> Layout:
-        self.order()
-        height = self.heights()
+    def layout(
+        self,
+        choice: int,
+        widths: Sequence[float],
+        room_widths: Sequence[float],
+        space: float,
+        height: float,
+    ) -> Layout:
+        """The places with some of the possible widths; order and heights are known by now."""
         columns = self._across(widths, room_widths, space)
         nodes = []
         for mark, width in enumerate(widths):
@@ -314,7 +195,7 @@ class _Layers:
                 rooms[number] = Place(left - ROOM_EDGE, item.y, width, item.height)
         routes = tuple(self._route(way, nodes, columns) for way in self.lanes)
         x, whole = columns[max(columns)] if columns else (0.0, 0.0)
-        return Layout(tuple(nodes), rooms, routes, x + whole, height)
+        return Layout(tuple(nodes), rooms, routes, x + whole, height, choice)
 
     def _across(
         self, widths: Sequence[float], room_widths: Sequence[float], space: float
@@ -331,7 +212,7 @@ class _Layers:
                 wide[step] = max(wide[step], room_widths[number] - 2 * ROOM_EDGE)
         left = ROOM_EDGE if any(item.is_room and 0 in item.columns for item in self.items) else 0.0
         gaps = max(1, len(wide) - 1)
-        gap = max(30.0, min(72.0, (space - 2 * left - sum(wide.values())) / gaps))
+        gap = max(LEAST_GAP, min(MOST_GAP, (space - 2 * left - sum(wide.values())) / gaps))
         columns: dict[int, tuple[float, float]] = {}
         x = left
         for step in sorted(wide):
@@ -366,7 +247,8 @@ class _Layers:
             return ()
         x = target.x + target.width / 2
         if source.y < target.y:
-            return (x, source.y + source.height), (x, target.y)
+            piled = PILE if self.graph.nodes[other].count > 1 else 0
+            return (x, source.y + source.height), (x, target.y - piled)
         return (x, source.y), (x, target.y + target.height)
 
 
@@ -398,12 +280,3 @@ def spread(
     return [
         max(top, min(high, place)) + offset for place, offset in zip(places, offsets, strict=True)
     ]
-
-
-def _mean(numbers: Iterable[float]) -> float | None:
-    found = list(numbers)
-    return sum(found) / len(found) if found else None
-
-
-def _or(number: float | None, other: float) -> float:
-    return other if number is None else number
