@@ -63,7 +63,11 @@ class Bar:
     @property
     def own(self) -> tuple[Span, ...]:
         """When the function ran and did not wait; nothing of a task that has not ended."""
-        return without((self.start, self.end), self.waits) if self.task.ran else ()
+        if not self.task.ran:
+            return ()
+        if self.waits:
+            return without((self.start, self.end), self.waits)
+        return ((self.start, self.end),) if self.start < self.end else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +137,8 @@ class Lanes:
         lanes: drivers, workers and actors, at most :data:`MOST_LANES`.
         left_out: how many more there are; they are the least busy ones.
         path: the tasks of the critical path, first to last.
-        whose: of what ``share`` is: "workers", or "actors" or "driver" if only these ran tasks.
-        share: of the time of all workers the part in which functions ran, 0 to 1.
+        whose: "workers" or "actors", which of them ran more; "driver" in local mode.
+        share: of their time the part in which functions ran, 0 to 1.
         gap: what to tell of an idle worker, if anything.
     """
 
@@ -297,15 +301,16 @@ def _kept(lanes: Sequence[Lane], most: int) -> tuple[Lane, ...]:
 
 
 def _shares(count: int, ns: int, **kinds: Sequence[Lane]) -> tuple[str, float]:
-    """Of the first kind of lane that there is its name, and the part of the time it is busy."""
-    for whose, lanes in kinds.items():
-        if lanes and ns:
-            spans = [span for lane in lanes for span in lane.busy]
-            # Tasks that need no CPU can be more than there are workers; then these count.
-            most = most_at_once(spans)
-            count = max(count, most) if whose == "workers" else len(lanes)
-            return whose, length(spans) / (count * ns)
-    return "workers", 0.0
+    """The kind of lane that ran most, by name, and the part of the time that it was busy."""
+    spans = {kind: [span for lane in of for span in lane.busy] for kind, of in kinds.items()}
+    most = max(spans, key=lambda kind: (length(spans[kind]), len(kinds[kind])))
+    if not ns or not kinds[most]:
+        return "workers", 0.0
+    if most != "workers":
+        count = len(kinds[most])
+    # Tasks that need no CPU can be more than there are workers; then these count.
+    count = max(count, most_at_once(spans[most]))
+    return most, length(spans[most]) / (count * ns)
 
 
 def _gap(workers: Sequence[Lane], lanes: Sequence[Lane], ns: int) -> Gap | None:
@@ -316,10 +321,13 @@ def _gap(workers: Sequence[Lane], lanes: Sequence[Lane], ns: int) -> Gap | None:
     ]
     gaps.sort(key=lambda each: each[1][0] - each[1][1])
     found: Gap | None = None
-    for idle, gap in gaps[:_GAPS]:
+    most = 0
+    for idle, (start, end) in gaps[:_GAPS]:
         for lane in lanes:
             for bar in lane.bars:
-                ns_ = length(clipped(bar.own, *gap)) if lane is not idle else 0
-                if ns_ > (found.ns if found else 0):
-                    found = Gap(idle, ns_, bar.task)
+                if min(bar.end, end) - max(bar.start, start) <= most or lane is idle:
+                    continue
+                overlap = length(clipped(bar.own, start, end))
+                if overlap > most:
+                    most, found = overlap, Gap(idle, overlap, bar.task)
     return found

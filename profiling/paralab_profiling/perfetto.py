@@ -50,10 +50,13 @@ def perfetto(recording: Recording) -> dict[str, Any]:
         ``{"traceEvents": [...], ...}``; times in µs since the first submission, put
         or wait, because readers want none below 0.
     """
+    facts = {shown_name(key): shown_text(text) for key, text in recording.facts.items()}
+    missing = {"forgotten": recording.dropped, "processes without answer": recording.silent}
+    facts |= {what: f"{number:,}" for what, number in missing.items() if number}
     return {
         "traceEvents": _Trace(recording).events(),
         "displayTimeUnit": "ms",
-        "otherData": {shown_name(key): shown_text(text) for key, text in recording.facts.items()},
+        "otherData": facts,
     }
 
 
@@ -265,10 +268,8 @@ class _Trace:
 
     def _counters(self, pid: int) -> Iterator[Event]:
         """How many tasks run, and how many were submitted and do not run yet."""
-        for name, first, last in (
-            ("tasks running", "loaded", "ended"),
-            ("tasks waiting", "packed", "loaded"),
-        ):
+        # Perfetto calls a counter by its event's and its argument's names: "tasks running".
+        for name, first, last in (("running", "loaded", "ended"), ("waiting", "packed", "loaded")):
             changes: dict[int, int] = defaultdict(int)
             for task in self._recording:
                 if task.ran:
@@ -277,12 +278,12 @@ class _Trace:
             times = sorted(changes)
             for time, now in zip(times, accumulate(changes[at] for at in times), strict=True):
                 yield {
-                    "name": name,
+                    "name": "tasks",
                     "ph": "C",
                     "ts": self._ts(time),
                     "pid": pid,
                     "tid": self._first_tracks[pid],
-                    "args": {"tasks": now},
+                    "args": {name: now},
                 }
 
 

@@ -145,6 +145,19 @@ def test_more_at_once_than_cpus_is_no_more_than_all() -> None:
     assert lanes_of(recording(*tasks, workers=2)).share == pytest.approx(0.9)
 
 
+def test_what_ran_more_is_told() -> None:
+    first, second = task("a", 1, 10, submitted=0), task("b", 1, 30, worker=3, submitted=0)
+    actor = replace(second, kind="actor", actor="x")
+    for run, whose, busy in (
+        (recording(first, actor), "actors", 29),
+        (recording(first, second), "workers", (9 + 29) / 2),
+        (recording(replace(first, kind="actor", actor="x"), second), "workers", 29 / 2),
+    ):
+        lanes = lanes_of(run)
+        assert lanes.whose == whose
+        assert lanes.share == pytest.approx(busy / 30.3)
+
+
 def test_a_driver_that_runs_tasks_itself() -> None:
     """Local mode."""
     run = recording(task("a", 1, 9, worker=DRIVER, submitted=0), workers=1)

@@ -112,8 +112,8 @@ def arrows(events: list[Event]) -> None:
 
 
 def counters(events: list[Event]) -> None:
-    for name in ("tasks running", "tasks waiting"):
-        values = [e["args"]["tasks"] for e in events if e["ph"] == "C" and e["name"] == name]
+    for name in ("running", "waiting"):
+        values = [e["args"][name] for e in events if e["ph"] == "C" and name in e["args"]]
         assert all(value >= 0 for value in values)
         assert not values or values[-1] == 0
 
@@ -149,7 +149,7 @@ def test_a_task_is_a_slice_with_its_parts_in_it() -> None:
     assert (begin["ts"], begin["args"]["on its way (µs)"]) == (200, 100)
     (arrow,) = [e for e in events if e["ph"] == "s"]
     assert arrow["ts"] == pytest.approx(1_500, abs=0.002), "from the end of the put"
-    running = [(e["ts"], e["args"]["tasks"]) for e in events if e["name"] == "tasks running"]
+    running = [(e["ts"], e["args"]["running"]) for e in events if "running" in e.get("args", ())]
     assert running == [(10_000, 1), (30_000, 0)]
 
 
@@ -254,6 +254,12 @@ def test_names_are_text(payload: str) -> None:
     json.dumps(perfetto(run), ensure_ascii=False).encode()  # no halves of characters
 
 
+def test_what_is_missing_is_told() -> None:
+    run = recording(task("a", 1, 60), dropped=1_200, silent=1, facts={"python": "3.11"})
+    told = perfetto(run)["otherData"]
+    assert told == {"python": "3.11", "forgotten": "1,200", "processes without answer": "1"}
+
+
 def test_nothing() -> None:
     assert perfetto(recording())["traceEvents"] == []
 
@@ -332,6 +338,6 @@ def test_a_real_session_of_all_kinds(runtime: Any) -> None:
     inner = [e for e in slices(events, "wait") if "leaf" in e["name"]]
     (task_,) = [e for e in whole if e["name"].endswith("outer")]
     assert task_["tid"] in {e["tid"] for e in inner}, "outer's wait lies in its run"
-    most = max(e["args"]["tasks"] for e in events if e["name"] == "tasks running")
+    most = max(e["args"].get("running", 0) for e in events if e["ph"] == "C")
     assert most >= 5
     assert task_["dur"] * 1_000 <= (run.span_ns[1] - run.span_ns[0]) < 60_000 * MS
