@@ -58,6 +58,34 @@ def serve_all(customers):
 exercise_2(serve_all)
 """
 
+LOADS_IN_THE_NOTEBOOK = """
+def shout(names):
+    return paralab.get([clean.remote(f"text of {name}") for name in names])
+exercise_1(shout)
+"""
+
+FETCHES_ALL_BETWEEN = """
+def shout(names):
+    texts = paralab.get([load.remote(name) for name in names])
+    return paralab.get([clean.remote(text) for text in texts])
+exercise_1(shout)
+"""
+
+JOINS_IN_THE_NOTEBOOK = """
+def both_in_turn(a, b):
+    refs = [clean.remote(load_after.remote(name, None)) for name in (a, b)]
+    return " + ".join(paralab.get(refs))
+exercise_2(both_in_turn)
+"""
+
+FETCHES_THE_FIRST = """
+def both_in_turn(a, b):
+    one = paralab.get(clean.remote(load_after.remote(a, None)))
+    other = clean.remote(load_after.remote(b, None))
+    return paralab.get(join.remote(one, other))
+exercise_2(both_in_turn)
+"""
+
 PUT_IN_THE_LOOP = """
 def means_of(data, starts):
     return paralab.get([mean_of.remote(paralab.put(data), start) for start in starts])
@@ -91,6 +119,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
         (PRINTS_IT, "Not yet, collect: the tasks kept what they had found."),
         (FORGETS_GET, "Not yet: collect(...) gave a reference, and no value."),
+    ],
+    "02_task_graphs": [
+        (LOADS_IN_THE_NOTEBOOK, "Not yet, shout: not every text is loaded and cleaned by tasks."),
+        (FETCHES_ALL_BETWEEN, "Not yet, shout: get was called before all were submitted."),
+        (JOINS_IN_THE_NOTEBOOK, "Not yet, both_in_turn: there are not five tasks."),
+        (FETCHES_THE_FIRST, "Not yet, both_in_turn: get was called between the tasks."),
     ],
     "04_objects": [
         (PUT_IN_THE_LOOP, "Not yet, means_of: the array was put again for each task."),

@@ -85,6 +85,12 @@ def depth(run: Recording) -> int:
     return max(chain.values(), default=0)
 
 
+def edges(run: Recording) -> int:
+    """How many arrows the graph has: from a task to one that takes its result."""
+    ids = {task.id for task in run}
+    return sum(need in ids for task in run for need in task.needs)
+
+
 def bytes_sent(run: Recording) -> int:
     """Bytes of all arguments as they were pickled; a reference counts as what it is, a few."""
     return sum(task.bytes_in for task in run)

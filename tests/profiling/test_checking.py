@@ -32,7 +32,7 @@ def test_counts() -> None:
     assert count.at_once(CHAIN) == 3
     assert count.at_once(count.named(CHAIN, "g")) == 2
     assert (count.actors(CHAIN), count.puts(CHAIN), count.method_calls(CHAIN)) == (1, 1, 0)
-    assert count.depth(CHAIN) == 3
+    assert (count.depth(CHAIN), count.edges(CHAIN)) == (3, 3)
     assert count.bytes_sent(CHAIN) == 60
     assert count.bytes_fetched(CHAIN) == 5_000
     assert count.early_gets(CHAIN) == 1, "a was fetched before b was submitted"
