@@ -13,6 +13,7 @@ from paralab_profiling.graph_drawing import task_graph
 from paralab_profiling.graph_words import to_dot, to_mermaid
 from paralab_profiling.lanes_drawing import timeline
 from paralab_profiling.measuring import speedup
+from paralab_profiling.live import ClusterState, LiveView, cluster, live, progress
 from paralab_profiling.overhead_drawing import overhead
 from paralab_profiling.perfetto import perfetto, save_perfetto
 from paralab_profiling.picture import Picture
@@ -27,6 +28,8 @@ __all__ = [
     "Check",
     "Explanation",
     "Finding",
+    "ClusterState",
+    "LiveView",
     "Picture",
     "Prediction",
     "Put",
@@ -41,11 +44,14 @@ __all__ = [
     "Task",
     "Verdict",
     "Wait",
+    "cluster",
     "compare",
     "explain",
+    "live",
     "overhead",
     "perfetto",
     "predict",
+    "progress",
     "record",
     "replay",
     "save_perfetto",

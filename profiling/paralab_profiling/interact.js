@@ -62,7 +62,7 @@ function interact(place, data) {
     const two = new DOMPoint(at.x + at.width, at.y + at.height).matrixTransform(to);
     return { x: one.x, y: one.y, right: two.x, bottom: two.y, middle: (one.y + two.y) / 2 };
   };
-  let selected = null, over = null;
+  let selected = null, over = null, isHere = false;
   const link = (from, to) => {
     if (arrows().some((a) => a.dataset.from === from && a.dataset.to === to)) return;
     const a = area(of(from)[0]), b = area(of(to)[0]);
@@ -88,7 +88,8 @@ function interact(place, data) {
     after(selected).forEach((id) => link(selected, id));
   };
   const explain = () => {
-    if (selected === null) return;
+    tell.replaceChildren();
+    if (selected === null || !isHere) return;
     const facts = data.facts[selected], rows = make("table");
     if (!facts) {
       tell.append(`Task ${selected}: this picture keeps no details of it.`);
@@ -103,11 +104,13 @@ function interact(place, data) {
     const source = data.sources[facts.source];
     if (source) tell.append(`${source.file}:${source.line}`, make("pre", source.text));
   };
-  const hear = (task, isHere) => {
-    selected = task;
+  const refresh = () => {
     show();
-    tell.replaceChildren();
-    if (isHere) explain();
+    explain();
+  };
+  const hear = (task, here) => {
+    [selected, isHere] = [task, here];
+    refresh();
   };
   const chosen = (window.paralabChosen ??= {});
   const choose = (task) => {
@@ -121,7 +124,7 @@ function interact(place, data) {
   document.addEventListener("paralab-select", heard);
 
   // Zoom and pan by the viewBox; the picture never leaves its frame.
-  const whole = svg.getAttribute("viewBox").split(" ").map(Number);
+  let whole = svg.getAttribute("viewBox").split(" ").map(Number);
   let view = [...whole];
   const look = (x, y, width) => {
     width = Math.min(whole[2], Math.max(whole[2] / 50, width));
@@ -142,9 +145,11 @@ function interact(place, data) {
     zoom(Math.exp(event.deltaY / 300), (event.clientX - box.left) / box.width,
       (event.clientY - box.top) / box.height);
   }, { passive: false });
-  let drag = null, moved = false;
+  // A live picture may have drawn its marks anew between press and release.
+  let drag = null, moved = false, pressed;
   svg.addEventListener("pointerdown", (event) => {
     moved = false;
+    pressed = event.target.closest("[data-task]")?.dataset.task;
     if (event.button === 0 && event.pointerType !== "touch")
       drag = { x: event.clientX, y: event.clientY, view: [...view] };
   });
@@ -155,13 +160,12 @@ function interact(place, data) {
     if (Math.abs(x) + Math.abs(y) > 4) moved = true;
     if (moved) look(drag.view[0] - x * scale, drag.view[1] - y * scale, drag.view[2]);
   });
-  svg.addEventListener("pointerup", () => (drag = null));
-  svg.addEventListener("dblclick", () => look(...whole));
-  svg.addEventListener("click", (event) => {
-    const mark = event.target.closest("[data-task]");
-    if (mark && !moved) choose(mark.dataset.task.split(" ")[0]);
+  svg.addEventListener("pointerup", () => {
+    drag = null;
+    if (pressed && !moved) choose(pressed.split(" ")[0]);
     svg.focus({ preventScroll: true });
   });
+  svg.addEventListener("dblclick", () => look(...whole));
 
   // Left and right follow what a task took and what took it; up and down its neighbours drawn.
   const step = (by) => {
@@ -215,5 +219,12 @@ function interact(place, data) {
   });
   place.append(menu);
   if (data.run in chosen) hear(chosen[data.run], false);
-  return { show, forget: () => document.removeEventListener("paralab-select", heard) };
+  // A live picture draws itself anew: its frame grows, and what is looked at stays in view.
+  const resize = (width, height) => {
+    if (width === whole[2] && height === whole[3]) return;
+    const isWhole = view[2] === whole[2];
+    whole = [0, 0, width, height];
+    look(view[0], view[1], isWhole ? width : view[2]);
+  };
+  return { refresh, resize, forget: () => document.removeEventListener("paralab-select", heard) };
 }

@@ -178,16 +178,17 @@ class Engine(Protocol):
         """Facts.
 
         ``what`` is "nodes", "cluster_resources", "available_resources", "address", "groups",
-        "named_actors" (pairs of namespace and name), or "context" (a dict about the process, task
-        and actor that asks).
+        "named_actors" (pairs of namespace and name), "prints" (pids and the lines that they
+        printed last), or "context" (a dict about the process, task and actor that asks).
         """
 
     def survey(self, what: str, limit: int, timeout: float) -> Survey:
         """Asks every process of the session for something that it keeps to itself.
 
         Args:
-            what: "tasks", "objects" (rows as ``state.told`` makes them), "marks" (see
-                ``state.events.EventRing.marks``), or a name in ``tells``.
+            what: "tasks", "objects" (rows as ``state.told`` makes them), "news" (see
+                ``state.told.news``), "marks" (see ``state.events.EventRing.marks``), or a name in
+                ``tells``.
             limit: how many rows each may send, the newest ones.
             timeout: seconds to wait at most.
         """

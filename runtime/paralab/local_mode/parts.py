@@ -33,7 +33,7 @@ from paralab.object_ref_generator import ObjectRefGenerator
 from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
 from paralab.state.events import EventRing
-from paralab.state.told import ObjectRow, task_rows
+from paralab.state.told import ObjectRow, news, task_rows
 from paralab.task_spec import AS_ACTOR, RESOURCE_UNIT, ActorOptions, ActorSpec, TaskOptions
 
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ def told(what: str, limit: int, events: EventRing, entries: list[Entry]) -> Any:
     """What this process, the only one, says in a survey."""
     if what == "tasks":
         return task_rows(events, (), lambda _worker: None, limit)
+    if what == "news":
+        return news(events, (), lambda _worker: None, limit)
     if what == "objects":
         return [entry.row() for entry in entries[-limit:]]
     if what == "marks":

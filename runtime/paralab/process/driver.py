@@ -102,6 +102,10 @@ class DriverCore(CoreClient):
         for worker in self.calls.table.leases.values():
             worker.peer.post(message)
 
+    def info(self, what: str) -> Any:
+        """See :class:`paralab.engine.Engine`."""
+        return list(self._printed.recent) if what == "prints" else super().info(what)
+
     def disown(self) -> None:
         """In a forked child: it must not wait for the parent's node either."""
         super().disown()

@@ -20,6 +20,7 @@ import io
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ from paralab.shown_text import shown_name, shown_text
 
 MAX_PENDING = 1 << 16
 """Characters of an unfinished line that are held back at most."""
+RECENT_LINES = 200
 FOLD_SECONDS = 5.0
 """A repeat that comes so long after its line was shown is shown again."""
 
@@ -172,6 +174,8 @@ class PrintedLines:
         self._repeats = 0
         self._held = ""
         """Its last repeat as it would be shown, which it is if there is no other."""
+        self.recent: deque[tuple[int, str]] = deque(maxlen=RECENT_LINES)
+        """The last lines and the processes that printed them."""
         self._pids: set[int] = set()
         """Who has printed that line, first and again."""
 
@@ -188,6 +192,7 @@ class PrintedLines:
         now = self._clock()
         for raw in text.removesuffix("\n").split("\n"):
             line = harmless(raw)
+            self.recent.append((pid, line[:200]))
             is_repeat = (name, stream, line) == self._last and now - self._shown_at < FOLD_SECONDS
             if is_repeat and pid and self._fold:
                 self._pids.add(pid)

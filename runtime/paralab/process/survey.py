@@ -21,7 +21,7 @@ from paralab.engine import Survey, Told, tells
 from paralab.ids import Address
 from paralab.messages import SURVEY, TOLD
 from paralab.process.links import Link
-from paralab.state.told import object_rows, task_rows
+from paralab.state.told import news, object_rows, task_rows
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
@@ -73,6 +73,8 @@ class Surveys:
         pending = core.calls.table.pending
         if what == "tasks":
             return task_rows(core.events, pending.values(), core.begun_by, limit)
+        if what == "news":
+            return news(core.events, pending.values(), core.begun_by, limit)
         if what == "objects":
             known, recipes = core.ownership, core.rebuilding.lineage.recipes
             entries = [*known.owned.values(), *known.borrowed.values()]

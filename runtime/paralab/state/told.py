@@ -8,7 +8,8 @@ a node that does not unpickle passes them on.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from paralab.ids import Address
@@ -63,6 +64,36 @@ def task_rows(
         times = (stamps, returned, size, fetched.get(caller[0]))
         rows.append((state, worker, caller, *times, None, (), failure))
     return [*rows, *unanswered[-limit:]]
+
+
+def news(
+    events: EventRing,
+    pending: Collection[Task],
+    begun: Callable[[Address], int | None],
+    limit: int,
+) -> dict[str, Any]:
+    """What views are made of that are kept up to date: figures of all tasks, rows of few.
+
+    Args:
+        events, pending, begun: as for :func:`task_rows`.
+        limit: how many rows of the newest finished tasks, and as many of those that were
+            submitted first and are not answered: they are the ones that run.
+
+    Returns:
+        ``finished``: (name, whether it failed, how many) of those remembered; ``dropped``: how many
+        are forgotten; ``pending``: (name, how many); ``rows``: as those of :func:`task_rows`.
+    """
+    finished = Counter([(row[1][1], row[4] == FAILED) for row in list(events.records)])
+    waiting = Counter([task.template.name for task in pending])
+    return {
+        "finished": [(name, failed, count) for (name, failed), count in finished.items()],
+        "dropped": events.dropped,
+        "pending": list(waiting.items()),
+        "rows": [
+            *task_rows(events, (), begun, limit),
+            *(_pending_row(task, begun) for task in islice(pending, limit)),
+        ],
+    }
 
 
 def _pending_row(task: Task, begun: Callable[[Address], int | None]) -> tuple[Any, ...]:

@@ -1,0 +1,128 @@
+"""What is known of a run while it goes on; pure: answers of processes in, differences out.
+
+Figures are of all tasks: each process counts what it remembers.  Marks are of few: the newest
+tasks that have ended, those that run, and some that wait.  A mark changes when its task begins or
+ends, and stays when it is heard of no more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from paralab.engine import Told
+from paralab.ids import Address
+from paralab.shown_text import shown_name
+from paralab_profiling.recording import Recording, Task
+from paralab_profiling.taking import recording_of
+
+MOST_MARKS = 2_000
+"""Tasks that are shown one by one; of the others only figures are."""
+FORGOTTEN = "forgotten ones"
+"""How tasks are called whose records went because newer ones came."""
+_ENDED = ("done", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How far the tasks of one function are."""
+
+    done: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+
+    @property
+    def total(self) -> int:
+        """All that were submitted."""
+        return self.done + self.failed + self.running + self.waiting
+
+
+@dataclass
+class Watched:
+    """All that was heard so far.
+
+    Attributes:
+        begin: ns on the machine's monotonic clock; what was submitted before is not shown.
+        counts: by function, in the order in which they were first heard of.
+        marks: the tasks that are shown one by one, by id, at most :data:`MOST_MARKS`.
+        lanes: what each process is called that runs tasks, by number.
+        session: see :class:`Recording`.
+    """
+
+    begin: int
+    counts: dict[str, Count] = field(default_factory=dict)
+    marks: dict[str, Task] = field(default_factory=dict)
+    lanes: dict[int, str] = field(default_factory=dict)
+    session: str = ""
+    _before: Counter[tuple[Address, str, bool]] | None = None
+
+    def hear(self, told: Iterable[Told]) -> list[Task]:
+        """Takes in the answers to a survey of "news"; returns the marks that are new or changed.
+
+        What had ended by the first call counts as not being of this run.
+        """
+        answers = [each for each in told if each.answer]
+        rows = [each._replace(answer=each.answer["rows"]) for each in answers]
+        recording = recording_of(rows)
+        self.session = self.session or recording.session
+        running = [task for task in recording if task.state == "running"]
+        self._count(answers, Counter(task.name for task in running))
+        return list(self._mark(recording))
+
+    def _count(self, answers: list[Told], running: Counter[str]) -> None:
+        finished: Counter[tuple[Address, str, bool]] = Counter()
+        waiting: Counter[str] = Counter()
+        for each in answers:
+            for name, failed, count in each.answer["finished"]:
+                finished[each.address, name, failed] += count
+            finished[each.address, FORGOTTEN, False] += each.answer["dropped"]
+            for name, count in each.answer["pending"]:
+                waiting[shown(name)] += count
+        if self._before is None:
+            self._before = finished
+        ended: Counter[tuple[str, bool]] = Counter()
+        for (address, name, failed), count in finished.items():
+            # Fewer than before: the ring has let go of some, which `dropped` counts.
+            ended[shown(name), failed] += max(0, count - self._before[address, name, failed])
+        names = dict.fromkeys([*self.counts, *(name for name, _ in ended), *waiting])
+        for name in names:
+            runs = min(running[name], waiting[name])
+            count = Count(ended[name, False], ended[name, True], runs, waiting[name] - runs)
+            if name in self.counts or count.total:
+                self.counts[name] = count
+
+    def _mark(self, recording: Recording) -> Iterator[Task]:
+        for task in recording:
+            old = self.marks.get(task.id)
+            if old is None and len(self.marks) >= MOST_MARKS:
+                continue
+            if task.stamps["submitted"] < self.begin:
+                continue
+            if old is not None and (old.state in _ENDED or old.state == task.state):
+                continue
+            if task.worker and task.worker not in self.lanes:
+                workers = sum(not name.startswith("actor") for name in self.lanes.values())
+                name = recording.process(task.worker)
+                is_actor = task.actor is not None
+                label = name if name.startswith("actor") else f"actor {task.name.split('.')[0]}"
+                self.lanes[task.worker] = label if is_actor else f"worker {workers + 1}"
+            self.marks[task.id] = task
+            yield task
+
+    @property
+    def total(self) -> Count:
+        """All functions together."""
+        each = self.counts.values()
+        return Count(
+            sum(count.done for count in each),
+            sum(count.failed for count in each),
+            sum(count.running for count in each),
+            sum(count.waiting for count in each),
+        )
+
+
+def shown(name: str) -> str:
+    """A function's name as recordings have it."""
+    return shown_name(name.removeprefix("__main__."))

@@ -1,0 +1,49 @@
+"""The one widget class, made when it is first needed: importing this needs no Jupyter."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+
+def new_widget(module: str, frame: dict[str, Any], kind: str = "") -> Any:
+    """A widget that is not shown yet.
+
+    Args:
+        module: its ES module, as text.
+        frame: what it shows first.
+        kind: what the module reads as ``kind``.
+
+    Raises:
+        ImportError: anywidget or ipywidgets is missing.
+    """
+    return _widget_class()(_esm=module, frame=frame, kind=kind)
+
+
+def show(thing: Any) -> Any:
+    """Shows something in the notebook; returns its place, which can show something else later.
+
+    Raises:
+        ImportError: IPython is missing.
+    """
+    return import_module("IPython.display").display(thing, display_id=True)
+
+
+@cache
+def _widget_class() -> Any:
+    try:
+        import anywidget
+        import traitlets
+    except ImportError as error:
+        raise ImportError(
+            "Live views need anywidget and ipywidgets: pip install 'paralab[lab]'. Pictures, and "
+            "progress() in a terminal, do without."
+        ) from error
+
+    traits = {
+        "_esm": traitlets.Unicode().tag(sync=True),
+        "kind": traitlets.Unicode().tag(sync=True),
+        "frame": traitlets.Dict().tag(sync=True),
+    }
+    return type("LiveWidget", (anywidget.AnyWidget,), traits)

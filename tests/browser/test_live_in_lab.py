@@ -1,0 +1,133 @@
+"""Live views in JupyterLab: they follow the tasks, answer while the cell is blocked, and leave."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import WAIT_MS, command, notebook, opened, run_cell
+
+START = """\
+import paralab
+from paralab_profiling import cluster, live
+session = paralab.init(num_cpus=2)
+@paralab.remote
+def gate(path):
+    with open(path) as opened:
+        return opened.read()
+@paralab.remote
+def join(*parts):
+    return len(parts)
+"""
+RUN = """\
+with live({kind!r}) as view:
+    result = paralab.get(join.remote(*[gate.remote(f"{folder}/gate{{n}}") for n in range(2)]))
+print("joined", result)
+"""
+
+
+def gates(folder: Path, name: str) -> Path:
+    """Two gates that a task waits at until somebody writes there."""
+    place = folder / name
+    place.mkdir()
+    for number in range(2):
+        os.mkfifo(place / f"gate{number}")
+    return place
+
+
+def release(gate: Path) -> None:
+    with gate.open("w") as opened:
+        opened.write("go")
+
+
+def outputs(page: Any) -> Any:
+    return page.locator(".jp-OutputArea-output")
+
+
+def saved(page: Any, path: Path) -> Any:
+    """The notebook's file, saved."""
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(("kind", "mark"), [("timeline", "gate"), ("graph", "gate"),
+                                            ("progress", "")])  # fmt: skip
+def test_it_follows_the_tasks_and_answers_meanwhile(jupyter: Any, kind: str, mark: str) -> None:
+    folder = gates(jupyter.folder, kind)
+    notebook(jupyter.folder / f"{kind}.ipynb", START, RUN.format(kind=kind, folder=folder))
+    page = opened(jupyter.browser, jupyter.address, f"{kind}.ipynb")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    command(page, "notebook:run-all-cells")
+    live = page.locator(".pl-live")
+    live.get_by_text("0 of 3 tasks done, 2 running").wait_for()
+    if mark:
+        # The cell is blocked in get, so nothing of this can ask the kernel.
+        live.locator("[data-task]").first.click()
+        facts = page.locator(".pl-tell").first
+        facts.get_by_text("running", exact=True).wait_for()
+        assert "gate (" in facts.inner_text()
+        assert live.locator(".pl-selected").count() == 1
+        page.keyboard.press("Escape")
+        live.locator(".pl-selected").wait_for(state="detached")
+        assert facts.inner_text() == ""
+    page.screenshot(path=str(jupyter.folder / f"{kind}-live.png"))
+    release(folder / "gate0")
+    live.get_by_text("1 of 3 tasks done, 1 running").wait_for()
+    release(folder / "gate1")
+    page.get_by_text("joined 2").wait_for()
+    live.wait_for(state="detached")
+    picture = page.locator(".pl-picture svg")
+    picture.wait_for()
+    book = saved(page, jupyter.folder / f"{kind}.ipynb")
+    bundles = [output["data"] for output in book["cells"][1]["outputs"] if "data" in output]
+    assert not any("widget-view" in kind for bundle in bundles for kind in bundle)
+    assert sum("text/html" in bundle for bundle in bundles) == 1
+
+    command(page, "kernelmenu:shutdown")
+    page.reload()
+    page.locator(".pl-picture svg").wait_for(timeout=WAIT_MS)
+    assert page.get_by_text("Error displaying widget").count() == 0
+    assert errors == []
+    page.screenshot(path=str(jupyter.folder / f"{kind}-saved.png"))
+    page.close()
+
+
+def test_the_cluster_and_its_button(jupyter: Any) -> None:
+    folder = gates(jupyter.folder, "cluster")
+    make = """\
+@paralab.remote
+class Keeper:
+    def keep(self):
+        print("kept <b>well</b>")
+        return 1
+keeper = Keeper.options(name="<i>keeper</i>").remote()
+print("answer", paralab.get(keeper.keep.remote()))
+"""
+    last = "try:\n    paralab.get(keeper.keep.remote())\nexcept Exception as e: print(type(e))"
+    close = "paralab.shutdown()"
+    cells = (START, make, "view = cluster()", f"ref = gate.remote('{folder}/gate0')", last, close)
+    notebook(jupyter.folder / "cluster.ipynb", *cells)
+    page = opened(jupyter.browser, jupyter.address, "cluster.ipynb")
+    for number in range(4):
+        run_cell(page, number)
+    table = page.locator(".pl-cluster table")
+    actor = table.locator("tr", has_text="actor <i>keeper</i>")
+    actor.wait_for()
+    actor.get_by_text("kept <b>well</b>").wait_for()
+    table.locator("code", has_text="gate").wait_for()
+    page.screenshot(path=str(jupyter.folder / "cluster-live.png"))
+    release(folder / "gate0")
+    table.locator("code", has_text="gate").wait_for(state="detached")
+    actor.get_by_role("button").click()
+    actor.get_by_text("end it now").click()
+    actor.wait_for(state="detached")
+    run_cell(page, 4)
+    outputs(page).get_by_text("ActorDiedError").wait_for()
+    run_cell(page, 5)
+    page.locator(".pl-cluster").wait_for(state="detached")
+    assert "0 actors" in str(page.locator(".pl-picture svg").first.get_attribute("aria-label"))
+    page.close()
