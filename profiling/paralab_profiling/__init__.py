@@ -12,8 +12,8 @@ from paralab_profiling.explain import Explanation, Finding, explain
 from paralab_profiling.graph_drawing import task_graph
 from paralab_profiling.graph_words import to_dot, to_mermaid
 from paralab_profiling.lanes_drawing import timeline
-from paralab_profiling.measuring import speedup
 from paralab_profiling.live import ClusterState, LiveView, cluster, live, progress
+from paralab_profiling.measuring import speedup
 from paralab_profiling.overhead_drawing import overhead
 from paralab_profiling.perfetto import perfetto, save_perfetto
 from paralab_profiling.picture import Picture
@@ -26,9 +26,9 @@ from paralab_profiling.taking import take
 
 __all__ = [
     "Check",
+    "ClusterState",
     "Explanation",
     "Finding",
-    "ClusterState",
     "LiveView",
     "Picture",
     "Prediction",

@@ -15,14 +15,16 @@ from importlib.resources import files
 from types import TracebackType
 from typing import Any, Self
 
-import paralab_profiling
 from paralab.engine import Survey, current, installed
+from paralab_profiling.graph_drawing import task_graph
+from paralab_profiling.lanes_drawing import timeline
 from paralab_profiling.live.frames import Frames
 from paralab_profiling.live.progress import progress_picture
 from paralab_profiling.live.watched import Watched
 from paralab_profiling.live.watcher import Watcher, ask_news
 from paralab_profiling.live.widgets import new_widget, show
 from paralab_profiling.picture import Picture, interact_script
+from paralab_profiling.taking import take
 
 BESIDE_SECONDS = 2.0
 """How old the figures beside a widget get: they are what is saved while it runs."""
@@ -123,16 +125,13 @@ class LiveView:
 
     def _last(self) -> Picture:
         """What stays: the view of this name if the session can still be asked, else figures."""
-        name = {"graph": "task_graph"}.get(self._kind, self._kind)
-        make = getattr(paralab_profiling, name, None)
         if not is_running():
             return self._figures()
         self.watched.hear(ask_news(current()).told)
-        if self._kind != "progress" and make is not None:
-            recording = paralab_profiling.take().between(self._begin, time.monotonic_ns())
+        if self._kind != "progress":
+            recording = take().between(self._begin, time.monotonic_ns())
             if recording.tasks:
-                picture: Picture = make(recording)
-                return picture
+                return (task_graph if self._kind == "graph" else timeline)(recording)
         return self._figures()
 
 
