@@ -16,6 +16,7 @@ from program import all_end, program
 import paralab
 from leak_check import LeakCheck, descendants
 from paralab.exceptions import RuntimeEnvSetupError
+from paralab.runtime_env.cache import clean
 
 pytestmark = pytest.mark.slow
 CALLS = 4
@@ -191,6 +192,15 @@ def test_what_was_built_serves_the_next_session(cache: Path, wheels: Path, tmp_p
         assert driver.line() == "1.0"
         driver.end()
     assert {path: (path / "ready").stat().st_mtime_ns for path in cache.glob("*/")} == built
+
+
+def test_what_a_node_uses_is_not_removed(running: Path, wheels: Path) -> None:
+    f = look.options(runtime_env=pip(wheels, "tiny-thing==1.0"))
+    home = Path(paralab.get(f.remote(lambda: sys.prefix)))
+    assert home.parent == running
+    os.utime(home.with_suffix(".lock"), (0, 0))
+    assert home.name not in clean(running)
+    assert home.exists()
 
 
 def test_a_killed_node_takes_its_installers_along(

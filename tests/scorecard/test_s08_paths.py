@@ -19,7 +19,7 @@ from leak_check import names_in
 from paralab.cli import main
 from paralab.init_options import check_init_options
 from paralab.runtime_env import packages
-from paralab.runtime_env.build import BuildError, cache_folder
+from paralab.runtime_env.cache import cache_folder
 from paralab.util import state
 from paralab.util.placement_group import placement_group, remove_placement_group
 
@@ -148,12 +148,12 @@ def test_a_cache_in_which_others_write_is_not_used(
     assert folder.stat().st_mode & 0o077 == 0
     for mode in (0o777, 0o720, 0o702):
         folder.chmod(mode)
-        with pytest.raises(BuildError, match="nobody else may write"):
+        with pytest.raises(PermissionError, match="nobody else may write"):
             cache_folder()
     folder.chmod(0o700)
     if os.geteuid() == 0:
         os.chown(folder, 65534, -1)
-        with pytest.raises(BuildError, match="must belong to you"):
+        with pytest.raises(PermissionError, match="must belong to you"):
             cache_folder()
         os.chown(folder, 0, -1)
 

@@ -14,6 +14,7 @@ so a task never runs in another's.
     on_client.py which environment a task wants             likewise; the node is told its name
     on_node.py   starting builders, and workers of each     when a request names it
     build.py     packages, in an interpreter of their own   in a process beside the node, once
+    cache.py     where those are kept, and until when       likewise
     variables.py which of them may come after the fork      when a worker is started, and there
     surroundings.py  what a worker takes over               before its first task
     here.py      the same for this process                  in local_mode

@@ -1,13 +1,13 @@
 """Builds an interpreter with packages of its own: what the node's builder process runs.
 
-    <cache>/<hash>.lock     held by the builder and by what it runs; the kernel frees it
+    <cache>/<hash>.lock     held by the builder and by what it runs; the kernel frees it (cache.py)
     <cache>/<hash>/         a virtual environment that sees the packages of the one it is based on
     <cache>/<hash>/ready    written last: without it, what is there is half done, and goes
 
 The hash is over what was asked for and the interpreter it is for, so sessions of one user share
 what has been built, and one that differs in anything is another.  Killed at any point, nothing is
 left that a later session would take for whole.  The description comes by standard input, the
-answer goes by standard output, both JSON: ``{"python", "env_vars"}`` or ``{"error"}``.
+answer goes by standard output, both JSON: ``{"python", "env_vars", "lock"}`` or ``{"error"}``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from paralab import platform
+from paralab.runtime_env.cache import cache_folder, clean, open_lock
 
 LINES = 40
 """Last lines of an installer that failed."""
@@ -69,29 +70,6 @@ def _time_is_up(_signal: int, _frame: Any) -> None:
     raise TimeoutError
 
 
-def cache_folder() -> Path:
-    """Where this user's environments are kept, made if need be.
-
-    ``PARALAB_CACHE``, or ``paralab`` in the user's cache folder.
-
-    Raises:
-        BuildError: others may write there, who could then run code as this user.
-    """
-    place = os.environ.get("PARALAB_CACHE")
-    if place is None:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        place = os.path.join(os.path.expanduser(cache), "paralab")
-    folder = Path(place, "environments")
-    folder.mkdir(0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise BuildError(
-            f"{folder} must belong to you, and nobody else may write there: packages are "
-            "installed into it. Remove it, or name another place by PARALAB_CACHE."
-        )
-    return folder
-
-
 def build(description: dict[str, Any]) -> dict[str, Any]:
     """Builds an environment, or finds it built; returns its interpreter and variables.
 
@@ -100,12 +78,18 @@ def build(description: dict[str, Any]) -> dict[str, Any]:
     """
     tool = "uv" if description.get("uv") else "pip"
     wanted = description[tool]
-    cache = cache_folder()
-    name = _name(tool, wanted)
-    home = cache / name
-    lock = os.open(cache / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        cache = cache_folder()
+    except PermissionError as error:
+        raise BuildError(str(error)) from None
+    home = cache / _name(tool, wanted)
+    lock = open_lock(home.with_suffix(".lock"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        os.utime(lock)
+        is_built = (home / "ready").exists()
+        if not is_built:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # others may wait for it too, and be first
         if not (home / "ready").exists():
             shutil.rmtree(home, ignore_errors=True)
             try:
@@ -122,7 +106,10 @@ def build(description: dict[str, Any]) -> dict[str, Any]:
                 raise
     finally:
         os.close(lock)
-    return {"python": str(home / "bin" / "python"), "env_vars": _variables(home)}
+    if not is_built:
+        clean(cache)
+    python = str(home / "bin" / "python")
+    return {"python": python, "env_vars": _variables(home), "lock": str(home) + ".lock"}
 
 
 def _variables(home: Path) -> dict[str, str]:

@@ -21,6 +21,7 @@ from paralab.boot import python_command, start_worker
 from paralab.exceptions import RuntimeEnvSetupError
 from paralab.messages import REFUSED
 from paralab.remote_errors import pack_failure
+from paralab.runtime_env.cache import hold
 from paralab.runtime_env.variables import INSTALLED, come_after_the_fork, expanded
 from paralab.state.lease_instructions import RefuseEnvironment
 from paralab.state.obituaries import ended
@@ -42,6 +43,8 @@ class NodeEnvironments:
         """Descriptions; never leave."""
         self._built: dict[str, dict[str, Any]] = {}
         """What the builder said of each that it has built: the interpreter, and variables."""
+        self._held: list[int] = []
+        """Locks of what was built, so that it is not removed while this node lives."""
         self._builders: set[subprocess.Popen[bytes]] = set()
         """While they run."""
 
@@ -106,6 +109,7 @@ class NodeEnvironments:
             self.failed(key, answer["error"])
         else:
             self._built[key] = answer
+            self._held.append(hold(answer["lock"]))
             self._table.built(key)
         self._node.undecided = True
 
@@ -150,6 +154,8 @@ class NodeEnvironments:
         node.actors.end_before(instruction.actor, failure, instruction.text)
 
     def close(self) -> None:
-        """Ends the builders."""
+        """Ends the builders, and lets go of what was built."""
         for builder in list(self._builders):
             self._end(builder)
+        while self._held:
+            os.close(self._held.pop())
