@@ -114,6 +114,27 @@ def process(stored):
 exercise_2(process)
 """
 
+ONE_TASK = """
+def product(rows, columns):
+    return paralab.get(band_of.remote(rows, columns))
+exercise(product)
+"""
+
+BANDS_IN_TURN = """
+def product(rows, columns):
+    found = []
+    for start in range(0, len(rows), 6):
+        found += paralab.get(band_of.remote(rows[start : start + 6], columns))
+    return found
+exercise(product)
+"""
+
+A_TASK_FOR_EACH_ROW = """
+def product(rows, columns):
+    return [row[0] for row in paralab.get([band_of.remote([row], columns) for row in rows])]
+exercise(product)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -140,5 +161,10 @@ WRONG: dict[str, list[tuple[str, str]]] = {
             "Not yet, serve_all: get was called before all were submitted.",
         ),
         (SECOND_DESK_IDLE, "Not yet, serve_all: the desks share unevenly."),
+    ],
+    "06_local_or_remote": [
+        (ONE_TASK, "Not yet, product: there is not enough to share."),
+        (BANDS_IN_TURN, "Not yet, product: get was called before all were submitted."),
+        (A_TASK_FOR_EACH_ROW, "Not yet, product: the tasks are too many and too small."),
     ],
 }
