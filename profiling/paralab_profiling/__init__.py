@@ -6,6 +6,8 @@ which a file can keep, to be looked at later and elsewhere.  Every picture has t
 text.
 """
 
+from paralab_profiling.aggregating import aggregate
+from paralab_profiling.aggregation_result import Aggregation
 from paralab_profiling.checking import Check, Rule, Verdict
 from paralab_profiling.compare import compare, verdict
 from paralab_profiling.explain import Explanation, Finding, explain
@@ -25,6 +27,7 @@ from paralab_profiling.speedup_result import Speedup
 from paralab_profiling.taking import take
 
 __all__ = [
+    "Aggregation",
     "Check",
     "ClusterState",
     "Explanation",
@@ -44,6 +47,7 @@ __all__ = [
     "Task",
     "Verdict",
     "Wait",
+    "aggregate",
     "cluster",
     "compare",
     "explain",

@@ -1,8 +1,7 @@
 """What handing over costs, read off a recording's stamps.
 
-Four figures.  Each is the median over the tasks that show it, because a busy machine makes
-outliers; but *next* is the mean, for there few long gaps are the cost of many short ones: tasks
-are sent ahead in batches.
+Four figures.  The first three are means over the tasks that show them, so that they add up to what
+the run took: tasks are sent ahead in batches, so a few long gaps are the cost of many short ones.
 
 =========== ======================================================================================
 start       from an input's or task's arrival at its owner until a worker that had nothing to do
@@ -73,14 +72,14 @@ def costs_of(recording: Recording) -> Costs:
             following[task.name].append(taken - last.stamps["stored"])
             if task.stamps["sent"] >= last.stamps["stored"]:
                 round_trips.append(taken - last.stamps["stored"])
-    result = _middle([task.stamps["returned"] - task.stamps["stored"] for task in tasks.values()])
-    start = _middle(starts or firsts)
+    result = _mean([task.stamps["returned"] - task.stamps["stored"] for task in tasks.values()])
+    start = _mean(starts or firsts)
     bounds = [_middle(of) for of in (arrivals, round_trips) if of] + list(_rates(tasks.values()))
     return Costs(
         start=start,
         result=result,
         owner=min(bounds) if bounds else result + start,
-        next={name: max(0, round(mean(of))) for name, of in following.items()},
+        next={name: _mean(of) for name, of in following.items()},
     )
 
 
@@ -121,6 +120,10 @@ def _rates(tasks: Collection[Task]) -> Iterator[int]:
             times.sort()
             half = len(times) // 2
             yield min(b - a for a, b in zip(times, times[half:], strict=False)) // half
+
+
+def _mean(times: Sequence[int]) -> int:
+    return max(0, round(mean(times))) if times else 0
 
 
 def _middle(times: Sequence[int]) -> int:

@@ -9,12 +9,14 @@ process, no task, and the program that is measured stays the same.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import paralab
+from paralab.remote_function import RemoteFunction
 from paralab.shown_text import shown_name
 from paralab.util.placement_group import placement_group, remove_placement_group
 from paralab_profiling.recording import Recording
@@ -45,7 +47,7 @@ def speedup(
     """Measures ``[function(x) for x in inputs]`` local against remote.
 
     Args:
-        function: takes one argument; a plain function, or one that ``paralab.remote`` made.
+        function: takes one argument; anything that can be called, or what ``paralab.remote`` made.
         inputs: the arguments, or a function that makes those of a size.
         workers: numbers of workers, each at most the CPUs of the session; by default 1, 2, 4 and
             so on, and all of them.
@@ -73,9 +75,7 @@ def speedup(
         )
     if callable(inputs) != bool(sizes):
         raise ValueError("sizes= belongs to inputs that are a function of the size")
-    plain = getattr(function, "__wrapped__", function) if _is_remote(function) else function
-    made: Any = function if _is_remote(function) else paralab.remote(function)
-    remote = made.options(num_cpus=1)
+    plain, remote, name = both_ways(function)
     found: list[Size] = []
     driver_ns = 0
     for size in sizes or (None,):
@@ -92,12 +92,28 @@ def speedup(
                 size=size, driver_ns=driver_ns, seed=seed, confidence=confidence,
             )
         )  # fmt: skip
-    name = shown_name(getattr(plain, "__name__", repr(plain)))
     return Speedup(name, tuple(found), cpus)
 
 
-def _is_remote(function: Any) -> bool:
-    return hasattr(function, "remote") and hasattr(function, "options")
+def both_ways(function: Any) -> tuple[Callable[..., Any], Any, str]:
+    """A function as it is, as a remote one that takes one CPU, and what pictures call it."""
+    if isinstance(function, RemoteFunction):
+        plain = function.__wrapped__
+        return plain, function.options(num_cpus=1), _name(plain)
+    if inspect.isfunction(function):
+        return function, paralab.remote(function).options(num_cpus=1), _name(function)
+
+    # What is written in C, a method or a partial cannot be remote itself.
+    def call(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    name = _name(function)
+    call.__name__ = call.__qualname__ = name
+    return function, paralab.remote(call).options(num_cpus=1, name=name), name
+
+
+def _name(function: Any) -> str:
+    return shown_name(str(getattr(function, "__name__", type(function).__name__)))
 
 
 def _powers(cpus: int) -> list[int]:
@@ -147,7 +163,7 @@ def _measure(
                 _local(plain, arguments)
                 local.append((time.monotonic_ns() - start) / 1e9)
                 continue
-            with _set_aside(cpus - number):
+            with set_aside(cpus - number):
                 start = time.monotonic_ns()
                 paralab.get([remote.remote(argument) for argument in arguments])
                 blocks[number].append((start, time.monotonic_ns()))
@@ -180,7 +196,7 @@ def _joined(pieces: Sequence[Recording]) -> Recording:
 
 
 @contextmanager
-def _set_aside(cpus: int) -> Iterator[None]:
+def set_aside(cpus: int) -> Iterator[None]:
     """So many CPUs are nobody's while the block runs."""
     if not cpus:
         yield

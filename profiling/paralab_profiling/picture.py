@@ -148,3 +148,18 @@ class Picture:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.text, "text/html": self.to_html()}
+
+
+def save_result(path: str | Path, figures: dict[str, Any], pictures: Sequence[Picture]) -> Path:
+    """Writes a result by the ending of the file's name; the SVG is that of the first picture."""
+    path = Path(path)
+    if path.suffix == ".json":
+        text = json.dumps(figures, indent=1)
+    elif path.suffix == ".html":
+        text = '<!doctype html><meta charset="utf-8">' + "".join(p.to_html() for p in pictures)
+    elif path.suffix == ".svg":
+        text = pictures[0].svg
+    else:
+        raise ValueError(f"save() writes .json, .html or .svg, not {path.suffix!r}")
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -10,7 +9,7 @@ from typing import Any
 
 from paralab_profiling.compare import gain_in_words, verdict
 from paralab_profiling.intervals import Interval
-from paralab_profiling.picture import Picture
+from paralab_profiling.picture import Picture, save_result
 from paralab_profiling.speedup import Point, Size
 from paralab_profiling.speedup_drawing import draw_by_size, draw_curve
 from paralab_profiling.svg import duration, percent, three_digits
@@ -98,23 +97,13 @@ class Speedup:
         }
 
     def save(self, path: str | Path) -> Path:
-        """Writes figures (``.json``), a page (``.html``) or the curve (``.svg``); returns the path.
+        """Writes figures (``.json``), a page (``.html``) or the curve (``.svg``).
 
         Raises:
             ValueError: another ending.
             OSError: the file cannot be written.
         """
-        path = Path(path)
-        if path.suffix == ".json":
-            path.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
-        elif path.suffix == ".html":
-            page = '<!doctype html><meta charset="utf-8">' + self._repr_mimebundle_()["text/html"]
-            path.write_text(page, encoding="utf-8")
-        elif path.suffix == ".svg":
-            self.curve().save(path)
-        else:
-            raise ValueError(f"save() writes .json, .html or .svg, not {path.suffix!r}")
-        return path
+        return save_result(path, self.to_dict(), [self.curve(), self.verdict()])
 
 
 def _workers(count: int) -> str:
