@@ -266,6 +266,8 @@ class _Sweep:
 
 ENOUGH = 0.9
 """Share of a task's time that its function should have."""
+HEAVY = 100_000
+"""Bytes that a task moves from which its overhead is that of the bytes, and grows with them."""
 BATCHES_A_WORKER = 4
 """Fewer would leave workers idle at the end of the run."""
 
@@ -277,9 +279,15 @@ def batching(recording: Recording, spent: WorkerTime) -> Batching | None:
         recording: what ran.
         spent: its :func:`worker_time`.
     """
-    counts = Counter(task.name for task in recording if task.ran and task.kind == "task")
+    tasks = [task for task in recording if task.ran and task.kind == "task"]
+    counts = Counter(task.name for task in tasks)
+    moved: Counter[str] = Counter()
+    for task in tasks:
+        moved[task.name] += task.bytes_in + task.bytes_out
     best: Batching | None = None
     for name, count in counts.items():
+        if moved[name] > HEAVY * count:
+            continue
         parts = spent.of(name)
         run = parts.pop("run", 0.0) / count
         # In the queue with a free worker: workers were starting, which no batch makes faster.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from paralab_profiling.overhead import (
     UNACCOUNTED,
@@ -40,13 +41,13 @@ _COLOURS = {
     "store": STORE.colour,
     "fetch": FETCH.colour,
 }
-LEFT, RIGHT = 150.0, 672.0
-ROW, STEP = 22.0, 34.0
-MOST_DRAWN = 8
+RIGHT = 672.0
+ROW, STEP = 22.0, 30.0
+MOST_DRAWN = 6
 """Functions drawn; the table has more."""
 MOST_ROWS = 60
-LONGEST_NAME = 12
-TEXT_BAR = 40
+LONGEST_NAME = 22
+TEXT_BAR = 44
 _LETTERS = {"pickle + submit": "s", "queue": "·", "transfer + unpickle": "t", "run": "█",
             "store": "o", "fetch": "f", UNACCOUNTED: "?", "idle": " "}  # fmt: skip
 CUT_FROM, CUT_TO = 0.6, 0.4
@@ -105,39 +106,46 @@ def overhead(recording: Recording) -> Picture:
     rows, spent = function_parts(recording), worker_time(recording)
     better = batching(recording, spent)
     title, note = _finding(spent), _note(recording, rows)
-    advice = advice_on(better)
+    advice = advice_on(better) if rows else []
     drawing = Drawing()
     drawing.headline(title, note)
-    drawing.text(16, 68, "one task, from .remote() to get()", "s b")
+    left = left_of(rows)
+    if rows:
+        drawing.text(16, 68, "one task, from .remote() to get()", "s b")
     y = 78.0
     for row in rows[:MOST_DRAWN]:
-        _draw_label(drawing, y, row.name, f"× {row.count:,}")
-        _draw_bar(drawing, y, [(s, f"{row.name}, {_told(s)}") for s in segments(row)])
+        drawing.text(16, y + 15, _short(row.name, LONGEST_NAME), "m b")
+        drawing.text(left - 8, y + 15, f"× {row.count:,}", "s e")
+        _draw_bar(drawing, left, y, [(s, f"{row.name}, {_told(s)}") for s in segments(row)])
         drawing.text(744, y + 15, duration(row.total_ns / 1e9), "b e")
         y += STEP
     if len(rows) > MOST_DRAWN:
-        drawing.text(LEFT, y + 6, f"+ {len(rows) - MOST_DRAWN:,} more functions, in the table", "s")
+        drawing.text(left, y + 6, f"+ {len(rows) - MOST_DRAWN:,} more functions, in the table", "s")
         y += 20
-    if not rows:
-        drawing.text(16, y + 15, "No task has ended.", "s")
-        y += STEP
-    drawing.text(16, y + 10, _times(spent), "s b")
-    y += 20
     run = run_segments(spent)
-    _draw_label(drawing, y, "together", "")
-    _draw_bar(drawing, y, [(segment, f"all workers, {_told(segment)}") for segment in run])
-    drawing.text(744, y + 15, duration(spent.total_ns / 1e9), "b e")
-    y += STEP + 6
-    _draw_legend(drawing, y)
-    y += 48
+    if rows:
+        drawing.text(16, y + 10, _times(spent), "s b")
+        y += 20
+        drawing.text(16, y + 15, "together", "m b")
+        _draw_bar(drawing, left, y, [(each, f"all workers, {_told(each)}") for each in run])
+        drawing.text(744, y + 15, duration(spent.total_ns / 1e9), "b e")
+        _draw_legend(drawing, y + STEP + 6)
+        y += STEP + 54
     for line in advice:
         drawing.text(16, y, line, "b" if line is advice[0] else "s")
         y += 17
     drawing.height = y
-    text = "\n".join([title, note, *_text(rows, run, spent), *advice])
+    words = [line for each in advice for line in wrap(each, 80)]
+    text = "\n".join([title, *wrap(note, 80), *_text(rows, run, spent), *words])
     picture = drawing.finish(title, " ".join([f"{note}.", *advice]))
     head = ("function", "tasks", *PARTS, UNACCOUNTED, "idle", "total")
     return Picture(title, text, picture, head, _table(rows, spent), drawing.id)
+
+
+def left_of(rows: Sequence[FunctionParts]) -> float:
+    """Where the bars begin: right of the longest name and its count."""
+    longest = max([len(row.name) for row in rows[:MOST_DRAWN]], default=0)
+    return 70.0 + 7.2 * max(len("together"), min(longest, LONGEST_NAME))
 
 
 def run_segments(spent: WorkerTime) -> list[Segment]:
@@ -177,6 +185,8 @@ def _finding(spent: WorkerTime) -> str:
 def _note(recording: Recording, rows: Sequence[FunctionParts]) -> str:
     count = sum(row.count for row in rows)
     words = [f"{count:,} tasks; each bar: mean of the middle half of the tasks, its parts add up"]
+    if not rows:
+        words = ["none has ended"]
     if any(segment.cut for row in rows[:MOST_DRAWN] for segment in segments(row)):
         words.append("// : a wait that is drawn shorter")
     unended = len(recording) - count
@@ -211,15 +221,12 @@ def _short(name: str, most: int = 40) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def _draw_label(drawing: Drawing, y: float, name: str, count: str) -> None:
-    drawing.text(16, y + 15, _short(name, LONGEST_NAME), "m b")
-    drawing.text(LEFT - 8, y + 15, count, "s e")
-
-
-def _draw_bar(drawing: Drawing, y: float, pieces: Sequence[tuple[Segment, str]]) -> None:
-    x = LEFT
+def _draw_bar(
+    drawing: Drawing, left: float, y: float, pieces: Sequence[tuple[Segment, str]]
+) -> None:
+    x = left
     for segment, tip in pieces:
-        width = segment.width * (RIGHT - LEFT)
+        width = segment.width * (RIGHT - left)
         is_own = segment.name in _COLOURS and segment.name != "queue"
         fill = _COLOURS.get(segment.name, drawing.hatch if segment.name != "idle" else "none")
         drawing.box(
@@ -263,6 +270,8 @@ def _draw_legend(drawing: Drawing, y: float) -> None:
 
 
 def _text(rows: Sequence[FunctionParts], run: Sequence[Segment], spent: WorkerTime) -> list[str]:
+    if not rows:
+        return []
     lines = ["one task, from .remote() to get():"]
     for row in rows[:MOST_DRAWN]:
         lines.append(_text_bar(_short(row.name, LONGEST_NAME), segments(row), row.total_ns))
@@ -273,7 +282,7 @@ def _text(rows: Sequence[FunctionParts], run: Sequence[Segment], spent: WorkerTi
     names = ", ".join(
         f"{_LETTERS[name]} {name}" for name in _LETTERS if name not in ("idle", "run")
     )
-    return [*lines, f"bars: █ run, {names}"]
+    return [*lines, *wrap(f"bars: █ run, {names}", 80, subsequent_indent="  ")]
 
 
 def _text_bar(name: str, pieces: Sequence[Segment], total_ns: float) -> str:
@@ -281,7 +290,7 @@ def _text_bar(name: str, pieces: Sequence[Segment], total_ns: float) -> str:
     for piece in pieces:
         reached += piece.width
         cells += _LETTERS[piece.name] * (round(reached * TEXT_BAR) - len(cells))
-    return f"  {name:<{LONGEST_NAME}} |{cells:<{TEXT_BAR}}| {duration(total_ns / 1e9)}"
+    return f"  {name:<{LONGEST_NAME}}|{cells:<{TEXT_BAR}}| {duration(total_ns / 1e9)}"
 
 
 def _wrapped(words: Sequence[str]) -> list[str]:

@@ -186,13 +186,24 @@ def uneven(last: float, workers: int = 2) -> Recording:
 
 
 def test_one_straggler() -> None:
-    finding = one(uneven(70), "one straggler")
-    assert finding.finding == "One call of f took 70.0 ms and held up the end of the run"
-    assert "For 70.0 ms nothing else ran" in finding.evidence
-    assert finding.gain_ns == pytest.approx(35 * MS)
+    finding = one(uneven(300), "one straggler")
+    assert finding.finding == "One call of f took 300 ms and held up the end of the run"
+    assert "For 300 ms nothing else ran" in finding.evidence
+    assert finding.gain_ns == pytest.approx(150 * MS)
     assert finding.tasks == ("1.9",)
+    assert "parts.remote" not in finding.code
+    assert "split(item)" in finding.code
     assert found(uneven(20), "one straggler") is None
     assert found(uneven(70, workers=1), "one straggler") is None
+
+
+def test_a_straggler_that_should_be_submitted_first() -> None:
+    # 12 short ones in 60 ms on two workers, then a long one: beside all of them it takes 60 ms.
+    calls = [task(f"1.{n}", 10 * (n // 2), 10 * (n // 2) + 10, worker=2 + n % 2) for n in range(12)]
+    finding = one(recording(*calls, task("1.90", 60, 120)), "one straggler")
+    assert finding.remedy.startswith("Submit it first")
+    assert finding.gain_ns == pytest.approx(30 * MS), "120 ms become (120 + 60) / 2"
+    assert "items.sort" in finding.code
 
 
 def test_a_long_task_that_others_outlast_is_no_straggler() -> None:
@@ -245,6 +256,8 @@ def test_unequal_lanes() -> None:
     assert "one of 2 workers" in one(recording(*pinned), "unequal lanes").finding
     assert found(uneven(70), "unequal lanes") is None, "that is one straggler"
     assert found(recording(*pinned, workers=1), "unequal lanes") is None
+    later = task("1.99", 400, 401, name="g")
+    assert found(recording(*pinned, later), "unequal lanes") is None, "the run took other time"
 
 
 def test_more_threads_than_cores() -> None:
@@ -309,6 +322,9 @@ def test_text_and_html_have_the_same_facts(tmp_path: Path) -> None:
     assert list(bundle) == ["text/plain", "text/html"]
     assert repr(explanation) == bundle["text/plain"]
     assert 'data-tasks="1.0 1.1 ' in bundle["text/html"]
+    assert "<script>" not in bundle["text/html"], "no session, no pictures to select in"
+    linked = explain(replace(loop(10), session="</script><b>")).to_html()
+    assert '),"\\u003c/script\\u003e\\u003cb\\u003e")</script>' in linked
     assert explanation.save(tmp_path / "why.html").read_text() == bundle["text/html"]
     data = explanation.to_dict()
     assert data["findings"][0]["gain_seconds"] == pytest.approx(0.03825)

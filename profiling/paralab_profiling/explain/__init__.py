@@ -82,4 +82,5 @@ def explain(recording: Recording) -> Explanation:
     found = findings(recording)
     ended = sum(task.ran for task in recording)
     begin, end = recording.span_ns
-    return Explanation(tuple(found[:MOST]), len(found) - len(found[:MOST]), ended, end - begin)
+    shown = tuple(found[:MOST])
+    return Explanation(shown, len(found) - len(shown), ended, end - begin, recording.session)

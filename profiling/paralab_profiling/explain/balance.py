@@ -14,6 +14,8 @@ from paralab_profiling.svg import duration, three_digits
 LEAST_TASKS = 4
 LONGER = 3
 """Times the median of its function that a straggler takes."""
+ENOUGH = 0.8
+"""Of what splitting it would gain that submitting it first has to gain, to be the advice."""
 ACTOR_BUSY = 0.5
 """Share of the time since the actor was there in which it works."""
 WAITS = 2
@@ -39,7 +41,12 @@ def one_straggler(facts: Facts) -> Iterator[Finding]:
         alone = longest.stamps["ended"] - began
         if own < LONGER * usual or alone <= 0:
             continue
-        lanes = min(facts.workers, len(tasks))
+        # Either its parts run beside each other, or it runs beside all the short ones.
+        split = alone * (1 - 1 / min(facts.workers, len(tasks)))
+        begin = min(task.stamps["loaded"] for task in tasks)
+        work = sum(facts.own_ns[task.id] for task in tasks)
+        earlier = longest.stamps["ended"] - begin - max(own, work / facts.workers)
+        is_first_enough = earlier >= ENOUGH * split
         f = name_in_code(name)
         yield Finding(
             kind="one straggler",
@@ -51,14 +58,25 @@ def one_straggler(facts: Facts) -> Iterator[Finding]:
                 f"The {len(tasks) - 1} others took {duration(usual / 1e9)} (median). For"
                 f" {duration(alone / 1e9)} nothing else ran, on {facts.workers} workers."
             ),
-            remedy="Split the long one, or submit it first, so that the short ones fill the rest:",
-            code=(
-                "items.sort(key=size, reverse=True)  # longest first\n"
-                f"refs = [{f}.remote(item) for item in items]"
+            remedy=(
+                "Submit it first, so that the short ones run beside it:"
+                if is_first_enough
+                else "Split the long one into parts that run beside each other:"
             ),
-            gain_ns=alone * (1 - 1 / lanes),
+            code=(
+                "items.sort(key=size, reverse=True)  # the longest first\n"
+                f"refs = [{f}.remote(item) for item in items]"
+                if is_first_enough
+                else "parts = [part for item in items for part in split(item)]  # equal ones\n"
+                f"refs = [{f}.remote(part) for part in parts]"
+            ),
+            gain_ns=earlier if is_first_enough else split,
             wall_ns=facts.wall_ns,
-            rests_on="it can be split into equal parts for all workers",
+            rests_on=(
+                "the others fill the other workers without gaps"
+                if is_first_enough
+                else "it can be split into equal parts for all workers"
+            ),
             tasks=(longest.id,),
         )
 
@@ -162,8 +180,10 @@ def _unequal(facts: Facts, kind: str, lanes: Mapping[int | str, Sequence[Task]])
         ((sum(facts.own_ns[task.id] for task in tasks), tasks) for tasks in lanes.values()),
         key=lambda lane: -lane[0],
     )
-    if kind == "workers":  # more processes than cores come from tasks that wait
-        loads = loads[: facts.workers]
+    if kind == "workers":
+        loads = loads[: facts.workers]  # there are more where tasks wait
+        if loads and loads[0][0] < facts.wall_ns / 2:  # it was not the lanes that took the time
+            return None
     count = facts.workers if kind == "workers" else len(loads)
     tasks = sum(len(of) for _, of in loads)
     if count < 2 or tasks < LEAST_TASKS * count:

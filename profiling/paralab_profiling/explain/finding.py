@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from keyword import iskeyword
 from pathlib import Path
@@ -13,9 +14,24 @@ from typing import Any
 from paralab.shown_text import shown_name, shown_text
 from paralab_profiling.overhead import WorkerTime, worker_time
 from paralab_profiling.paths import own_ns
+from paralab_profiling.picture import as_script
 from paralab_profiling.recording import Recording, Task
 from paralab_profiling.svg import duration, escape, three_digits
 
+_SELECT = """(place, run) => {
+  for (const item of place?.querySelectorAll("[data-tasks]") ?? []) {
+    const task = item.dataset.tasks.split(" ")[0];
+    if (!task) continue;
+    const button = document.createElement("button");
+    button.textContent = "show " + task + " in the pictures";
+    button.onclick = () => {
+      (window.paralabChosen ??= {})[run] = task;
+      document.dispatchEvent(new CustomEvent("paralab-select", { detail: { run, task } }));
+    };
+    item.append(document.createElement("br"), button);
+  }
+}"""
+"""Selects as ``interact.js`` does, which hears it."""
 WIDTH = 80
 LONGEST = 60
 """Characters of a name."""
@@ -72,12 +88,16 @@ class Explanation:
         more: how many further ones were left out.
         tasks: how many had ended.
         wall_ns: of the run.
+        run: what the pictures of the run are selected together by, "" if there are none.
+        id: unique among all that is shown on a page.
     """
 
     findings: tuple[Finding, ...]
     more: int
     tasks: int
     wall_ns: int
+    run: str = ""
+    id: str = field(default_factory=lambda: f"pl{secrets.token_hex(4)}", compare=False)
 
     @property
     def title(self) -> str:
@@ -111,10 +131,18 @@ class Explanation:
         return self.text
 
     def to_html(self) -> str:
-        """All of it as HTML that stands by itself and needs no script."""
+        """All of it as HTML that stands by itself.
+
+        Where scripts may run, a button selects a task of a finding in all pictures of the run.
+        """
         items = "".join(_item(each) for each in self.findings)
         body = f"<ol>{items}</ol>" if items else f"<p><b>{escape(self.title)}.</b></p>"
-        return f'<div class="pl-explain" style="max-width:760px"><p>{self.note}</p>{body}</div>'
+        script = ""
+        if self.run and any(each.tasks for each in self.findings):
+            place = f"document.getElementById({as_script(self.id)})"
+            script = f"<script>({_SELECT})({place},{as_script(self.run)})</script>"
+        head = f'<div id="{self.id}" class="pl-explain" style="max-width:760px">'
+        return f"{head}<p>{self.note}</p>{body}{script}</div>"
 
     def save(self, path: str | Path) -> Path:
         """Writes the HTML to the file ``path`` and returns it.
