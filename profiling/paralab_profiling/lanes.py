@@ -27,6 +27,7 @@ from paralab_profiling.spans import (
     clipped,
     length,
     merged,
+    minus,
     most_at_once,
     rows_of,
     without,
@@ -114,7 +115,14 @@ class Lane:
         """When a driver was blocked, or all that ran here waited for other tasks."""
         spans = [(each.start, each.end) for each in self.blocked]
         spans += [span for bar in self.bars for span in bar.waits]
-        return tuple(piece for span in merged(spans) for piece in without(span, self.busy))
+        return minus(merged(spans), self.busy)
+
+    @cached_property
+    def overhead(self) -> tuple[Span, ...]:
+        """When it was at work for tasks whose functions did not run: load, store, hand on."""
+        whole = merged((bar.begin, bar.stored) for bar in self.bars if bar.task.ran)
+        runs = merged((bar.start, bar.end) for bar in self.bars)
+        return minus(whole, runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,7 @@ class Lanes:
         path: the tasks of the critical path, first to last.
         whose: "workers" or "actors", which of them ran more; "driver" in local mode.
         share: of their time the part in which functions ran, 0 to 1.
+        overhead: and the part in which they were at work for tasks besides.
         gap: what to tell of an idle worker, if anything.
     """
 
@@ -150,6 +159,7 @@ class Lanes:
     path: tuple[Task, ...]
     whose: str
     share: float
+    overhead: float
     gap: Gap | None
 
     @property
@@ -300,17 +310,18 @@ def _kept(lanes: Sequence[Lane], most: int) -> tuple[Lane, ...]:
     return tuple(lane for lane in lanes if lane.process in chosen)
 
 
-def _shares(count: int, ns: int, **kinds: Sequence[Lane]) -> tuple[str, float]:
-    """The kind of lane that ran most, by name, and the part of the time that it was busy."""
+def _shares(count: int, ns: int, **kinds: Sequence[Lane]) -> tuple[str, float, float]:
+    """The kind of lane that ran most, and the parts of its time for functions and besides."""
     spans = {kind: [span for lane in of for span in lane.busy] for kind, of in kinds.items()}
     most = max(spans, key=lambda kind: (length(spans[kind]), len(kinds[kind])))
     if not ns or not kinds[most]:
-        return "workers", 0.0
+        return "workers", 0.0, 0.0
     if most != "workers":
         count = len(kinds[most])
     # Tasks that need no CPU can be more than there are workers; then these count.
     count = max(count, most_at_once(spans[most]))
-    return most, length(spans[most]) / (count * ns)
+    besides = sum(length(lane.overhead) for lane in kinds[most])
+    return most, length(spans[most]) / (count * ns), besides / (count * ns)
 
 
 def _gap(workers: Sequence[Lane], lanes: Sequence[Lane], ns: int) -> Gap | None:

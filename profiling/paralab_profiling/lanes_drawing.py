@@ -16,7 +16,6 @@ from itertools import groupby, pairwise
 from paralab_profiling.details import details_of
 from paralab_profiling.lanes import Bar, Lane, Lanes, lanes_of
 from paralab_profiling.lanes_layout import (
-    BIN,
     BINS,
     LEFT,
     RIGHT,
@@ -26,6 +25,7 @@ from paralab_profiling.lanes_layout import (
     places_of,
     widest,
 )
+from paralab_profiling.lanes_legend import draw_legend
 from paralab_profiling.lanes_words import (
     lane_name,
     note_of,
@@ -41,11 +41,13 @@ from paralab_profiling.palette import FAILURE, NOTEBOOK
 from paralab_profiling.perfetto import perfetto
 from paralab_profiling.picture import Picture
 from paralab_profiling.recording import Recording, Task
-from paralab_profiling.spans import Span, binned, length, merged, most_at_once
-from paralab_profiling.svg import IDLE, INK, LINE, SOFT, Drawing, duration, escape
+from paralab_profiling.spans import Span, binned, clipped, length, merged, most_at_once
+from paralab_profiling.svg import IDLE, INK, SOFT, Drawing, duration, escape
 
 THIN = 2.0
-"""Tasks under this width are in bands, unless they are alone."""
+"""Tasks under this width are in bands, unless they stand alone."""
+CROWD, MOST_IN_CROWD = 24.0, 3
+"""Alone is who has at most so many others, himself included, in a stretch of this width."""
 MOST_BARS = 300
 MOST_THICK, MOST_HIDDEN = 150, 100
 """Arrows; a saved picture has to stay small."""
@@ -126,7 +128,11 @@ class _Painter:
         self._arrows()
         for label in self._labels:
             drawing.text(*label)
-        self._legend(bottom + 34)
+        shown = {
+            "its overhead": bool(self.drawn or self._banded),
+            "many: share busy": bool(self._banded),
+        }
+        draw_legend(drawing, lanes, bottom + 34, shown)
         if remarks:
             drawing.text(16, bottom + 64, "; ".join(remarks), "s")
         drawing.height = bottom + (76 if remarks else 48)
@@ -147,7 +153,7 @@ class _Painter:
                 for at, bar in rest
                 if (bar.end - bar.start) * self._scale >= limit
                 or (few and bar.task.id in self._critical)
-                or (alone and crowds[self._bin(at, bar)] == 1)
+                or (alone and crowds[self._bin(at, bar)] <= MOST_IN_CROWD)
             ]
             if len(drawn) <= MOST_BARS:
                 break
@@ -156,7 +162,7 @@ class _Painter:
         return drawn, [each for each in self._lanes.bars if each[1].task.id not in ids]
 
     def _bin(self, at: int, bar: Bar) -> tuple[int, int, int]:
-        return at, bar.row, int(bar.start * self._scale / BIN)
+        return at, bar.row, int(bar.start * self._scale / CROWD)
 
     def _fill(self, task: Task) -> str:
         return FAILURE if task.failed else self._drawing.fill(NOTEBOOK.hue(task.name))
@@ -185,11 +191,12 @@ class _Painter:
         self, spans: Sequence[Span], place: Place, fill: str, words: Callable[[Span], str]
     ) -> set[Span]:
         """Draws times of a driver as boxes; returns those that are too thin and too many."""
-        crowds = Counter(int(start * self._scale / BIN) for start, _ in spans)
+        crowds = Counter(int(start * self._scale / CROWD) for start, _ in spans)
         wide = [
             span
             for span in spans
-            if length([span]) * self._scale >= THIN or crowds[int(span[0] * self._scale / BIN)] == 1
+            if length([span]) * self._scale >= THIN
+            or crowds[int(span[0] * self._scale / CROWD)] <= MOST_IN_CROWD
         ]
         wide = sorted(wide, key=lambda span: span[0] - span[1])[:MOST_SPANS]
         for start, end in wide:
@@ -198,12 +205,14 @@ class _Painter:
             self._drawing.box(self._x(start), place.y, width, place.height, fill, tip=tip)
         return set(spans) - set(wide)
 
-    def _band(self, shares: Sequence[float], place: Place, fill: str, tip: str = "") -> None:
+    def _band(
+        self, shares: Sequence[float], place: Place, fill: str, tip: str = "", paint: str = ""
+    ) -> None:
         """A shape whose height in each part is a share of the place's, as one path."""
         path = band_path(shares, place.y, place.height)
         if path:
             inside = f"<title>{escape(tip)}</title>" if tip else ""
-            self._drawing.raw(f'<path d="{path}" fill="{fill}">{inside}</path>')
+            self._drawing.raw(f'<path d="{path}" fill="{fill}"{paint}>{inside}</path>')
 
     def _bands(self, place: Place, lane: Lane, bars: Sequence[Bar]) -> None:
         """The tasks of a lane that are not drawn one by one."""
@@ -215,23 +224,36 @@ class _Painter:
                 if bar.row == row or not place.rows:
                     kinds[bar.task.failed, bar.task.name].append(bar)
             most = max(kinds, key=lambda kind: len(kinds[kind]))
-            shares = {
-                kind: binned((span for bar in of for span in bar.own), self._lanes.ns, BINS)
-                for kind, of in kinds.items()
-            }
-            total = [min(1.0, sum(each) / top) for each in zip(*shares.values(), strict=True)]
+            whole = {kind: self._shares(of, top) for kind, of in kinds.items()}
+            own = [self._shares(of, top, is_own=True) for of in kinds.values()]
             # Each part has the colour of the function that takes the most of it.
-            first = [max(shares, key=lambda kind: shares[kind][at]) for at in range(BINS)]
+            first = [max(whole, key=lambda kind: whole[kind][at]) for at in range(BINS)]
+            total, runs = (
+                [min(1.0, sum(each)) for each in zip(*of, strict=True)]
+                for of in (whole.values(), own)
+            )
             here = Place(*place.row(row), 1)
             for kind, of in kinds.items():
-                mine = [share if f == kind else 0.0 for share, f in zip(total, first, strict=True)]
+                mine, run = (
+                    [share if f == kind else 0.0 for share, f in zip(of, first, strict=True)]
+                    for of in (total, runs)
+                )
                 what = f"{len(of):,} × {shortened(kind[1])}" + (" failed ✕" if kind[0] else "")
                 took = duration(length(span for bar in of for span in bar.own) / 1e9)
                 tip = f"{what}, together {took}; the height is the share of the time"
-                self._band(mine, here, self._fill(of[0].task), tip)
+                self._band(mine, here, self._fill(of[0].task), tip, ' fill-opacity=".35"')
+                self._band(run, here, self._fill(of[0].task), tip)
                 if not place.rows and kind == most:
                     what += f", up to {lane.rows:,} at once"
                 self._label(widest(mine, self._lanes.ns), here, what)
+
+    def _shares(self, bars: Sequence[Bar], top: int, is_own: bool = False) -> list[float]:
+        """What part of each part of the time they are there for, or run; of ``top`` at once."""
+        if is_own or top > 1:
+            spans = [span for bar in bars for span in bar.own]
+        else:
+            spans = [*clipped(((bar.begin, bar.stored) for bar in bars), 0, self._lanes.ns)]
+        return [share / top for share in binned(spans, self._lanes.ns, BINS)]
 
     def _overhead(self) -> None:
         """The pale parts around the runs, one path for each hue."""
@@ -383,47 +405,3 @@ class _Painter:
         )
         x, to_x = self._x(min(left, then.start)), self._x(then.start)
         return x, y + height / 2, to_x, to_y + to_height / 2
-
-    def _legend(self, y: float) -> None:
-        """One line, of what there is, in the order of the picture."""
-        drawing = self._drawing
-        x = 16.0
-        runs = Counter[str]()
-        for _, bar in self._lanes.bars:
-            runs[bar.task.name] += bar.end - bar.start
-        # One without a texture, if there is any, can be recognised best.
-        hues = [NOTEBOOK.hue(name) for name, _ in runs.most_common()]
-        hues.sort(key=lambda hue: bool(hue.texture))
-        fill = drawing.fill(hues[0]) if hues else SOFT
-        lanes = self._lanes.lanes
-        entries = (
-            ("in .remote() or put", any(lane.calls for lane in lanes)),
-            ("your function", bool(runs)),
-            ("its overhead", bool(self.drawn)),
-            ("many: share busy", bool(self._banded)),
-            ("blocked", any(lane.still for lane in lanes)),
-            ("idle", True),
-            ("critical path", bool(self._critical)),
-        )
-        for words in (words for words, is_there in entries if is_there):
-            self._swatch(words, x, y, fill)
-            drawing.text(x + 20, y + 9, words, "s")
-            x += 20 + 5.4 * len(words) + 12
-
-    def _swatch(self, words: str, x: float, y: float, fill: str) -> None:
-        box = self._drawing.box
-        if words == "its overhead":
-            self._drawing.raw(
-                f'<rect x="{x}" y="{y + 2}" width="14" height="6" fill="{fill}"'
-                ' fill-opacity=".35"/>'
-            )
-        elif words == "many: share busy":
-            box(x, y, 14, 10, IDLE)
-            self._drawing.raw(f'<path d="M{x} {y + 10}v-5h5v-3h4v4h5v4z" fill="{fill}"/>')
-        elif words == "critical path":
-            box(x, y, 14, 10, fill, stroke=INK, is_thick=True)
-        elif words == "idle":
-            box(x, y, 14, 10, IDLE, stroke=LINE)
-        else:
-            fills = {"blocked": self._drawing.hatch, "in .remote() or put": SOFT}
-            box(x, y, 14, 10, fills.get(words, fill))

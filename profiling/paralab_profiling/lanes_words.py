@@ -65,6 +65,8 @@ def note_of(lanes: Lanes) -> str:
             found.append(f"{name} blocked{where} {duration(still / 1e9)}")
         if calls > WORTH_TELLING * lanes.ns:
             found.append(f"{name} in .remote() and put {duration(calls / 1e9)}")
+    if lanes.overhead > max(WORTH_TELLING, lanes.share / 2):
+        found.append(f"{lanes.whose} {percent(lanes.overhead)} at work on overhead")
     gap = lanes.gap
     if gap is not None and gap.ns > WORTH_TELLING * lanes.ns:
         who, task = lane_name(gap.lane), shortened(gap.task.name, 24)
@@ -123,7 +125,7 @@ def text_of(lanes: Lanes, recording: Recording) -> str:
         lines.append(f"+ {lanes.left_out:,} more lanes, less busy")
     end = duration(lanes.ns / 1e9)
     lines.append(f"{'':<{NAME}} 0{end:>{CELLS - 1}}")
-    lines += _wrapped("▁▄█ share of it in your functions  ▒ in .remote() or put  ░ blocked  · idle")
+    lines.append("▁▄█ share in your functions  - overhead  ▒ .remote(), put  ░ blocked  · idle")
     lines += _wrapped("; ".join(remarks_of(lanes, recording)))
     if len(lanes.path) > 1:
         lines += _wrapped(path_words(lanes), "  ")
@@ -162,11 +164,14 @@ def _times(*ns: int) -> Iterator[str]:
 
 def _cells(lane: Lane, ns: int) -> str:
     """A lane as characters, each for an equal part of the time."""
-    parts = (binned(spans, ns, CELLS) for spans in (lane.busy, lane.still, lane.calls))
+    times = (lane.busy, lane.still, lane.calls, lane.overhead)
+    parts = (binned(spans, ns, CELLS) for spans in times)
     return "".join(_cell(*shares) for shares in zip(*parts, strict=True))
 
 
-def _cell(busy: float, still: float, calls: float) -> str:
+def _cell(busy: float, still: float, calls: float, overhead: float) -> str:
+    if overhead > max(busy, still):
+        return "-"
     if busy and busy >= still:
         return _STEPS[min(8, max(1, round(busy * 8)))]
     if still or calls:

@@ -5,6 +5,7 @@ An end belongs to what comes after it, so two spans that touch do not overlap.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
@@ -39,6 +40,18 @@ def without(span: Span, holes: Sequence[Span]) -> tuple[Span, ...]:
             left.append((at, start))
         at = stop
     return (*left, (at, end)) if at < end else tuple(left)
+
+
+def minus(spans: Sequence[Span], holes: Sequence[Span]) -> tuple[Span, ...]:
+    """What is left of some spans when others are taken out; both as from :func:`merged`."""
+    left: list[Span] = []
+    first = 0
+    for start, end in spans:
+        while first < len(holes) and holes[first][1] <= start:
+            first += 1
+        last = bisect_left(holes, (end, end), lo=first)
+        left += without((start, end), holes[first:last])
+    return tuple(left)
 
 
 def length(spans: Iterable[Span]) -> int:

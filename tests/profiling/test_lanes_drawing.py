@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -122,14 +123,27 @@ def test_short_tasks_are_a_band_of_the_share_in_which_they_run() -> None:
     picture = timeline(run)
     assert time.perf_counter() - begin < 20, "nothing in it is quadratic"
     assert picture.title == "1.00 s, workers 50 % busy"
-    (band,) = [p for p in ET.fromstring(picture.svg).iter(f"{SVG}path")
+    pale, band = [p for p in ET.fromstring(picture.svg).iter(f"{SVG}path")
                if p[:1] and "clean" in (p[0].text or "")]  # fmt: skip
     assert band[0].text == ("9,999 × clean, together 500 ms; the height is the share of the time")
     assert marks(picture, "data-task").keys() == {"9999"}, "the end, on the critical path"
     assert band.attrib["d"].startswith(f"M{LEFT:g} "), "it begins at zero"
     assert "v-14h" in band.attrib["d"], "half of 28"
+    assert pale.attrib["fill-opacity"]
+    assert pale.attrib["d"] == band.attrib["d"], "there is no overhead"
     assert len(picture.to_html()) < 300_000
     assert all(len(line) <= 80 for line in picture.text.splitlines())
+
+
+def test_the_overhead_of_short_tasks_is_pale_above_them() -> None:
+    tasks = [task(f"{n}", n + 0.5, n + 0.75, submitted=n - 3, overhead=0.25) for n in range(1_000)]
+    picture = timeline(recording(*tasks, workers=1))
+    paths = [p for p in ET.fromstring(picture.svg).iter(f"{SVG}path")
+             if p[:1] and "999 × f" in (p[0].text or "")]  # fmt: skip
+    heights = [{*re.findall(r"v-(\d+)h", p.attrib["d"])} for p in paths]
+    assert {int(high) for high in heights[1]} <= set(range(3, 9)), "about a quarter of 28"
+    assert "25" in heights[0] or "24" in heights[0], "in the queue, unpickle, run, store: 0.875"
+    assert "workers 62 % at work on overhead" in picture.text.replace("\n ", "")
 
 
 def test_a_big_run_of_all_kinds_stays_small() -> None:

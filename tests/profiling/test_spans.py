@@ -5,7 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paralab_profiling.spans import binned, clipped, length, merged, most_at_once, rows_of, without
+from paralab_profiling.spans import (
+    binned,
+    clipped,
+    length,
+    merged,
+    minus,
+    most_at_once,
+    rows_of,
+    without,
+)
 
 spans = st.lists(
     st.tuples(st.integers(0, 60), st.integers(0, 20)).map(lambda each: (each[0], sum(each)))
@@ -30,6 +39,13 @@ def test_time_is_covered_or_not(found: list[tuple[int, int]]) -> None:
     assert length(without((0, 81), merged(found))) == 81 - sum(map(bool, covers))
     assert most_at_once(found) == max(covers)
     assert [round(each, 6) for each in binned(found, 81, 81)] == covers
+
+
+@given(spans, spans)
+def test_what_is_left(found: list[tuple[int, int]], holes: list[tuple[int, int]]) -> None:
+    left = minus(merged(found), merged(holes))
+    assert left == tuple(part for span in merged(found) for part in without(span, merged(holes)))
+    assert length(left) == length(merged([*found, *holes])) - length(merged(holes))
 
 
 @given(spans)
