@@ -387,7 +387,12 @@ class _Painter:
             before[where] = line[0]
             count += 1
             self._drawing.arrow(*line, is_thick=True, between=(one.id, other.id))
-        children = [bar.task for _, bar in self.drawn if bar.task.parent in ends]
+        path = set(pairwise(task.id for task in self._lanes.path))
+        children = [
+            bar.task
+            for _, bar in self.drawn
+            if bar.task.parent in ends and (bar.task.parent, bar.task.id) not in path
+        ]
         for task in children[:MOST_HIDDEN]:
             between = task.parent or "", task.id
             line = self._line(ends[between[0]], ends[task.id])

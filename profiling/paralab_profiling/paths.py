@@ -1,9 +1,10 @@
 """What a run had to wait for: the path of causes to its end, and the longest chain of work.
 
-*Critical path*: what really happened, walked backwards from the task that ended last.  Before a
-task stands what let it start last: the input that came last, the call before it on the same actor,
-or, where it was submitted only after all of these, what its submitter had waited for in ``get``,
-or the task that submitted it.
+*Critical path*: what really happened, walked backwards from the end of the task that ended last.
+Before a moment in a task stands the task that ended its last wait in ``get`` until then.  Before a
+task's start stands what let it start last: the input that came last, the call before it on the same
+actor, or, where it was submitted only after all of these, what its driver had waited for in
+``get``, or the task that submitted it, at that moment.
 
 *Span*: the time of the longest chain of dependent work, by measured run times alone, as if there
 were a worker for every task and nothing cost anything (T-infinity in the work-span model; Blumofe
@@ -18,13 +19,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from paralab_profiling.recording import Recording, Task, Wait
 
 
 def critical_path(recording: Recording) -> tuple[str, ...]:
-    """Ids of the tasks that the end of the run had to wait for, first to last.
+    """Ids of the tasks that the end of the run had to wait for, in the order of their starts.
 
     Tasks that have not ended, or never ran, are on no path.
     """
@@ -32,14 +33,16 @@ def critical_path(recording: Recording) -> tuple[str, ...]:
     if not ran:
         return ()
     causes = _Causes(recording)
-    at: Task | None = max(ran, key=lambda task: task.stamps["stored"])
+    task = max(ran, key=lambda task: task.stamps["stored"])
+    at: tuple[Task, int] | None = task, task.stamps["stored"]
     path: list[str] = []
-    seen: set[str] = set()
-    while at is not None and at.id not in seen:
-        seen.add(at.id)
-        path.append(at.id)
-        at = causes.of(at)
-    return tuple(reversed(path))
+    seen: set[tuple[str, int]] = set()
+    while at is not None and (at[0].id, at[1]) not in seen:
+        seen.add((at[0].id, at[1]))
+        path.append(at[0].id)
+        at = causes.of(*at)
+    # A task that waits for another stands before it and after it; its first place is told.
+    return tuple(dict.fromkeys(reversed(path)))
 
 
 def own_ns(recording: Recording) -> dict[str, int]:
@@ -95,29 +98,48 @@ class _Causes:
         if task.id in self._before:
             yield self._before[task.id]
 
-    def of(self, task: Task) -> Task | None:
-        """What let it start; None if that was the driver alone."""
+    def of(self, task: Task, until: int) -> tuple[Task, int] | None:
+        """What a moment in a task had to wait for, and until when; None if for the driver alone."""
+        inside = self._ended_wait(task.worker, task.id, until, task.holds)
+        if inside is not None:
+            return inside, inside.stamps["stored"]
         last = max(self.inputs(task), key=lambda each: each.stamps["stored"], default=None)
         submitted = task.stamps["submitted"]
         if last is not None and last.stamps["stored"] >= submitted:
-            return last
-        waited = self._waited_for(task.owner, task.parent, submitted)
-        if waited is not None:
-            return waited
-        return self._tasks.get(task.parent) if task.parent is not None else last
+            return last, last.stamps["stored"]
+        parent = self._tasks.get(task.parent or "")
+        if parent is not None:
+            return parent, submitted
+        waited = self._ended_wait(task.owner, task.parent, submitted, ())
+        cause = last if waited is None else waited
+        return None if cause is None else (cause, cause.stamps["stored"])
 
-    def _waited_for(self, owner: int, parent: str | None, before: int) -> Task | None:
-        """What the submitter's last wait before a moment was ended by."""
-        ends = self._ends.get((owner, parent), [])
-        at = bisect_right(ends, before)
-        if not at:
-            return None
-        wait = self._waits[owner, parent][at - 1]
-        times = self._times.get(owner, [])
-        last = bisect_right(times, wait.end) - 1
-        if last >= 0 and times[last] >= wait.start:
-            return self._returned[owner][last]
-        return self._tasks.get(wait.first) if wait.first is not None else None
+    def _ended_wait(
+        self, process: int, parent: str | None, until: int, held: Sequence[str]
+    ) -> Task | None:
+        """The task that ended the last wait before a moment, of a driver or in a task.
+
+        A wait does not tell all that it was for: it may be any task of the same process, or what
+        the task held refs of.  One that ended before the wait began held up nobody.
+        """
+        of = self._waits.get((process, parent), [])
+        at = bisect_right(self._ends.get((process, parent), []), until)
+        times = self._times.get(process, [])
+        for wait in reversed(of[:at]):
+            found: list[Task] = []
+            last = bisect_right(times, wait.end) - 1
+            if last >= 0 and times[last] >= wait.start:
+                found.append(self._returned[process][last])
+            others = (self._tasks.get(each) for each in (*held, wait.first or ""))
+            found += [
+                each
+                for each in others
+                if each is not None and wait.start <= each.stamps["stored"] <= wait.end
+            ]
+            found = [each for each in found if each.id != parent]
+            if found:
+                return max(found, key=lambda each: each.stamps["stored"])
+        return None
 
 
 def _calls_before(tasks: Iterable[Task]) -> Iterator[tuple[str, Task]]:

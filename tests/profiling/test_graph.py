@@ -168,7 +168,8 @@ def test_the_critical_path_is_thick_and_the_failure_crossed() -> None:
     assert wide == {("load1", "clean1.333"), ("clean1.333", "merge0"), ("merge0", "add")}
     fills = {r.get("data-task"): r.get("fill") for r in root.iter(f"{SVG}rect")}
     assert fills["merge1"] == "#d5372b"
-    assert sum(e.get("stroke") == "#fff" for e in root.iter(f"{SVG}path")) == 2, "and the legend's"
+    strokes = [(e.get("stroke"), e.get("stroke-width")) for e in root.iter(f"{SVG}path")]
+    assert strokes.count(("#fff", "2")) == 2, "and the legend's"
 
 
 def test_a_fold_is_found_by_each_of_its_tasks() -> None:

@@ -50,9 +50,39 @@ def test_a_child_comes_after_its_parent_whose_wait_is_not_its_own_time() -> None
         wait(12, 90, "b", process=2, parent="a"),
     )
     assert own_ns(run) == {"a": 22 * MS, "b": 60 * MS}
-    assert critical_path(run) == ("a",), "it ended last, and nothing held up its start"
+    assert critical_path(run) == ("a", "b"), "it ended last, after it had waited for its child"
+    early = recording(*run.tasks, wait(95, 96, "b", process=2, parent="a"))
+    assert critical_path(early) == ("a",), "what is there already holds up nobody"
     late = recording(task("a", 0, 30), task("b", 40, 80, submitted=10, owner=2, parent="a"))
     assert critical_path(late) == ("a", "b")
+
+
+def test_waits_in_a_task_one_after_the_other() -> None:
+    """Fibonacci with ``get`` after each call: both children are on the path."""
+    inside = {"owner": 2, "parent": "a"}
+    run = recording(
+        task("before", -20, -5),
+        task("a", 0, 100, submitted=-15, needs=("before",)),
+        task("b", 10, 40, submitted=5, worker=3, **inside),
+        task("other", 10, 20, submitted=6, worker=4, **inside),
+        task("c", 50, 90, submitted=45, worker=3, **inside),
+        wait(7, 42, "b", process=2, parent="a"),
+        wait(46, 92, "c", process=2, parent="a"),
+    )
+    assert critical_path(run) == ("before", "a", "b", "c")
+
+
+def test_refs_inside_an_argument_are_waited_for_too() -> None:
+    """The driver owns them, so the task's process gets no reply of theirs."""
+    run = recording(
+        task("x", 1, 30, submitted=0),
+        task("y", 1, 50, submitted=0.1, worker=3),
+        task("sum", 2, 60, submitted=0.2, worker=4, holds=("x", "y")),
+        wait(3, 51, "x", process=4, parent="sum", count=2),
+    )
+    assert critical_path(run) == ("y", "sum")
+    never = recording(*run.tasks, wait(55, 56, "x", process=4, parent="sum"))
+    assert critical_path(never) == ("sum",)
 
 
 def test_a_circle_in_a_broken_file_ends() -> None:
