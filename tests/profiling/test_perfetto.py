@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from hostile import PAYLOADS, acts, name_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import MS, pending, put, recording, task, wait
 
@@ -122,6 +122,7 @@ def slices(events: list[Event], *categories: str) -> list[Event]:
     return [e for e in events if e["ph"] == "X" and e["cat"] in categories]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**15))
 def test_a_reader_finds_the_very_ns(time: int) -> None:
     assert int(micros(time) * 1_000) == round(micros(time) * 1_000) == time
@@ -204,6 +205,7 @@ def test_arrows_from_what_never_was_are_left_out() -> None:
     assert not [e for e in checked(run) if e["ph"] in "sf"], "b began before a had ended"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

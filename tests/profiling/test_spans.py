@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paralab_profiling.spans import (
@@ -31,6 +31,7 @@ def test_examples() -> None:
     assert binned([(0, 5), (4, 6)], 10, 5) == [1.0, 1.0, 1.5, 0.0, 0.0]
 
 
+@settings(deadline=None)
 @given(spans)
 def test_time_is_covered_or_not(found: list[tuple[int, int]]) -> None:
     """Counted moment by moment."""
@@ -41,6 +42,7 @@ def test_time_is_covered_or_not(found: list[tuple[int, int]]) -> None:
     assert [round(each, 6) for each in binned(found, 81, 81)] == covers
 
 
+@settings(deadline=None)
 @given(spans, spans)
 def test_what_is_left(found: list[tuple[int, int]], holes: list[tuple[int, int]]) -> None:
     left = minus(merged(found), merged(holes))
@@ -48,6 +50,7 @@ def test_what_is_left(found: list[tuple[int, int]], holes: list[tuple[int, int]]
     assert length(left) == length(merged([*found, *holes])) - length(merged(holes))
 
 
+@settings(deadline=None)
 @given(spans)
 def test_no_two_of_a_row_overlap(found: list[tuple[int, int]]) -> None:
     ordered = sorted(found)
