@@ -86,6 +86,37 @@ def both_in_turn(a, b):
 exercise_2(both_in_turn)
 """
 
+FETCHES_EACH_LEVEL = """
+def total(values):
+    level = list(values)
+    while len(level) > 1:
+        level = paralab.get([remote_add.remote(*pair) for pair in zip(level[::2], level[1::2])])
+    return level[0]
+exercise_1(total)
+"""
+
+ALL_IN_ONE_TASK = """
+def total(values):
+    return paralab.get(add_all.remote(*values))
+exercise_1(total)
+"""
+
+FETCHES_FOUR_SUMS = """
+def wide_total(values):
+    sums = paralab.get([add_all.remote(*values[at : at + 4]) for at in range(0, 16, 4)])
+    return paralab.get(add_all.remote(*sums))
+exercise_2(wide_total)
+"""
+
+A_CHAIN_OF_FIVE = """
+def wide_total(values):
+    ref = add_all.remote(*values[:4])
+    for at in (4, 7, 10, 13):
+        ref = add_all.remote(ref, *values[at : at + 3])
+    return paralab.get(ref)
+exercise_2(wide_total)
+"""
+
 PUT_IN_THE_LOOP = """
 def means_of(data, starts):
     return paralab.get([mean_of.remote(paralab.put(data), start) for start in starts])
@@ -146,6 +177,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (FETCHES_ALL_BETWEEN, "Not yet, shout: get was called before all were submitted."),
         (JOINS_IN_THE_NOTEBOOK, "Not yet, both_in_turn: there are not five tasks."),
         (FETCHES_THE_FIRST, "Not yet, both_in_turn: get was called between the tasks."),
+    ],
+    "03_tree_versus_chain": [
+        (FETCHES_EACH_LEVEL, "Not yet, total: get was called between the levels."),
+        (ALL_IN_ONE_TASK, "Not yet, total: there are not 15 additions."),
+        (FETCHES_FOUR_SUMS, "Not yet, wide_total: get was called between the levels."),
+        (A_CHAIN_OF_FIVE, "Not yet, wide_total: the tasks do not form two levels."),
     ],
     "04_objects": [
         (PUT_IN_THE_LOOP, "Not yet, means_of: the array was put again for each task."),
