@@ -91,6 +91,9 @@ class _Slice:
     args: dict[str, Any] = field(default_factory=dict)
     inner: list[_Slice] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.end = max(self.start, self.end)  # a file may say anything
+
 
 class _Trace:
     def __init__(self, recording: Recording) -> None:

@@ -256,6 +256,11 @@ def test_names_are_text(payload: str) -> None:
     json.dumps(perfetto(run), ensure_ascii=False).encode()  # no halves of characters
 
 
+def test_a_wait_that_ends_before_it_begins() -> None:
+    (waited,) = slices(checked(recording(task("a", 10, 30), wait(25, 20, "a"))), "wait")
+    assert waited["dur"] == 0
+
+
 def test_what_is_missing_is_told() -> None:
     run = recording(task("a", 1, 60), dropped=1_200, silent=1, facts={"python": "3.11"})
     told = perfetto(run)["otherData"]
