@@ -315,7 +315,7 @@ def test_what_o_binds_can_be_kept(running: Notebook, tmp_path: Path) -> None:
 
 # -- pictures --------------------------------------------------------------------------------
 
-PICTURES = ["overhead", "taskgraph", "timeline"]
+PICTURES = ["explain", "overhead", "taskgraph", "timeline"]
 
 
 @pytest.mark.parametrize("name", PICTURES)

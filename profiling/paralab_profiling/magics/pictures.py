@@ -77,6 +77,19 @@ class PictureMagics(Magics):
 
         return self._show(self.overhead, overhead, line, cell, local_ns)
 
+    @_picture_magic
+    def explain(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
+        """Why a cell was not faster, in sentences: ``%%explain`` above its code.
+
+        At most three findings with their figures, what to write instead, and what that would gain.
+        ``%explain`` alone is about all that the session remembers, ``%explain recording`` about a
+        recording.
+        """
+        __tracebackhide__ = True
+        from paralab_profiling import explain
+
+        return self._show(self.explain, explain, line, cell, local_ns)
+
     def _show(
         self,
         magic: Any,
