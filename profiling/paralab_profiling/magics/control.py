@@ -1,4 +1,4 @@
-"""``%paralab``: what runs, starting it and ending it, from a notebook."""
+"""``%paralab`` and ``%cluster``: what runs, starting it and ending it, from a notebook."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Status:
 
 @magics_class
 class ControlMagics(Magics):
-    """``%paralab``."""
+    """``%paralab`` and ``%cluster``."""
 
     def __init__(self, shell: Any, interrupts: Interrupts) -> None:
         super().__init__(shell)
@@ -112,6 +112,24 @@ class ControlMagics(Magics):
         if options.output:
             self.shell.user_ns[options.output] = result
         return None if line.rstrip().endswith(";") else result
+
+    @magic_arguments()
+    @argument("-o", dest="output", type=arguments.name, metavar="NAME", help="bind the view")
+    @line_magic
+    def cluster(self, line: str) -> Any:
+        """Shows workers, actors, resources and the object store.
+
+        In a notebook the view is kept up to date until the session ends, and has a button to end
+        each actor; in a terminal it is how things are now.
+        """
+        __tracebackhide__ = True
+        options = arguments.parse(self.cluster, line)
+        from paralab_profiling import cluster
+
+        view = cluster()
+        if options.output:
+            self.shell.user_ns[options.output] = view
+        return None if line.rstrip().endswith(";") else view
 
     def _do(self, options: argparse.Namespace, given: dict[str, Any]) -> Any:
         if options.what == "init":

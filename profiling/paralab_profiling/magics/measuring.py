@@ -1,12 +1,13 @@
-"""``%speedup``: the same calls local and remote, written as one would write them in Python.
+"""``%speedup`` and ``%aggregate``: experiments, written as one would write them in Python.
 
 ::
 
     %speedup f(x) for x in inputs       %speedup f, inputs       %%speedup x in inputs
                                                                  y = prepare(x)
                                                                  f(y)
+    %aggregate add, values
 
-In the last form the cell is the work for one ``x``.  It runs again and again, here and in workers,
+Of ``%%speedup`` the cell is the work for one ``x``.  It runs again and again, here and in workers,
 each time in a namespace of its own; so what it assigns does not reach the notebook.
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 from IPython.core.magic import (
     Magics,
     line_cell_magic,
+    line_magic,
     magics_class,
     needs_local_scope,
     no_var_expand,
@@ -37,7 +39,7 @@ _INPUT = "input of the cell"
 
 @magics_class
 class MeasuringMagics(Magics):
-    """``%speedup`` and ``%%speedup``."""
+    """``%speedup``, ``%%speedup`` and ``%aggregate``."""
 
     @no_var_expand
     @needs_local_scope
@@ -72,29 +74,58 @@ class MeasuringMagics(Magics):
         __tracebackhide__ = True
         from paralab_profiling import speedup
 
-        if installed() is None:
-            start_by_itself()
-        names = ("workers", "sizes", "repeats")
-        given = {name: value for name in names if (value := getattr(options, name)) is not None}
+        start_if_needed()
         if not callable(inputs):
             inputs = list(inputs)
-        return speedup(function, inputs, **given)
+        return speedup(function, inputs, **_given(options, "workers", "sizes", "repeats"))
+
+    @no_var_expand
+    @needs_local_scope
+    @magic_arguments()
+    @argument("--workers", type=int, metavar="N", help="how many to use; by default all")
+    @argument("--repeats", type=int, metavar="N", help="pairs of runs")
+    @argument("-o", dest="output", type=arguments.name, metavar="NAME", help="bind the result")
+    @line_magic
+    def aggregate(self, line: str, local_ns: Any = None) -> Any:
+        """Combines values in a chain and in a tree, side by side: ``%aggregate add, values``.
+
+        The function takes two values and gives one, and should be associative.
+        """
+        __tracebackhide__ = True
+        options, rest, is_silenced = arguments.split(self.aggregate, line)
+        pair = self._pair(rest, local_ns)
+        if pair is None:
+            raise ValueError(f"%aggregate takes a function and values, as add, xs; got {rest!r}.")
+        from paralab_profiling import aggregate
+
+        start_if_needed()
+        result = aggregate(*pair, **_given(options, "workers", "repeats"))
+        if options.output:
+            self.shell.user_ns[options.output] = result
+        return None if is_silenced else result
+
+    def _pair(self, text: str, local: Any) -> tuple[Any, Any] | None:
+        """The values of two expressions with a comma between; None if it is something else."""
+        try:
+            pair = ast.parse(text, mode="eval").body
+        except SyntaxError:
+            return None
+        if not isinstance(pair, ast.Tuple) or len(pair.elts) != 2:
+            return None
+        first, second = (cells.evaluate(self.shell, each, text, local) for each in pair.elts)
+        return first, second
 
     def _of_line(self, text: str, local: Any) -> tuple[Any, Any]:
         """The function and the inputs that stand on the line."""
         __tracebackhide__ = True
         loop = _loop(f"({text})")
         if loop is None:
-            try:
-                pair = ast.parse(text, mode="eval").body
-            except SyntaxError:
-                pair = None
-            if not isinstance(pair, ast.Tuple) or len(pair.elts) != 2:
+            pair = self._pair(text, local)
+            if pair is None:
                 raise ValueError(
                     f"%speedup takes f(x) for x in inputs, or f, inputs; it got {text!r}."
                 )
-            function, inputs = (cells.evaluate(self.shell, e, text, local) for e in pair.elts)
-            return function, inputs
+            return pair
         work, target, over = loop
         inputs = cells.evaluate(self.shell, over, text, local)
         match work, target:
@@ -121,6 +152,17 @@ class MeasuringMagics(Magics):
         taken = cells.taken(self.shell, names_of(tree))
         label = f"In[{cells.number(self.shell)}]"
         return as_function(cells.compiled(self.shell, whole), taken, _INPUT, label)
+
+
+def start_if_needed() -> None:
+    """Starts a session, as the first task would."""
+    if installed() is None:
+        start_by_itself()
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Those of some options that were given."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
 def _loop(text: str) -> tuple[ast.expr, ast.expr, ast.expr] | None:
