@@ -154,8 +154,21 @@ class _Maker:
             if task.actor is not None:
                 self.first_of.setdefault(task.actor, self.at[task.id])
                 self.class_of.setdefault(task.actor, task.name.rpartition(".")[0] or "?")
+        self.turns = self._turns()
         self.unknown = 0
         self.before = [self._before(number) for number in range(len(self.parts))]
+
+    def _turns(self) -> dict[int, int]:
+        """For each call of an actor the call before it of the same process, by number."""
+        last: dict[tuple[str, int], int] = {}
+        turns: dict[int, int] = {}
+        for task in self.recording:
+            if task.actor is not None and task.kind != "creation":
+                key, number = (task.actor, task.owner), self.at[task.id]
+                if key in last:
+                    turns[number] = last[key]
+                last[key] = number
+        return turns
 
     def _before(self, number: int) -> dict[int, str]:
         """What came before one of them, by number, and how they are linked."""
@@ -199,6 +212,7 @@ class _Maker:
             frozenset(self.at[put.id] for put in self.recording.puts),
             frozenset(self.creation_of.values()),
             frozenset(self.at[task] for task in self.path),
+            self.turns,
         )
 
     def graph(self, is_folded: bool) -> Graph:
@@ -265,6 +279,12 @@ class _Maker:
             if (folded.steps[source] < folded.steps[target]) == (kind != ORDER)
         ]
         known = {(link.source, link.target) for link in links}
+        for number, earlier in self.turns.items():
+            pair = folded.of[earlier], folded.of[number]
+            is_upright = folded.steps[pair[0]] == folded.steps[pair[1]] and pair[0] != pair[1]
+            if is_upright and pair not in known and pair[::-1] not in known:
+                known.add(pair)
+                links.append(Link(*pair, ORDER, 1, pair in critical))
         by_id = self.recording.by_id
         for one, other in pairwise(self.path):
             pair = folded.of[self.at[one]], folded.of[self.at[other]]

@@ -120,7 +120,7 @@ def _put_words(node: Node) -> str:
 
 def _draw(graph: Graph, layout: Layout, labels: Sequence[tuple[str, str]]) -> Drawing:
     drawing = Drawing()
-    drawing.width = max(WIDTH, layout.width + 2 * LEFT)
+    drawing.width = max(WIDTH, round(layout.width + 2 * LEFT))
     drawing.headline(title_of(graph), path_of(graph))
     for room, place in layout.rooms.items():
         drawing.box(

@@ -19,7 +19,7 @@ depth, or a run, or neighbouring depths, so the folded graph has no circle eithe
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -52,6 +52,8 @@ class Web:
         puts: numbers of the puts, which stand right before what takes them.
         creations: numbers of the actors' constructors, which stand in the step of the first call.
         path: numbers of those on the critical path.
+        turns: for each call of an actor the call that the same process submitted to it before.
+            An actor runs them in this order, so a call never stands left of the one before it.
     """
 
     labels: Sequence[Hashable]
@@ -61,15 +63,23 @@ class Web:
     puts: frozenset[int]
     creations: frozenset[int]
     path: frozenset[int]
+    turns: Mapping[int, int]
 
     @cached_property
     def depths(self) -> list[int]:
         """For each the length of the longest way to it."""
         depths: list[int] = []
-        for before in self.before:
+        for member, before in enumerate(self.before):
             at = [depths[other] + (kind != ORDER) for other, kind in before.items()]
+            at += [depths[self.turns[member]]] if member in self.turns else []
             depths.append(max(at, default=0))
         return depths
+
+    def in_turn(self, labels: Sequence[Hashable]) -> list[Hashable]:
+        """Labels that also tell calls apart whose turn came at another depth."""
+        return [
+            (label, self.depths[at] if at in self.turns else 0) for at, label in enumerate(labels)
+        ]
 
 
 class Folded:
@@ -129,11 +139,16 @@ class Folded:
             if place[source] < place[target] and not is_inside:
                 before[target].append(source)
                 after[source].append(target)
+        turns: dict[int, set[int]] = defaultdict(set)
+        for member, other in self.web.turns.items():
+            if place[self.of[other]] < place[self.of[member]]:
+                turns[self.of[member]].add(self.of[other])
         steps = [0] * len(depth)
         for group in order:
             for other in before[group]:
                 gap = self.links[other, group][0] != ORDER
                 steps[group] = max(steps[group], steps[other] + gap)
+            steps[group] = max([steps[group], *(steps[other] for other in turns[group])])
         for group in reversed(order):
             later = after[group]
             first = self.members[group][0]
@@ -167,11 +182,11 @@ def fold(web: Web) -> Folded:
     # From the one that folds most.  If a way's picture is too large, so is that of the next.
     ways: list[tuple[Callable[[], Iterable[Hashable]], bool]] = [
         (partial(zip, web.broad, depths), True),
-        (partial(_alike, web, web.broad), True),
+        (partial(_alike, web, web.in_turn(web.broad)), True),
         *([(partial(_alike_but_for_the_path, web, web.broad, depths), True)] if has_kinds else []),
         (partial(_alike_but_for_the_path, web, web.labels, depths), False),
-        (partial(_twins, apart, web.labels, 2), False),
-        (partial(_twins, apart, web.labels, TWINS), False),
+        (partial(_twins, apart, web.in_turn(web.labels), 2), False),
+        (partial(_twins, apart, web.in_turn(web.labels), TWINS), False),
     ]
     best: Folded | None = None
     for way, is_broad in ways:
@@ -217,6 +232,7 @@ def _twins(folded: Folded, labels: Sequence[Hashable], fewest: int) -> list[Hash
 def _alike_but_for_the_path(
     web: Web, labels: Sequence[Hashable], depths: Sequence[int]
 ) -> list[Hashable]:
+    labels = web.in_turn(labels)
     keys = _alike(web, labels, keeps_path=True)
     folded = Folded(web, keys, depths)
     # What was kept apart for the path's sake alone may be twins of it now.

@@ -4,7 +4,8 @@ Layers in the manner of Sugiyama, Tagawa and Toda ("Methods for visual understan
 hierarchical system structures", IEEE SMC 1981): each column is ordered by the mean place of the
 neighbours, back and forth, and the order with the fewest crossings is kept.  A link that passes a
 column has a thin lane there, shared by all links from one node.  A room is one block over all
-columns of its calls, so that nothing else comes to lie in it.
+columns of its calls, so that nothing else comes to lie in it; in it calls stand in the order in
+which they were submitted, and so run.
 
 The same graph always has the same order.
 """
@@ -61,7 +62,6 @@ class Layers:
         lanes: for each link the marks that it goes through.
         items: from top to bottom.
         item_of: the item that a mark belongs to.
-        firsts: constructors and calls that stand over the call that they are linked to.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -74,11 +74,6 @@ class Layers:
         self.gap = TIGHT_GAP if max(rows.values(), default=0) > MANY_ROWS else GAP
         self.before: list[list[int]] = [[] for _ in self.steps]
         self.after: list[list[int]] = [[] for _ in self.steps]
-        self.firsts = {
-            link.source
-            for link in graph.links
-            if self.steps[link.source] == self.steps[link.target]
-        }
         self.lanes = self._make_lanes()
         self.items = self._make_items()
         self.item_of = {
@@ -143,18 +138,14 @@ class Layers:
         return columns
 
     def order(self) -> None:
-        """Sorts the items, and the nodes in rooms, so that few links cross."""
-        best: tuple[int, list[tuple[Item, dict[int, list[int]]]]] | None = None
+        """Sorts the items so that few links cross."""
+        best: tuple[int, list[Item]] | None = None
         last = max(self.steps, default=0)
         for turn in range(ROUNDS):
             place = self._places()
             crossings = self._crossings(place)
             if best is None or crossings < best[0]:
-                kept = [
-                    (item, {step: list(marks) for step, marks in item.columns.items()})
-                    for item in self.items
-                ]
-                best = crossings, kept
+                best = crossings, list(self.items)
             if not crossings:
                 break
             is_down = turn % 2 == 0
@@ -162,9 +153,7 @@ class Layers:
                 self._order_column(step, self.before if is_down else self.after, place)
             self.items.sort(key=lambda item: item.key)
         if best is not None:
-            self.items = [item for item, _columns in best[1]]
-            for item, columns in best[1]:
-                item.columns = columns
+            self.items = best[1]
 
     def _order_column(
         self, step: int, neighbours: Sequence[Sequence[int]], place: dict[int, float]
@@ -172,15 +161,10 @@ class Layers:
         column = [item for item in self.items if step in item.columns]
         for item in column:
             marks = item.columns[step]
-            means = {mark: mean_of([place[other] for other in neighbours[mark]]) for mark in marks}
-            wanted = {mark: _or(means[mark], place[mark]) for mark in marks}
-            # In a room what runs first is submitted first, too.
-            wanted |= {mark: mark - len(self.steps) for mark in marks if mark in self.firsts}
-            marks.sort(key=wanted.__getitem__)
-            found = [mean for mean in means.values() if mean is not None]
-            if found or marks:
-                found = found or [place[mark] for mark in marks]
-                item.key = sum(found) / len(found)
+            means = [mean_of([place[other] for other in neighbours[mark]]) for mark in marks]
+            found = [mean for mean in means if mean is not None]
+            found = found or [place[mark] for mark in marks]
+            item.key = sum(found) / len(found) if found else item.key
         column.sort(key=lambda item: item.key)
         marks = [mark for item in column for mark in item.columns[step]]
         place.update({mark: (at + 0.5) / len(marks) for at, mark in enumerate(marks)})
@@ -210,7 +194,3 @@ class Layers:
 def mean_of(numbers: Iterable[float]) -> float | None:
     found = list(numbers)
     return sum(found) / len(found) if found else None
-
-
-def _or(number: float | None, other: float) -> float:
-    return other if number is None else number

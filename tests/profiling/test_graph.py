@@ -206,6 +206,34 @@ def test_calls_lie_in_their_room_and_nothing_else() -> None:
     assert ("init", "get1") not in routes(picture), "that it comes first is plain"
 
 
+def test_a_call_never_stands_left_of_the_one_before_it() -> None:
+    run = recording(
+        actor("init", 1, 2, method="__init__", kind="creation", submitted=0.1),
+        task("a", 1, 9, submitted=0.2),
+        actor("first", 10, 11, submitted=0.3, needs=("a",)),
+        actor("then", 12, 13, method="best", submitted=0.4),
+        actor("other", 3, 4, submitted=0.5, owner=7),
+    )
+    picture = task_graph(run)
+    check_drawing(picture)
+    where = boxes(picture)
+    assert where["first"][0] < where["then"][2]
+    assert where["first"][3] < where["then"][1], "below it"
+    assert routes(picture)["first", "then"].get("stroke-dasharray") == "1.5 3"
+    assert where["other"][2] < where["first"][0], "another process need not wait for that"
+    steps = {node.members[0]: node.step for node in graph_of(run).nodes}
+    assert steps == {"init": 0, "a": 0, "first": 1, "then": 1, "other": 0}
+
+
+def test_calls_fold_where_their_turn_is_the_same() -> None:
+    calls = [actor(f"c{at}", 20 + at, 20.5 + at, submitted=1 + at / 1e4) for at in range(200)]
+    late = [task("a", 1, 9, submitted=0.5), replace(calls[100], needs=("a",))]
+    graph = graph_of(recording(*late, *calls[:100], *calls[101:]))
+    assert sorted((node.step, node.count) for node in graph.nodes) == [
+        (0, 1), (0, 100), (1, 1), (1, 99),
+    ]  # fmt: skip
+
+
 def test_a_small_tree_stays_whole_and_is_even() -> None:
     graph = graph_of(tree())
     assert all(node.count == 1 for node in graph.nodes)
