@@ -21,10 +21,11 @@ from paralab_profiling.perfetto import perfetto, save_perfetto
 from paralab_profiling.picture import Picture
 from paralab_profiling.predict import Prediction, predict
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
-from paralab_profiling.replay import Replay, replay, what_if
+from paralab_profiling.replay import Replay, replay
 from paralab_profiling.runs import Run, Slice, record
 from paralab_profiling.speedup_result import Speedup
 from paralab_profiling.taking import take
+from paralab_profiling.what_if import WhatIf, what_if
 
 __all__ = [
     "Aggregation",
@@ -47,6 +48,7 @@ __all__ = [
     "Task",
     "Verdict",
     "Wait",
+    "WhatIf",
     "aggregate",
     "cluster",
     "compare",

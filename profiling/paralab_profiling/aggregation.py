@@ -19,7 +19,7 @@ from paralab_profiling.intervals import Interval, interval_of, ratios_of
 from paralab_profiling.measured_costs import costs_of
 from paralab_profiling.paths import critical_path, span_ns
 from paralab_profiling.recording import Recording, Task
-from paralab_profiling.replay import WORKERS, what_if
+from paralab_profiling.replay import WORKERS, replays
 from paralab_profiling.speedup import Block
 
 CHAIN, TREE = "chain", "tree"
@@ -149,7 +149,7 @@ def ways_of(
                 " aggregate fewer values."
             )
         call = mean(task.run_ns for task in tasks) / 1e9
-        replays = what_if(piece, sorted({*WORKERS, workers}), block_ns=block, costs=costs_of(piece))
+        again = replays(piece, sorted({*WORKERS, workers}), block_ns=block, costs=costs_of(piece))
         read = sum(t.bytes_in + sum(sizes.get(need, 0) for need in t.needs) for t in tasks)
         found.append(
             Way(
@@ -162,7 +162,7 @@ def ways_of(
                 on_path=frozenset(critical_path(piece)),
                 call=call,
                 predicted=predicted_seconds(calls, workers, call),
-                replayed={each.workers: each.seconds for each in replays},
+                replayed={each.workers: each.seconds for each in again},
                 bytes_read=read,
                 bytes_written=sum(task.bytes_out for task in tasks),
             )

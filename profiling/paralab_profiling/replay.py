@@ -70,10 +70,10 @@ def replay(
     Raises:
         ValueError: fewer than one worker.
     """
-    return what_if(recording, (workers,), block_ns=block_ns, costs=costs)[0]
+    return replays(recording, (workers,), block_ns=block_ns, costs=costs)[0]
 
 
-def what_if(
+def replays(
     recording: Recording,
     workers: Iterable[int] = WORKERS,
     *,

@@ -30,7 +30,7 @@ from paralab_profiling.measured_costs import Costs, costs_of
 from paralab_profiling.paths import span_ns
 from paralab_profiling.programs import programs_of
 from paralab_profiling.recording import Recording
-from paralab_profiling.replay import WORKERS, what_if
+from paralab_profiling.replay import WORKERS, replays
 from paralab_profiling.runs import Run, run_of
 
 NEAR = 0.9
@@ -166,10 +166,22 @@ class Size:
 
         None if it is the largest that was replayed.
         """
-        gains = self.gains()
-        most = max(gains.values())
-        near = min(workers for workers, gain in gains.items() if gain >= NEAR * most)
-        return near if near < max(gains) else None
+        return flat_from(self.gains())
+
+
+def flat_from(gains: Mapping[int, float]) -> int | None:
+    """From which number of workers on a curve is flat.
+
+    Args:
+        gains: speed-up by workers.
+
+    Returns:
+        The fewest workers that come near the most there is to gain; None if only the largest
+        number does.
+    """
+    most = max(gains.values())
+    near = min(workers for workers, gain in gains.items() if gain >= NEAR * most)
+    return near if near < max(gains) else None
 
 
 def size_of(
@@ -214,7 +226,7 @@ def size_of(
         costs = replace(costs, owner=min(costs.owner, driver_ns))
     model = model_of(piece, typical, median(local), tasks, costs)
     asked = sorted({*WORKERS, *numbers})
-    curve = {r.workers: r.seconds for r in what_if(piece, asked, block_ns=typical, costs=costs)}
+    curve = {r.workers: r.seconds for r in replays(piece, asked, block_ns=typical, costs=costs)}
     points = tuple(
         Point(
             at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from textwrap import wrap
 from typing import Any
 
 from paralab_profiling.compare import gain_in_words, verdict
@@ -13,6 +14,9 @@ from paralab_profiling.picture import Picture, save_result
 from paralab_profiling.speedup import Point, Size
 from paralab_profiling.speedup_drawing import draw_by_size, draw_curve
 from paralab_profiling.svg import duration, percent, three_digits
+
+SAME = 0.0005
+"""Share of a time that is no difference."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,16 +148,15 @@ def _text(name: str, size: Size, title: str) -> str:
             f"{workers:>7}  {measured:<22} {efficiency:>10}  {predicted:>10}  "
             f"{three_digits(gain):>10}"
         )
-    return "\n".join([*lines, "", *facts_of(size)])
+    facts = (line for fact in facts_of(size) for line in wrap(fact, 80))
+    return "\n".join([*lines, "", *facts])
 
 
 def facts_of(size: Size) -> list[str]:
     """What the prediction rests on, and how good it was, in sentences."""
     model, best = size.model, size.best
-    lines = [
-        f"A task costs {duration(model.on_worker)} on its worker besides the function,",
-        f"and {duration(model.in_driver)} in the driver.",
-    ]
+    worker, driver = duration(model.on_worker), duration(model.in_driver)
+    lines = [f"A task costs {worker} on its worker besides the function, {driver} in the driver."]
     workers = max(2, best.workers)
     even = model.break_even(workers)
     if even is not None:
@@ -175,6 +178,8 @@ def facts_of(size: Size) -> list[str]:
 
 
 def _off(share: float) -> str:
+    if abs(share) < SAME:
+        return "the same"
     return f"{percent(abs(share))} {'more' if share > 0 else 'less'}"
 
 

@@ -62,6 +62,7 @@ def run_of(calls: list[Call], name: str, at: float, workers: int) -> tuple[list[
     """The calls level by level, without overhead; values are ``p0``, ``p1``, ..."""
     parts: list[Any] = []
     made: dict[tuple[int, int], str] = {}
+    ends: dict[str, float] = {}
     start, level, lane = at, 0, 0
     for number, call in enumerate(calls):
         if call.level != level or lane == workers:
@@ -77,7 +78,7 @@ def run_of(calls: list[Call], name: str, at: float, workers: int) -> tuple[list[
             task(
                 *(task_id, start, start + T),
                 submitted=at,
-                ready=start,
+                ready=max(ends.get(need, at) for need in needs),
                 needs=needs,
                 worker=2 + lane,
                 overhead=0,
@@ -85,6 +86,7 @@ def run_of(calls: list[Call], name: str, at: float, workers: int) -> tuple[list[
                 bytes_out=1_000,
             )
         )
+        ends[task_id] = start + T
         lane += 1
     parts.append(wait(at, start + T, made[0, calls[-1].last]))
     return parts, (round(BEGIN + at * MS), round(BEGIN + (start + T) * MS))

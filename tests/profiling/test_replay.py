@@ -14,7 +14,7 @@ from paralab_profiling import take
 from paralab_profiling.measured_costs import Costs, costs_of
 from paralab_profiling.programs import programs_of
 from paralab_profiling.recording import Recording, Task
-from paralab_profiling.replay import WORKERS, replay, what_if
+from paralab_profiling.replay import WORKERS, replay, replays
 
 FREE = Costs()
 
@@ -154,7 +154,7 @@ def test_a_parent_that_waits_lends_its_cpu() -> None:
 def test_get_in_the_loop_gains_nothing_from_workers() -> None:
     tasks = [free(f"{n}", 10 * n, 10 * n + 9, submitted=10 * n) for n in range(5)]
     waits = [wait(10 * n, 10 * n + 9, f"{n}") for n in range(5)]
-    found = what_if(recording(*tasks, *waits), costs=FREE)
+    found = replays(recording(*tasks, *waits), costs=FREE)
     assert [each.workers for each in found] == list(WORKERS)
     assert {each.total_ns for each in found} == {49 * MS}
 
@@ -202,7 +202,7 @@ def test_a_real_run(runtime: Any) -> None:
 
     paralab.get([twice.remote(twice.remote(n)) for n in range(20)])
     run = take()
-    found = what_if(run)
+    found = replays(run)
     assert all(each.stuck == 0 and len(each.ran) == 40 for each in found)
     assert all(each.total_ns > 0 for each in found)
     (program,) = programs_of(run).values()

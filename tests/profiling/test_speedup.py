@@ -133,6 +133,8 @@ def test_the_text_has_all_the_figures_in_80_columns() -> None:
     assert re.search(r"^ +2  1\.98 \(1\.98 to 1\.98\) +99% +2\.00 +1\.98$", text, re.MULTILINE)
     assert re.search(r"^ +64 +33\.3$|^ +64 .* 33\.3$", text, re.MULTILINE)
     assert "Critical path 10.0 ms: 40.0 with any number of workers." in text
+    offs = " ".join(text.splitlines()[-2:])
+    assert "The replay's time against the measured: the same at 1, the same at 2." in offs
     assert all(len(line) <= 80 for line in text.splitlines())
 
 
