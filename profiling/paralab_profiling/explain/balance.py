@@ -28,10 +28,12 @@ def one_straggler(facts: Facts) -> Iterator[Finding]:
     """One task much longer than its like, alone at the end."""
     if facts.workers < 2:
         return
-    for name, tasks in facts.by_name.items():
+    for name, calls in facts.by_name.items():
+        longest = max(calls, key=lambda task: facts.own_ns[task.id])
+        # Calls that were under way together with it: what is submitted later came in its own time.
+        tasks = [task for task in calls if _meet(task, longest)]
         if len(tasks) < LEAST_TASKS:
             continue
-        longest = max(tasks, key=lambda task: facts.own_ns[task.id])
         own = facts.own_ns[longest.id]
         usual = median(facts.own_ns[task.id] for task in tasks if task is not longest)
         # What it submitted, and what took its result, could not end before it.
@@ -51,8 +53,8 @@ def one_straggler(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             kind="one straggler",
             finding=(
-                f"One call of {called(name)} took {duration(own / 1e9)} and held up the end of"
-                " the run"
+                f"One call of {called(name)} took {duration(own / 1e9)} and went on when the others"
+                " were done"
             ),
             evidence=(
                 f"The {len(tasks) - 1} others took {duration(usual / 1e9)} (median). For"
@@ -79,6 +81,14 @@ def one_straggler(facts: Facts) -> Iterator[Finding]:
             ),
             tasks=(longest.id,),
         )
+
+
+def _meet(task: Task, other: Task) -> bool:
+    """Whether there was a time after both had been submitted and before either had ended."""
+    return (
+        task.stamps["submitted"] < other.stamps["ended"]
+        and other.stamps["submitted"] < task.stamps["ended"]
+    )
 
 
 def _after(task: Task, cause: Task) -> bool:
