@@ -16,6 +16,7 @@ from paralab_profiling.graph_layout import Layout, Place, lay_out
 from paralab_profiling.graph_order import PILE
 from paralab_profiling.graph_words import (
     HEAD,
+    columns_of,
     full_name,
     gaps_of,
     label_of,
@@ -58,7 +59,7 @@ def task_graph(recording: Recording) -> Picture:
     # Hues go to functions in the order of their submission, whatever the picture's order is.
     for task in recording:
         NOTEBOOK.hue(task.name)
-    room_widths = [LETTER * len(room_name(graph, at)) + 20 for at in range(len(graph.rooms))]
+    room_widths = [LETTER * columns_of(room_name(graph, at)) + 20 for at in range(len(graph.rooms))]
     labels = [[label_of(node, most) for node in graph.nodes] for most in LETTERS]
     widths = [list(map(_width, graph.nodes, each)) for each in labels]
     layout = lay_out(graph, widths, room_widths, WIDTH - 2 * LEFT)
@@ -103,7 +104,7 @@ def _width(node: Node, label: tuple[str, str]) -> float:
     if node.state == PUT:
         return 2 * RING + 4 + 6.4 * len(_put_words(node)) + (4 if node.count > 1 else 0)
     cross = 14 if node.state == "failed" else 0
-    wide = max(LETTER * len(first), SMALL_LETTER * len(second) + cross) + 14
+    wide = max(LETTER * columns_of(first), SMALL_LETTER * len(second) + cross) + 14
     strip = STRIP if _has_strip(node) else 0
     return max(LEAST_WIDTH, wide) + strip + (PILE if node.count > 1 else 0)
 
@@ -207,11 +208,11 @@ def _draw_node(
         x, width = x + STRIP - 2, width - STRIP + 2
     first, second = label
     ink = "" if is_open or not (node.name or node.state == "failed") else " on"
-    drawing.text(x + width / 2, y + 13.5, first, f"m b c{ink}")
+    drawing.text(x + width / 2, y + 12.5, first, f"m b c{ink}")
     cross = 7 if node.state == "failed" else 0
-    drawing.text(x + width / 2 - cross, y + 25, second, f"s c{ink}")
+    drawing.text(x + width / 2 - cross, y + 25.5, second, f"s c{ink}")
     if cross:
-        drawing.cross(x + width / 2 + SMALL_LETTER * len(second) / 2 + 4, y + 21, 3.5)
+        drawing.cross(x + width / 2 + SMALL_LETTER * len(second) / 2 + 4, y + 21.5, 3.5)
     if node.state == "running":
         drawing.bar(x + 6, y + place.height - 4, width * 0.4, 1.8, "#fff")
 

@@ -8,6 +8,7 @@ given by their numbers.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -100,10 +101,12 @@ def text_of(graph: Graph, order: Sequence[int]) -> str:
         first, second = label_of(node)
         room = "" if node.room is None else f"{short_name(graph.rooms[node.room].name)}."
         marks = ("━" if node.is_critical else " ") + MARKS.get(node.state, " ")
-        line = f"{number[at]:>5} {marks} {room + first:<34} {second:>16}"
+        what = room + first
+        padding = " " * (34 - columns_of(what))
+        line = f"{number[at]:>5} {marks} {what}{padding} {second:>16}"
         if sources[at]:
             line += f"  ← {_named(sources[at], number, 3)}"
-        lines.append(line if len(line) <= COLUMNS else f"{line[: COLUMNS - 1]}…")
+        lines.append(_cut(line))
     return "\n".join(line for line in lines if line)
 
 
@@ -206,6 +209,21 @@ def to_mermaid(recording: Recording, *, is_folded: bool = True) -> str:
         if members:
             lines += [f"  classDef {name} {style}", f"  class {members} {name}"]
     return "\n".join([*lines, ""])
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal a text takes: Chinese signs and many emoji take two."""
+    if text.isascii():
+        return len(text)
+    return sum(1 + (unicodedata.east_asian_width(sign) in "WF") for sign in text)
+
+
+def _cut(line: str) -> str:
+    if columns_of(line) <= COLUMNS:
+        return line
+    while columns_of(line) >= COLUMNS:
+        line = line[:-1]
+    return f"{line}…"
 
 
 def _both(node: Node) -> tuple[str, str]:

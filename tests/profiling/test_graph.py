@@ -383,6 +383,18 @@ def test_the_list_for_a_terminal() -> None:
     assert rows[5] == ("6", "3", "clean ×334", "done", "200 µs", "66.8 ms", "3", "yes")
 
 
+def test_wide_signs_have_room() -> None:
+    run = recording(
+        task("a", 1, 2, name="数据清洗并合并所有结果", submitted=0.1),
+        task("b", 3, 4, name="g", needs=("a",), submitted=0.2),
+    )
+    where = boxes(task_graph(run))
+    assert where["a"][2] - where["a"][0] >= 11 * 2 * 7
+    lines = task_graph(run).text.splitlines()
+    first, second = (line for line in lines if "1.00 ms" in line and "critical" not in line)
+    assert len(first) + 11 == second.index("1.00 ms") + 7, "in a terminal they take two columns"
+
+
 def test_many_functions_in_one_step_and_many_steps_are_cut_and_said() -> None:
     wide = recording(
         *(task(f"{n}", n + 1, n + 2, name=f"f{n}", submitted=n / 1e4) for n in range(200))
