@@ -68,20 +68,43 @@ def new_namespace(names: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settle(names: Mapping[str, Any], namespace: dict[str, Any]) -> None:
-    """Brings names into a namespace, and has functions of a notebook look their globals up there.
+    """Brings names into a namespace, and has a notebook's functions look their globals up there.
 
-    What such a function uses comes with it, unless the namespace has that name already.
+    What such a function uses comes with it, unless the namespace has that name already.  So do the
+    methods of a notebook's class.
     """
     waiting = dict(names)
     while waiting:
         further: dict[str, Any] = {}
         for name, value in waiting.items():
-            if type(value) is FunctionType and value.__module__ == HOME:
-                if value.__globals__ is not namespace:
-                    further |= value.__globals__
-                    value = _at_home(value, namespace)  # noqa: PLW2901
+            if type(value) is FunctionType and _is_elsewhere(value, namespace):
+                further |= value.__globals__
+                value = _at_home(value, namespace)  # noqa: PLW2901
+            elif isinstance(value, type) and value.__module__ == HOME:
+                further |= _settle_methods(value, namespace)
             namespace[name] = value
-        waiting = {name: value for name, value in further.items() if name not in namespace}
+        waiting = {
+            name: value
+            for name, value in further.items()
+            if name not in namespace and not name.startswith("__")
+        }
+
+
+def _is_elsewhere(function: FunctionType, namespace: dict[str, Any]) -> bool:
+    return function.__module__ == HOME and function.__globals__ is not namespace
+
+
+def _settle_methods(cls: type, namespace: dict[str, Any]) -> dict[str, Any]:
+    """Gives the methods of a class other globals; those that they had."""
+    had: dict[str, Any] = {}
+    for name, value in list(vars(cls).items()):
+        function = getattr(value, "__func__", value)
+        if type(function) is FunctionType and _is_elsewhere(function, namespace):
+            had |= function.__globals__
+            moved: Any = _at_home(function, namespace)
+            kind = type(value)
+            setattr(cls, name, kind(moved) if kind in (staticmethod, classmethod) else moved)
+    return had
 
 
 def _at_home(function: FunctionType, namespace: dict[str, Any]) -> FunctionType:

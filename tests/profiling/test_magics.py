@@ -201,6 +201,38 @@ def test_classes_of_the_notebook_stay_themselves(running: Notebook) -> None:
     assert running["q"].x == 2
 
 
+def test_methods_look_their_globals_up_where_they_are(running: Notebook) -> None:
+    running(
+        "%%remote\nclass Made:\n    def m(self): return later()\n"
+        "    @staticmethod\n    def s(): return later()\n"
+        "    @classmethod\n    def c(cls): return cls, later()\nmade = Made()"
+    )
+    running("def later(): return 'in the notebook'")
+    made = running["made"]
+    assert made.m() == made.s() == "in the notebook"
+    assert made.c() == (running["Made"], "in the notebook")
+    assert running("%%remote\nlater = lambda: 'in the cell'\nMade().m()") == "in the cell"
+    assert made.m() == "in the cell", "the cell's lambda has come back"
+    assert "__file__" not in running
+
+
+def test_a_cell_runs_once_even_if_its_worker_dies(running: Notebook, tmp_path: Path) -> None:
+    path = str(tmp_path / "runs")
+    with pytest.raises(paralab.exceptions.WorkerCrashedError):
+        running(f"%%remote\nimport os\nopen({path!r}, 'a').write('x')\nos._exit(1)")
+    assert Path(path).read_text() == "x"
+
+
+def test_names_are_text_wherever_they_are_shown(running: Notebook) -> None:
+    name = "<script>alert(1)</script>"
+    running(f"%%taskgraph -o seen\n%%remote --name '{name}'\nprint('x')\n1")
+    (task,) = take()
+    assert task.name == name
+    (shown,) = running.outputs
+    assert "<script>alert" not in shown["text/html"]
+    assert "<script>alert" not in running["seen"].svg
+
+
 def test_refs_stay_refs(running: Notebook) -> None:
     running("ref = paralab.put([1, 2])")
     assert running("%%remote\nimport paralab\nother = paralab.put(3)\nsum(paralab.get(ref))") == 3
@@ -262,6 +294,8 @@ def test_a_definition_becomes_remote(running: Notebook) -> None:
     assert running("paralab.get(f.remote(2))") == 3
     running("%%remote\n# a comment\nclass A:\n    def m(self):\n        return 1")
     assert running("paralab.get(A.remote().m.remote())") == 1
+    running("%%remote\n'A docstring.'\ndef g():\n    return 2")
+    assert running("paralab.get(g.remote())") == 2
     running("%%remote\n@paralab.remote(num_returns=2)\ndef two(): return 1, 2")
     assert running("paralab.get(two.remote())") == [1, 2]
 

@@ -39,8 +39,9 @@ class Cell:
     def definitions(self) -> tuple[str, ...]:
         """The names that it defines, if it only defines functions and classes; else ()."""
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        found = [each.name for each in self.tree.body if isinstance(each, kinds)]
-        return tuple(found) if len(found) == len(self.tree.body) else ()
+        statements = self.tree.body[ast.get_docstring(self.tree) is not None :]
+        found = [each.name for each in statements if isinstance(each, kinds)]
+        return tuple(found) if len(found) == len(statements) else ()
 
 
 def number(shell: Any) -> int:

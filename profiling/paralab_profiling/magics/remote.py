@@ -127,7 +127,8 @@ class RemoteMagics(Magics):
         ``%remote f(1, x)`` evaluates the arguments here, runs the call in a worker and gives its
         ref.  ``%%remote`` runs the cell's body in a worker: it takes the names that it reads from
         the notebook, brings back those that it assigns, and its value is that of its last line.  A
-        cell that only defines functions or classes makes them remote.
+        cell that only defines functions or classes makes them remote.  Arrays come back
+        read-only, as from ``get``.
         """
         __tracebackhide__ = True
         options, rest, is_silenced = arguments.split(self.remote, line)
@@ -216,7 +217,8 @@ class RemoteMagics(Magics):
     def _in_worker(self, code: CellCode, names: Names, options: argparse.Namespace) -> CellRun:
         __tracebackhide__ = True
         taken = cells.taken(self.shell, names)
-        given = {"name": self._label(), **_given(options)}
+        # A cell is not written to be run twice, so it is not tried again when its worker dies.
+        given = {"name": self._label(), "max_retries": 0, **_given(options)}
         wanted = names.binds
         run = CellRun(None, 0.0, "a worker", sorted(taken))
         user = self.shell.user_ns
