@@ -11,8 +11,9 @@ next        from the end of one task until its worker takes the next, which had 
 result      from the end of a task until its owner hears of it
 owner       what the owner itself needs for one task, one after the other: the bound on tasks per
             second.  No stamp shows it alone, so it is the smallest of what it cannot exceed: the
-            time per result in the fastest half of the run; from an input's arrival until the task
-            is ready; from a task's end until its worker takes another that was not sent ahead
+            time per result in the fastest half of the run; from a result's arrival until it is
+            fetched; from an input's arrival until the task is ready; from a task's end until its
+            worker takes another that was not sent ahead
 =========== ======================================================================================
 """
 
@@ -74,7 +75,8 @@ def costs_of(recording: Recording) -> Costs:
                 round_trips.append(taken - last.stamps["stored"])
     result = _mean([task.stamps["returned"] - task.stamps["stored"] for task in tasks.values()])
     start = _mean(starts or firsts)
-    bounds = [_middle(of) for of in (arrivals, round_trips) if of] + list(_rates(tasks.values()))
+    bounds = [_middle(of) for of in (arrivals, round_trips) if of]
+    bounds += [*_rates(tasks.values()), *_soonest(tasks.values())]
     return Costs(
         start=start,
         result=result,
@@ -120,6 +122,17 @@ def _rates(tasks: Collection[Task]) -> Iterator[int]:
             times.sort()
             half = len(times) // 2
             yield min(b - a for a, b in zip(times, times[half:], strict=False)) // half
+
+
+def _soonest(tasks: Collection[Task]) -> Iterator[int]:
+    """The time from a result's arrival to its ``get``, of the tenth in which it is shortest."""
+    times = sorted(
+        task.stamps["fetched"] - task.stamps["returned"]
+        for task in tasks
+        if "fetched" in task.stamps
+    )
+    if times:
+        yield max(0, times[len(times) // 10])
 
 
 def _mean(times: Sequence[int]) -> int:

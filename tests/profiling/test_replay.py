@@ -159,6 +159,15 @@ def test_get_in_the_loop_gains_nothing_from_workers() -> None:
     assert {each.total_ns for each in found} == {49 * MS}
 
 
+def test_a_slow_program_is_not_taken_for_a_slow_owner() -> None:
+    """A result every 10 ms, because a task takes as long: nothing of it is the owner's."""
+    tasks = [task(f"{n}", 10 * n + 1, 10 * n + 9, submitted=10 * n) for n in range(40)]
+    waits = [wait(10 * n + 0.2, 10 * n + 9.3, f"{n}") for n in range(40)]
+    run = recording(*tasks, *waits)
+    assert costs_of(run).owner == 100_000
+    assert replay(run, 2).total_ns / 1e6 == pytest.approx(400, rel=0.05)
+
+
 def test_the_time_of_a_block_around_it_stays() -> None:
     run = recording(free("0", 5, 15, submitted=5), wait(5, 15, "0"))
     block = (BEGIN, BEGIN + 20 * MS)
