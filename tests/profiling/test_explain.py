@@ -198,6 +198,7 @@ def test_one_straggler() -> None:
     assert finding.tasks == ("1.9",)
     assert "parts.remote" not in finding.code
     assert "split(item)" in finding.code
+    assert "run it again to see" in finding.gain
     assert found(uneven(20), "one straggler") is None
     assert found(uneven(70, workers=1), "one straggler") is None
 

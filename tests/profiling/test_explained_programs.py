@@ -16,6 +16,8 @@ from paralab_profiling import explain, take
 from paralab_profiling.explain import findings
 from paralab_profiling.recording import Recording
 
+pytestmark = pytest.mark.slow
+
 PAIRS: dict[str, tuple[Callable[[], Any], ...]] = {
     "too fine tasks": (programs.fine_tasks, programs.coarse_tasks),
     "get in a loop": (

@@ -78,6 +78,10 @@ def one_straggler(facts: Facts) -> Iterator[Finding]:
                 "the others fill the other workers without gaps"
                 if is_first_enough
                 else "it can be split into equal parts for all workers"
+            )
+            + (
+                ", and it has more to do than they have: a machine with other work slows single"
+                " calls too, so run it again to see"
             ),
             tasks=(longest.id,),
         )
