@@ -19,7 +19,7 @@ from statistics import median
 
 from paralab.shown_text import shown_name
 from paralab_profiling.graph_folding import CHILD, HOLDS, NEEDS, ORDER, Folded, Web, fold, unfolded
-from paralab_profiling.paths import critical_path, own_ns
+from paralab_profiling.paths import critical_ns, critical_path
 from paralab_profiling.recording import Put, Recording, Task
 
 PUT = "put"
@@ -96,7 +96,7 @@ class Graph:
         links: between them.
         rooms: of the actors.
         path: ids of the tasks on the critical path.
-        path_ns: their run times, without the time in which they waited for others.
+        path_ns: for how long they ran as a part of it.
         whole_ns: from the first stamp to the last.
         states: how many tasks are in which state, constructors included.
         actors, puts: how many there are.
@@ -220,14 +220,13 @@ class _Maker:
         folded = fold(self.web()) if is_folded else unfolded(self.web())
         rooms, room_of = self._rooms(folded)
         first, last = recording.span_ns
-        own = own_ns(recording)
         links = self._links(folded)
         return Graph(
             tuple(self._node(folded, group, room_of) for group in range(len(folded.members))),
             links,
             rooms,
             self.path,
-            sum(own[task] for task in self.path),
+            critical_ns(recording),
             last - first,
             Counter(task.state for task in recording),
             len(self.class_of),

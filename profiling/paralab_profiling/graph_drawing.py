@@ -232,6 +232,8 @@ def _draw_legend(drawing: Drawing, graph: Graph, y: float) -> float:
     entries = [(state, text) for state, text in words.items() if state in states]
     if any(node.count > 1 for node in graph.nodes):
         entries.append(("folded", "×: equal tasks, folded"))
+    if any(not node.name and node.state != PUT for node in graph.nodes):
+        entries.append(("mixed", "tasks of several functions, folded"))
     if PUT in states:
         entries.append((PUT, "object put by hand"))
     kinds = {link.kind for link in graph.links}
@@ -264,11 +266,11 @@ def _draw_sample(drawing: Drawing, mark: str, x: float, y: float, hue: str) -> N
         drawing.box(x + 3, y - 12, 15, 10, "var(--paper)", stroke=hue)
         drawing.box(x, y - 9, 15, 10, "var(--paper)", stroke=hue)
         return
-    fills = {"done": hue, "running": hue, "failed": FAILURE}
+    fills = {"done": hue, "running": hue, "failed": FAILURE, "mixed": IDLE}
     drawing.box(
         *(x, y - 9, 18, 10),
         fills.get(mark, "var(--paper)"),
-        stroke=hue,
+        stroke=INK if mark == "mixed" else hue,
         is_dashed=mark == "waiting",
     )
     if mark == "running":

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from paralab.shown_text import shown_name
 from paralab_profiling.lanes import Bar, Lane, Lanes
+from paralab_profiling.paths import critical_ns
 from paralab_profiling.recording import Recording
 from paralab_profiling.spans import binned, length
 from paralab_profiling.svg import duration, three_digits
@@ -78,7 +79,7 @@ def remarks_of(lanes: Lanes, recording: Recording) -> list[str]:
     """What the lanes do not show, in sentences; the first line is about the critical path."""
     found = []
     if len(lanes.path) > 1:
-        work = sum(task.run_ns for task in lanes.path)
+        work = critical_ns(recording)
         share = f"{duration(work / 1e9)} of {duration(lanes.ns / 1e9)}"
         found.append(f"critical path: {len(lanes.path):,} tasks run {share}")
     failed = sum(task.failed and task.ran for task in recording)

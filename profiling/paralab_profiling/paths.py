@@ -29,20 +29,35 @@ def critical_path(recording: Recording) -> tuple[str, ...]:
 
     Tasks that have not ended, or never ran, are on no path.
     """
-    ran = [task for task in recording if task.ran]
-    if not ran:
-        return ()
-    causes = _Causes(recording)
-    task = max(ran, key=lambda task: task.stamps["stored"])
-    at: tuple[Task, int] | None = task, task.stamps["stored"]
-    path: list[str] = []
-    seen: set[tuple[str, int]] = set()
-    while at is not None and (at[0].id, at[1]) not in seen:
-        seen.add((at[0].id, at[1]))
-        path.append(at[0].id)
-        at = causes.of(*at)
+    path = [task.id for task, _begin, _end in _walk(recording)]
     # A task that waits for another stands before it and after it; its first place is told.
     return tuple(dict.fromkeys(reversed(path)))
+
+
+def critical_ns(recording: Recording) -> int:
+    """For how long functions ran on the critical path, in ns; the rest of it is overhead.
+
+    Of each task only that time counts in which the end of the run had to wait for it.
+    """
+    return sum(max(0, end - begin) for _task, begin, end in _walk(recording))
+
+
+def _walk(recording: Recording) -> Iterator[tuple[Task, int, int]]:
+    """The critical path backwards: tasks, and when their functions ran as a part of it."""
+    ran = [task for task in recording if task.ran]
+    if not ran:
+        return
+    causes = _Causes(recording)
+    task = max(ran, key=lambda task: task.stamps["stored"])
+    until = task.stamps["stored"]
+    seen: set[tuple[str, int]] = set()
+    while (task.id, until) not in seen:
+        seen.add((task.id, until))
+        begin, cause = causes.of(task, until)
+        yield task, max(begin, task.stamps["loaded"]), min(until, task.stamps["ended"])
+        if cause is None:
+            return
+        task, until = cause
 
 
 def own_ns(recording: Recording) -> dict[str, int]:
@@ -98,26 +113,30 @@ class _Causes:
         if task.id in self._before:
             yield self._before[task.id]
 
-    def of(self, task: Task, until: int) -> tuple[Task, int] | None:
-        """What a moment in a task had to wait for, and until when; None if for the driver alone."""
-        inside = self._ended_wait(task.worker, task.id, until, task.holds)
-        if inside is not None:
-            return inside, inside.stamps["stored"]
+    def of(self, task: Task, until: int) -> tuple[int, tuple[Task, int] | None]:
+        """Since when a task ran until a moment, and what it had to wait for before.
+
+        That is a task and until when that was waited for; None if it was the driver alone.
+        """
+        wait, inside = self._ended_wait(task.worker, task.id, until, task.holds)
+        if wait is not None and inside is not None:
+            return wait.end, (inside, inside.stamps["stored"])
+        begin = task.stamps["loaded"]
         last = max(self.inputs(task), key=lambda each: each.stamps["stored"], default=None)
         submitted = task.stamps["submitted"]
         if last is not None and last.stamps["stored"] >= submitted:
-            return last, last.stamps["stored"]
+            return begin, (last, last.stamps["stored"])
         parent = self._tasks.get(task.parent or "")
         if parent is not None:
-            return parent, submitted
-        waited = self._ended_wait(task.owner, task.parent, submitted, ())
+            return begin, (parent, submitted)
+        _wait, waited = self._ended_wait(task.owner, task.parent, submitted, ())
         cause = last if waited is None else waited
-        return None if cause is None else (cause, cause.stamps["stored"])
+        return begin, None if cause is None else (cause, cause.stamps["stored"])
 
     def _ended_wait(
         self, process: int, parent: str | None, until: int, held: Sequence[str]
-    ) -> Task | None:
-        """The task that ended the last wait before a moment, of a driver or in a task.
+    ) -> tuple[Wait, Task] | tuple[None, None]:
+        """The last wait of a driver or in a task before a moment, and the task that ended it.
 
         A wait does not tell all that it was for: it may be any task of the same process, or what
         the task held refs of.  One that ended before the wait began held up nobody.
@@ -138,8 +157,8 @@ class _Causes:
             ]
             found = [each for each in found if each.id != parent]
             if found:
-                return max(found, key=lambda each: each.stamps["stored"])
-        return None
+                return wait, max(found, key=lambda each: each.stamps["stored"])
+        return None, None
 
 
 def _calls_before(tasks: Iterable[Task]) -> Iterator[tuple[str, Task]]:

@@ -407,6 +407,7 @@ def test_many_functions_in_one_step_and_many_steps_are_cut_and_said() -> None:
     graph = graph_of(recording(*turns))
     assert "485 tasks in 485 steps" in labels(graph)
     picture = task_graph(recording(*turns))
+    assert "tasks of several functions, folded" in texts(picture)
     check_drawing(picture)
     assert picture.width > 760
     assert f"width:{picture.width:.0f}px;max-width:none" in picture.to_html()
@@ -439,6 +440,7 @@ def programs(draw: st.DrawFn) -> Recording:
 @given(programs())
 def test_any_program_is_drawn(run: Recording) -> None:
     graph = graph_of(run)
+    assert graph.path_ns <= graph.whole_ns
     members = [member for node in graph.nodes for member in node.members]
     assert sorted(members) == sorted([t.id for t in run] + [p.id for p in run.puts])
     by_id = run.by_id

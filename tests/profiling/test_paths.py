@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synthetic import MS, pending, put, recording, task, wait
 
-from paralab_profiling.paths import critical_path, own_ns, span_ns, work_ns
+from paralab_profiling.paths import critical_ns, critical_path, own_ns, span_ns, work_ns
 
 
 def test_an_empty_run_has_no_path() -> None:
@@ -21,6 +21,7 @@ def test_the_input_that_came_last_is_on_it() -> None:
         task("c", 55, 60, submitted=2, needs=("a", "b", "p")),
     )
     assert critical_path(run) == ("b", "c")
+    assert critical_ns(run) == 45 * MS
     assert work_ns(run) == 55 * MS
     assert span_ns(run) == 45 * MS
 
@@ -70,6 +71,8 @@ def test_waits_in_a_task_one_after_the_other() -> None:
         wait(46, 92, "c", process=2, parent="a"),
     )
     assert critical_path(run) == ("before", "a", "b", "c")
+    # a runs from 0 to 5, 42 to 45 and 92 to 100 while nothing else of it does.
+    assert critical_ns(run) == (15 + 5 + 30 + 3 + 40 + 8) * MS
 
 
 def test_refs_inside_an_argument_are_waited_for_too() -> None:
