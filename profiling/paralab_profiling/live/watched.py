@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from paralab.engine import Told
 from paralab.ids import Address
@@ -56,6 +57,7 @@ class Watched:
     marks: dict[str, Task] = field(default_factory=dict)
     lanes: dict[int, str] = field(default_factory=dict)
     session: str = ""
+    _seen: dict[tuple[Address, int], str] = field(default_factory=dict)
     _before: Counter[tuple[Address, str, bool]] | None = None
 
     def hear(self, told: Iterable[Told]) -> list[Task]:
@@ -64,12 +66,24 @@ class Watched:
         What had ended by the first call counts as not being of this run.
         """
         answers = [each for each in told if each.answer]
-        rows = [each._replace(answer=each.answer["rows"]) for each in answers]
-        recording = recording_of(rows)
+        recording = recording_of(
+            each._replace(answer=[r for r in each.answer["rows"] if self._is_new(each.address, r)])
+            for each in answers
+        )
         self.session = self.session or recording.session
         running = [task for task in recording if task.state == "running"]
         self._count(answers, Counter(task.name for task in running))
         return list(self._mark(recording))
+
+    def _is_new(self, owner: Address, row: tuple[Any, ...]) -> bool:
+        """Whether a row may change something; most were heard of before, and are not read again."""
+        state, _worker, caller = row[:3]
+        key = (owner, caller[0])
+        if caller[5] >= self.begin and (key in self._seen or len(self._seen) < MOST_MARKS):
+            if self._seen.get(key) != state:
+                self._seen[key] = state
+                return True
+        return bool(state == "RUNNING")  # these are few, and are counted each time
 
     def _count(self, answers: list[Told], running: Counter[str]) -> None:
         finished: Counter[tuple[Address, str, bool]] = Counter()

@@ -7,8 +7,9 @@ machine share.  Keeping a record is one ``deque.append``.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from paralab.messages import FAILED
@@ -110,7 +111,7 @@ class EventRing:
 
     __slots__ = (
         *("append", "dropped", "failures", "fetched", "large", "limit", "marks_dropped", "on"),
-        *("puts", "records", "waits"),
+        *("counted", "puts", "records", "tally", "uncounted", "waits"),
     )
 
     def __init__(self, limit_bytes: int = RING_BYTES) -> None:
@@ -131,6 +132,10 @@ class EventRing:
         self.fetched: deque[tuple[int, int]] = deque(maxlen=limit)
         self.failures: deque[tuple[int, bytes]] = deque(maxlen=min(limit, FAILURES))
         """Key and packed failure of the tasks that failed last."""
+        self.tally: Counter[tuple[str, bool]] = Counter()
+        """How many tasks have ended, by name and whether they failed; see ``count``."""
+        self.counted = self.uncounted = 0
+        """How many records it is of, and how many had gone before they were counted."""
         self.append = self.records.append
 
     def trim(self) -> None:
@@ -139,6 +144,15 @@ class EventRing:
         while len(records) > self.limit:
             records.popleft()
             self.dropped += 1
+
+    def count(self) -> Counter[tuple[str, bool]]:
+        """The tally, brought up to date: only what came since the last call is looked at."""
+        new = self.dropped + len(self.records) - self.counted
+        self.counted += new
+        found = list(islice(reversed(self.records), new))
+        self.uncounted += new - len(found)
+        self.tally.update([(row[1][1], row[4] == FAILED) for row in found])
+        return self.tally
 
     def note_put(self, key: int, size: int, started: int, ended: int, parent: int) -> None:
         """Remembers a :class:`Put`.  Any thread."""

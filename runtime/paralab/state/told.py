@@ -80,20 +80,27 @@ def news(
             submitted first and are not answered: they are the ones that run.
 
     Returns:
-        ``finished``: (name, whether it failed, how many) of those remembered; ``dropped``: how many
-        are forgotten; ``pending``: (name, how many); ``rows``: as those of :func:`task_rows`.
+        ``finished``: (name, whether it failed, how many); ``dropped``: how many were gone before they
+        were counted; ``pending``: (name, how many); ``rows``: as those of :func:`task_rows`,
+        without what they failed with and when they were fetched.
     """
-    finished = Counter([(row[1][1], row[4] == FAILED) for row in list(events.records)])
+    tally = events.count()
     waiting = Counter([task.template.name for task in pending])
     return {
-        "finished": [(name, failed, count) for (name, failed), count in finished.items()],
-        "dropped": events.dropped,
+        "finished": [(name, failed, count) for (name, failed), count in tally.items()],
+        "dropped": events.uncounted,
         "pending": list(waiting.items()),
         "rows": [
-            *task_rows(events, (), begun, limit),
+            *(_ended_row(row) for row in list(islice(reversed(events.records), limit))),
             *(_pending_row(task, begun) for task in islice(pending, limit)),
         ],
     }
+
+
+def _ended_row(record: tuple[Any, ...]) -> tuple[Any, ...]:
+    worker, caller, stamps, returned, outcome, size = record
+    state = "FAILED" if outcome == FAILED else "FINISHED"
+    return (state, worker, caller, stamps, returned, size, None, None, (), b"")
 
 
 def _pending_row(task: Task, begun: Callable[[Address], int | None]) -> tuple[Any, ...]:
