@@ -129,3 +129,18 @@ def test_a_record_is_no_larger_than_is_reckoned(count: int) -> None:
     size = sum(deep_size(record, shared) for record in (*ring.records, *ring.fetched))
     assert size / count <= RECORD_BYTES, "the ring would be larger than its bound"
     assert ring.limit == RING_BYTES // RECORD_BYTES
+
+
+def test_counting_looks_at_each_record_once_and_misses_none() -> None:
+    ring = EventRing(4 * RECORD_BYTES)
+    keep(ring, 1)
+    keep(ring, 2, FAILED)
+    assert ring.count() == {("f", False): 1, ("f", True): 1}
+    keep(ring, 3)
+    assert ring.count()["f", False] == 2
+    assert ring.count()["f", False] == 2
+    for at in range(4, 12):
+        keep(ring, at)
+        ring.trim()
+    assert ring.count()["f", False] == 6
+    assert (ring.uncounted, ring.dropped) == (4, 7), "8 came, and 4 are remembered"

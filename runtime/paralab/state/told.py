@@ -80,8 +80,8 @@ def news(
             submitted first and are not answered: they are the ones that run.
 
     Returns:
-        ``finished``: (name, whether it failed, how many); ``dropped``: how many were gone before they
-        were counted; ``pending``: (name, how many); ``rows``: as those of :func:`task_rows`,
+        ``finished``: (name, whether it failed, how many); ``dropped``: how many were gone before
+        they were counted; ``pending``: (name, how many); ``rows``: as those of :func:`task_rows`,
         without what they failed with and when they were fetched.
     """
     tally = events.count()
