@@ -57,12 +57,7 @@ def task_rows(
     unanswered = [_pending_row(task, begun) for task in pending if task.template.recorded]
     records = list(events.records)[max(0, len(events.records) + len(unanswered) - limit) :]
     fetched, failures = dict(events.fetched), dict(events.failures)
-    rows: list[tuple[Any, ...]] = []
-    for worker, caller, stamps, returned, outcome, size in records:
-        failure = failures.get(caller[0], b"") if outcome == FAILED else b""
-        state = "FAILED" if outcome == FAILED else "FINISHED"
-        times = (stamps, returned, size, fetched.get(caller[0]))
-        rows.append((state, worker, caller, *times, None, (), failure))
+    rows = [_ended_row(record, fetched, failures) for record in records]
     return [*rows, *unanswered[-limit:]]
 
 
@@ -91,16 +86,20 @@ def news(
         "dropped": events.uncounted,
         "pending": list(waiting.items()),
         "rows": [
-            *(_ended_row(row) for row in list(islice(reversed(events.records), limit))),
+            *(_ended_row(row, {}, {}) for row in list(islice(reversed(events.records), limit))),
             *(_pending_row(task, begun) for task in islice(pending, limit)),
         ],
     }
 
 
-def _ended_row(record: tuple[Any, ...]) -> tuple[Any, ...]:
+def _ended_row(
+    record: tuple[Any, ...], fetched: dict[int, int], failures: dict[int, bytes]
+) -> tuple[Any, ...]:
     worker, caller, stamps, returned, outcome, size = record
+    failure = failures.get(caller[0], b"") if outcome == FAILED else b""
     state = "FAILED" if outcome == FAILED else "FINISHED"
-    return (state, worker, caller, stamps, returned, size, None, None, (), b"")
+    times = (stamps, returned, size, fetched.get(caller[0]))
+    return (state, worker, caller, *times, None, (), failure)
 
 
 def _pending_row(task: Task, begun: Callable[[Address], int | None]) -> tuple[Any, ...]:
