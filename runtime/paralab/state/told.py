@@ -79,12 +79,10 @@ def news(
         they were counted; ``pending``: (name, how many); ``rows``: as those of :func:`task_rows`,
         without what they failed with and when they were fetched.
     """
-    tally = events.count()
-    waiting = Counter([task.template.name for task in pending])
     return {
-        "finished": [(name, failed, count) for (name, failed), count in tally.items()],
+        "finished": [(name, failed, count) for (name, failed), count in events.count().items()],
         "dropped": events.uncounted,
-        "pending": list(waiting.items()),
+        "pending": list(Counter([task.template.name for task in pending]).items()),
         "rows": [
             *(_ended_row(row, {}, {}) for row in list(islice(reversed(events.records), limit))),
             *(_pending_row(task, begun) for task in islice(pending, limit)),
