@@ -8,8 +8,8 @@ one click, or one line of code, and its place is beside the result::
     guess                              # in a notebook: the question, and a choice to click
     guess.outcome("the same", "1.02 × as fast")
 
-Nobody has to answer: without an answer everything goes on.  The choice is an ipywidgets widget,
-where there is one, and an output of its own; ``predict("slower")`` does the same without it.
+Nobody has to answer: without an answer everything goes on.  The choice is a widget, where there
+is anywidget, and an output of its own; ``predict("slower")`` does the same without it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from paralab.shown_text import shown_text
@@ -66,7 +68,7 @@ class Prediction:
             raise ValueError(f"{answer!r} is {what}. They are {options}.")
         self.choice = found[0]
         for widget in self._widgets:
-            widget.value = self.choice
+            widget.choice = self.choice
 
     def outcome(self, actual: str, evidence: str = "") -> Note:
         """The prediction beside what was measured.
@@ -78,7 +80,7 @@ class Prediction:
             evidence: the figures that it rests on.
         """
         for widget in self._widgets:
-            widget.disabled = True
+            widget.is_closed = True
         measured = f"{actual} ({evidence})" if evidence else actual
         rows = [("you predicted", self.choice or NO_ANSWER), ("measured", measured)]
         reply = "" if self.choice in (None, actual) else self._replies.get(self.choice or "", "")
@@ -166,21 +168,34 @@ def _choice(prediction: Prediction) -> Any:
     if not hasattr(shell, "kernel"):
         return None
     try:
-        widgets = importlib.import_module("ipywidgets")
+        widget = _widget_class()(
+            question=shown_text(prediction.question),
+            options=list(prediction.options),
+            choice=prediction.choice or "",
+        )
     except ImportError:
         return None
-    # Native radio buttons: one click, or Tab and the arrow keys.
-    widget = widgets.RadioButtons(
-        options=list(prediction.options),
-        value=prediction.choice,
-        layout=widgets.Layout(width="max-content"),
-        tooltip=prediction.question,
-    )
 
     def chosen(change: Any) -> None:
-        if change["new"] is not None:
-            prediction.choice = str(change["new"])
+        if change["new"] in prediction.options:
+            prediction.choice = change["new"]
 
-    widget.observe(chosen, names="value")
+    widget.observe(chosen, names="choice")
     prediction._widgets.append(widget)
     return widget
+
+
+@cache
+def _widget_class() -> Any:
+    import anywidget
+    import traitlets
+
+    module = files(__package__).joinpath("predict.js").read_text(encoding="utf-8")
+    members: dict[str, Any] = {
+        "_esm": module,
+        "question": traitlets.Unicode().tag(sync=True),
+        "options": traitlets.List().tag(sync=True),
+        "choice": traitlets.Unicode().tag(sync=True),
+        "is_closed": traitlets.Bool(default_value=False).tag(sync=True),
+    }
+    return type("PredictWidget", (anywidget.AnyWidget,), members)

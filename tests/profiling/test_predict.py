@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
-from paralab_profiling.predict import NO_ANSWER, Prediction, Predictions
+from paralab_profiling.predict import NO_ANSWER, Prediction, Predictions, _choice
 
 EVIL = "</p><script>alert(1)</script>\x1b[2J\x00&\"'"
 
@@ -88,3 +91,27 @@ def test_questions_and_answers_are_text_and_never_markup() -> None:
         assert "<script>" not in note.html
         assert "&lt;script&gt;" in note.html
         assert not {"\x00", "\x1b"} & {*note.html, *note.text}
+
+
+def test_the_widget_and_the_line_of_code_keep_the_same_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("anywidget")
+    shell = SimpleNamespace(kernel=object())
+    known = SimpleNamespace(get_ipython=lambda: shell)
+    guess = Prediction(EVIL, ["yes", "no"])
+    guess.choose("no")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "IPython", known)
+        widget = _choice(guess)
+    assert (widget.options, widget.choice, widget.is_closed) == (["yes", "no"], "no", False)
+    widget.choice = "yes"
+    assert guess.choice == "yes"
+    widget.choice = "neither"
+    assert guess.choice == "yes"
+    guess.choose("no")
+    assert widget.choice == "no"
+    guess.outcome("no")
+    assert widget.is_closed
+    widget.close()
+    assert _choice(guess) is None, "no notebook, no widget"
