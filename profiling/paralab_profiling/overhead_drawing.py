@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
+from paralab.shown_text import shown_name
 from paralab_profiling.overhead import (
     UNACCOUNTED,
     Batching,
@@ -47,6 +48,7 @@ MOST_DRAWN = 6
 """Functions drawn; the table has more."""
 MOST_ROWS = 60
 LONGEST_NAME = 22
+LONGEST_IN_TABLE = 200
 TEXT_BAR = 44
 _LETTERS = {"pickle + submit": "s", "queue": "·", "transfer + unpickle": "t", "run": "█",
             "store": "o", "fetch": "f", UNACCOUNTED: "?", "idle": " "}  # fmt: skip
@@ -116,7 +118,7 @@ def overhead(recording: Recording) -> Picture:
     for row in rows[:MOST_DRAWN]:
         drawing.text(16, y + 15, _short(row.name, LONGEST_NAME), "m b")
         drawing.text(left - 8, y + 15, f"× {row.count:,}", "s e")
-        _draw_bar(drawing, left, y, [(s, f"{row.name}, {_told(s)}") for s in segments(row)])
+        _draw_bar(drawing, left, y, [(s, f"{_short(row.name)}, {_told(s)}") for s in segments(row)])
         drawing.text(744, y + 15, duration(row.total_ns / 1e9), "b e")
         y += STEP
     if len(rows) > MOST_DRAWN:
@@ -218,7 +220,7 @@ def _told(segment: Segment) -> str:
 
 
 def _short(name: str, most: int = 40) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    return shown_name(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
 def _draw_bar(
@@ -308,7 +310,8 @@ def _table(rows: Sequence[FunctionParts], spent: WorkerTime) -> list[tuple[str, 
         return duration(ns / 1e9)
 
     table = [
-        (row.name, f"{row.count:,}", *(told(row.parts[part]) for part in PARTS),
+        (_short(row.name, LONGEST_IN_TABLE), f"{row.count:,}",
+         *(told(row.parts[part]) for part in PARTS),
          told(row.unaccounted_ns), "", told(row.total_ns))
         for row in rows[:MOST_ROWS]
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import paralab
+from paralab.limits import cpu_count
 from paralab.platform import NumericThreads
 
 
@@ -259,7 +260,7 @@ def many_threads() -> None:
     def multiply(threads: int) -> float:
         return _multiply(threads)
 
-    paralab.get([multiply.remote(64) for _ in range(4)])
+    paralab.get([multiply.remote(cpu_count() + 1) for _ in range(4)])
 
 
 def one_thread() -> None:

@@ -205,6 +205,7 @@ def test_names_are_text_and_never_markup(name: str) -> None:
     ET.fromstring(picture.svg)
     assert picture.to_html().count("<script>") == 1
     assert "<script>alert" not in picture.svg
+    assert not {*"\x00\x1b\x07\x9b\r"} & {*picture.text, *picture.to_html()}
 
 
 def test_ten_thousand_tasks_of_a_hundred_functions_stay_small() -> None:
