@@ -39,7 +39,7 @@ LETTERS = (16, 10)
 LEAST_WIDTH = 62.0
 STRIP = 9.0
 """The part of a box that has a texture; on it no text could be read."""
-RING = 13.0
+RING = 15.5
 MOST_IDS = 2_000
 """Tasks that can be found in the picture where another picture selects them."""
 DASHES = {NEEDS: "", HOLDS: "7 3", CHILD: "1.5 3", ORDER: "1.5 3"}
