@@ -29,6 +29,7 @@ from paralab.exceptions import (
     TaskCancelledError,
     TaskUnschedulableError,
 )
+from paralab.experimental import internal_kv
 from paralab.util import state
 from paralab.util.placement_group import placement_group, remove_placement_group
 from paralab.util.scheduling_strategies import (
@@ -311,6 +312,21 @@ def telling(_folder: Path, _acted: Acted) -> object:
 
 
 @paralab.remote
+def note(key: str, value: str) -> Any:
+    return internal_kv._internal_kv_put(key, value, namespace="e20")
+
+
+def small_values(_folder: Path, _acted: Acted) -> object:
+    """Values under names, from the driver and from a task."""
+    found: list[Any] = [internal_kv._internal_kv_put("k", "1", namespace="e20")]
+    found.append(paralab.get(note.remote("k", "2")))
+    found.append(internal_kv._internal_kv_get("k", namespace="e20"))
+    found.append(internal_kv._internal_kv_list("", namespace="e20"))
+    internal_kv._internal_kv_del("k", namespace="e20")
+    return [*found, internal_kv._internal_kv_exists("k", namespace="e20")]
+
+
+@paralab.remote
 def module_value(name: str) -> Any:
     import importlib
 
@@ -472,6 +488,7 @@ PARTS = [
         [["one\n", "two\n"], ["have_said", "say", "say"]],
         "PRINTED RELAY_PRINT SURVEY TELL TOLD",
     ),
+    Part(small_values, [False, True, b"2", [b"k"], False], "KEY_VALUES"),
     Part(processes, [4, 2, 4, 5], "SURROUND RESTART RETIRE RETIRING SPENT DIED"),
     Part(environments, ["here", "RuntimeEnvSetupError"], "ENVIRONMENT ENVIRONMENT_FAILED"),
     Part(refusals, [1, True, "TaskUnschedulableError"], "UNMET REFUSED"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import random
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -435,7 +436,7 @@ def test_a_controller_restores_a_worker_that_crashes(rt: Any, tmp_path: Any) -> 
 
 
 def test_a_queue_between_producers_and_consumers(rt: Any) -> None:
-    queue = rt.util.queue.Queue(maxsize=100)
+    queue = import_module(f"{rt.library.__name__}.util.queue").Queue(maxsize=100)
 
     @rt.remote
     def produce(queue: Any, start: int) -> None:
