@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paralab_profiling.aggregation import Call, Way
+from paralab_profiling.bands import band_cells, band_path
 from paralab_profiling.details import details_of
 from paralab_profiling.palette import NOTEBOOK
 from paralab_profiling.picture import Picture
@@ -41,7 +42,7 @@ def draw(found: Aggregation) -> Picture:
     painter = _Painter(drawing, found, seconds)
     is_small = found.count <= MOST_VALUES
     middle = TOP + (76.0 if is_small and found.count <= MOST_RINGS else 48.0 if is_small else 84.0)
-    bottom = middle + (painter.tree_height() if is_small else BAND) + 20
+    bottom = middle + (painter.tree_height() if is_small else BAND + 12) + 20
     drawing.axis(seconds, LEFT, RIGHT, TOP - 6, bottom)
     if is_small:
         painter.chain(TOP + 4)
@@ -140,22 +141,19 @@ class _Painter:
     def band(self, way: Way, y: float, most: int) -> None:
         """How many calls ran at once, on average in each unit of the drawing."""
         self._head(way, y + 8)
-        cells = [0.0] * (round(RIGHT - LEFT) + 1)
-        for task in way.tasks:
-            start, end = (self._x(way, task.stamps[at]) - LEFT for at in ("loaded", "ended"))
-            first, last = max(0, int(start)), min(len(cells) - 1, int(end))
-            for at in range(first, last + 1):
-                cells[at] += max(0.0, min(end, at + 1) - max(start, at))
-        most = max(most, round(max(cells)))
+        end = LEFT + way.shown_seconds * self._scale
+        spans = [
+            (self._x(way, task.stamps["loaded"]), self._x(way, task.stamps["ended"]))
+            for task in way.tasks
+        ]
+        most = max(most, round(max(band_cells(spans, LEFT, end))))
         base = y + BAND - 8
         unit = (BAND - 12) / most
-        until = int(way.shown_seconds * self._scale) + 1
-        path = "".join(f"V{base - cell * unit:.1f}h1" for cell in cells[:until])
         self._drawing.raw(
-            f'<path class="band" d="M{LEFT:.1f} {base:.1f}{path}V{base:.1f}z" fill="{self._fill}">'
+            f'<path class="band" d="{band_path(spans, LEFT, end, base, unit)}" fill="{self._fill}">'
             f"<title>{len(way.tasks):,} calls, how many ran at once</title></path>"
         )
-        share = sum(cells) / (way.shown_seconds * self._scale)
+        share = sum(until - start for start, until in spans) / max(end - LEFT, 1e-9)
         words = f"in the function: {three_digits(share)} calls at a time on average"
         self._drawing.text(LEFT + 6, base + 14, words, "s")
         self._drawing.text(LEFT - 6, base, "0", "s e")

@@ -6,9 +6,11 @@ gained.  Solid is your function, pale is a worker with nothing to do, hatched is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from textwrap import fill as wrapped
 
+from paralab_profiling.bands import band_path
 from paralab_profiling.intervals import Interval, interval_of, ratios_of
 from paralab_profiling.missing_time import COLLECTING, LOADING, STARTING, STORING
 from paralab_profiling.palette import FETCH, NOTEBOOK, RUN, STORE, SUBMIT, TRANSFER
@@ -17,9 +19,12 @@ from paralab_profiling.runs import Run, Slice
 from paralab_profiling.svg import IDLE, INK, WIDTH, Drawing, duration, three_digits
 
 LEFT, RIGHT = 128.0, 680.0
-ROW, GAP = 22.0, 4.0
+MOST_HIGH, LEAST_HIGH, LANES = 26.0, 5.0, 208.0
+"""Height of one row with the gap below it, at most and at least; of all rows, if they fit."""
 MOST_DRAWN = 400
-"""Tasks drawn of one run; the rest is said in words."""
+"""Tasks drawn one by one; of a run with more each lane becomes a band."""
+MOST_CELLS = 4_000
+"""Of the bands of all lanes together."""
 MOST_ROWS = 60
 """Rows of the table under a picture."""
 TEXT_BARS = 48
@@ -55,12 +60,12 @@ def compare(*runs: Run) -> Picture:
     seconds = max(run.seconds for run in runs)
     bottom = 58.0
     for run in runs:
-        bottom += len(_rows(run)) * (ROW + GAP) + 22
+        bottom += len(_rows(run)) * _pitch(runs) + 22
     drawing.axis(seconds, LEFT, RIGHT, 54, bottom)
     fills = _fills(drawing, runs)
     y = 60.0
     for run in runs:
-        y = _draw_run(drawing, run, y, seconds, fills)
+        y = _draw_run(drawing, run, y, seconds, fills, _pitch(runs))
     drawing.height = bottom + 26
     text = "\n".join([title, note, *(line for run in runs for line in _text_run(run, seconds))])
     head = ("run", "worker", "function", "start in ms", "duration in ms")
@@ -109,11 +114,12 @@ def verdict(local: Sequence[Run], remote: Sequence[Run]) -> Picture:
     drawing = Drawing()
     drawing.headline(title, note)
     seconds = max(before.seconds, after.seconds)
-    bottom = 58 + (len(_rows(before)) + len(_rows(after))) * (ROW + GAP) + 58
+    pitch = _pitch((before, after))
+    bottom = 58 + (len(_rows(before)) + len(_rows(after))) * pitch + 58
     drawing.axis(seconds, LEFT, RIGHT, 54, bottom)
     fills = _fills(drawing, (after,))
-    middle = _draw_run(drawing, before, 60, seconds, fills)
-    _draw_run(drawing, after, middle, seconds, fills)
+    middle = _draw_run(drawing, before, 60, seconds, fills, pitch)
+    _draw_run(drawing, after, middle, seconds, fills, pitch)
     ideal = before.seconds / after.workers
     x = LEFT + (RIGHT - LEFT) * ideal / seconds
     drawing.line(x, middle - 6, bottom, INK, "4 3")
@@ -181,7 +187,7 @@ def _parts(before: Run, after: Run) -> list[tuple[str, float, str]]:
     parts.append(("unaccounted", unknown, "hatch"))
     parts = [part for part in parts if part[1] > SMALLEST * after.seconds]
     # Tasks that ran faster than locally hide a part of the rest.
-    if slower < 0 and parts:
+    if slower < -SMALLEST * after.seconds and parts:
         parts.append(("less: tasks ran shorter than locally", slower, ""))
     return parts
 
@@ -219,31 +225,73 @@ def _fills(drawing: Drawing, runs: Sequence[Run]) -> dict[str, str]:
     return {name: drawing.fill(NOTEBOOK.hue(name)) for name in names}
 
 
-def _draw_run(drawing: Drawing, run: Run, y: float, seconds: float, fills: dict[str, str]) -> float:
+def _pitch(runs: Sequence[Run]) -> float:
+    """Height of a row, so that all rows of all runs fit into :data:`LANES` if they can."""
+    return min(MOST_HIGH, max(LEAST_HIGH, LANES / sum(len(_rows(run)) for run in runs)))
+
+
+def _draw_run(
+    drawing: Drawing, run: Run, y: float, seconds: float, fills: dict[str, str], pitch: float
+) -> float:
     """Draws the rows of one run from ``y`` down; returns where the next run begins."""
     scale = (RIGHT - LEFT) / seconds
     end = LEFT + run.seconds * scale
     drawing.text(16, y + 11, run.label, "b")
-    y += 18
-    left = MOST_DRAWN
-    middle = y + (len(_rows(run)) * (ROW + GAP) - GAP) / 2 + 4
-    for name, lane in _rows(run):
-        drawing.text(LEFT - 10, y + 15, name, "m e")
-        drawing.bar(LEFT, y, end - LEFT, ROW, IDLE if run.slices else RUN.colour)
-        for slice_ in lane[:left]:
-            width = (slice_.end - slice_.start) * scale
-            tip = f"{slice_.name}: {duration(slice_.end - slice_.start)}"
-            x = LEFT + slice_.start * scale
-            drawing.bar(x, y, max(0.6, width - 0.8), ROW, fills[slice_.name], tip)
-            if width > 7.2 * len(slice_.name) + 6:
-                drawing.text(x + width / 2, y + 15, slice_.name, "m c on")
-        left = max(0, left - len(lane))
-        y += ROW + GAP
-    drawing.text(min(end + 6, WIDTH - 70), middle, duration(run.seconds), "b")
+    rows = _rows(run)
     if len(run.slices) > MOST_DRAWN:
-        hidden = len(run.slices) - MOST_DRAWN
-        drawing.text(LEFT, y + 10, f"+ {hidden:,} more tasks, not drawn", "s")
+        words = f"{len(run.slices):,} tasks, folded: as high as the share of time in a function"
+        drawing.text(max(LEFT, 30 + 7.5 * len(run.label)), y + 11, words, "s")
+    y += 18
+    height = pitch - (4 if pitch > 12 else 1)
+    middle = y + (len(rows) * pitch - 4) / 2 + 4
+    for at, (name, lane) in enumerate(rows):
+        if pitch > 12 or at in (0, len(rows) - 1):
+            drawing.text(LEFT - 10, y + max(height, 12) / 2 + 4, name, "m e")
+        drawing.bar(LEFT, y, end - LEFT, height, IDLE if run.slices else RUN.colour)
+        if len(run.slices) > MOST_DRAWN:
+            _draw_band(drawing, lane, y, height, end, scale, fills, len(rows))
+        else:
+            _draw_lane(drawing, lane, y, height, scale, fills)
+        y += pitch
+    drawing.text(min(end + 6, WIDTH - 70), middle, duration(run.seconds), "b")
     return y + 4
+
+
+def _draw_lane(
+    drawing: Drawing,
+    lane: list[Slice],
+    y: float,
+    height: float,
+    scale: float,
+    fills: dict[str, str],
+) -> None:
+    for slice_ in lane:
+        width = (slice_.end - slice_.start) * scale
+        tip = f"{slice_.name}: {duration(slice_.end - slice_.start)}"
+        x = LEFT + slice_.start * scale
+        drawing.bar(x, y, max(0.6, width - 0.8), height, fills[slice_.name], tip)
+        if width > 7.2 * len(slice_.name) + 6 and height >= 14:
+            drawing.text(x + width / 2, y + height / 2 + 4, slice_.name, "m c on")
+
+
+def _draw_band(
+    drawing: Drawing,
+    lane: list[Slice],
+    y: float,
+    height: float,
+    end: float,
+    scale: float,
+    fills: dict[str, str],
+    lanes: int,
+) -> None:
+    """One lane of too many tasks, in the hue of the function that most of them call."""
+    if not lane:
+        return
+    names = Counter(slice_.name for slice_ in lane)
+    spans = [(LEFT + slice_.start * scale, LEFT + slice_.end * scale) for slice_ in lane]
+    cell = max(1.0, (end - LEFT) * lanes / MOST_CELLS)
+    path = band_path(spans, LEFT, end, y + height, height, cell)
+    drawing.raw(f'<path class="band" d="{path}" fill="{fills[names.most_common(1)[0][0]]}"/>')
 
 
 def _text_run(run: Run, seconds: float) -> list[str]:

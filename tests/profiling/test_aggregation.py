@@ -206,6 +206,7 @@ def test_many_values_are_drawn_as_a_band() -> None:
     assert "in the function: 1.00 calls at a time on average" in words
 
 
+@pytest.mark.slow
 def test_ten_thousand_values_stay_small() -> None:
     count = 10_001
     parts: list[Any] = []

@@ -10,6 +10,7 @@ import pytest
 from synthetic import BEGIN, MS, recording, task
 
 from paralab_profiling import Recording, Run, Slice, compare, runs, verdict
+from paralab_profiling.bands import band_cells, band_path
 from paralab_profiling.missing_time import missing_time
 from paralab_profiling.runs import run_of
 from paralab_profiling.svg import Drawing, duration, three_digits, ticks
@@ -180,10 +181,30 @@ def test_names_are_text_and_never_markup() -> None:
     assert picture.to_html().count("<script>") == 1
 
 
-def test_many_tasks_are_cut_and_said() -> None:
+def test_many_tasks_are_folded_into_bands_and_that_is_said() -> None:
     picture = compare(rows(tasks=5000))
-    assert "+ 4,600 more tasks, not drawn" in texts(picture.svg)
+    words = "5,000 tasks, folded: as high as the share of time in a function"
+    assert words in texts(picture.svg)
+    bands = [e for e in ET.fromstring(picture.svg).iter() if e.get("class") == "band"]
+    assert len(bands) == 2, "one for each worker: none looks idle"
     assert len(picture.to_html()) < 300_000
+
+
+def test_many_workers_fit() -> None:
+    each = [Slice("f", number, 0.0, TIME) for number in range(64)]
+    for copies in (1, 100):
+        picture = compare(Run("64 at once", TIME, 64, each * copies))
+        height = float(ET.fromstring(picture.svg).attrib["viewBox"].split()[3])
+        assert height <= 64 * 5 + 110
+        assert {"worker 1", "worker 64"} <= set(texts(picture.svg))
+        assert len(picture.to_html()) < 300_000
+
+
+def test_a_band_is_as_high_as_its_share() -> None:
+    assert band_cells([(10, 12), (11, 12.5)], 10, 13) == [1.0, 2.0, 0.5]
+    assert band_cells([(0, 100)], 10, 13, 3) == [1.0]
+    assert band_cells([], 0, 2) == [0.0, 0.0]
+    assert band_path([(0, 1)], 0, 2, 50, 10) == "M0.0 50.0V40.0h1V50.0h1V50.0z"
 
 
 def test_bundle_has_text_first_and_ids_of_its_own(tmp_path: Any) -> None:

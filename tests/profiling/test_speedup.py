@@ -192,6 +192,7 @@ def test_names_are_text(name: str) -> None:
         assert not re.search(r"<[^>]*\son\w+=", picture.svg)
 
 
+@pytest.mark.slow
 def test_ten_thousand_tasks_stay_small() -> None:
     found = Speedup("f", (measured(tasks=10_000, ms=0.1, local=1.0),), 2)
     assert len(found._repr_mimebundle_()["text/html"]) < 300_000
