@@ -117,6 +117,24 @@ def test_in_a_kernel(environment: dict[str, str], tmp_path: Path) -> None:
     assert shown(12, "execute_result") == "2"
 
 
+def test_live_in_a_kernel(environment: dict[str, str], tmp_path: Path) -> None:
+    for package in ("anywidget", "ipywidgets"):
+        pytest.importorskip(package, reason=f"{package} is not installed: no live views")
+    steps = [
+        {"code": START},
+        {"code": "%%timeline --live -o kept\n%remote --get --name add sum([1, 2])\n7"},
+        {"code": "kept.title"},
+        {"code": "%%taskgraph --live -o other\n%remote --get --name add sum([1, 2]);\n1 / 0"},
+        {"code": "%cluster -o view ;\nview.close()"},
+    ]
+    done = run([str(KERNEL)], steps, environment, tmp_path)
+    assert done.returncode == 0, done.stderr
+    _, seen, title, failed, _ = json.loads(done.stdout)
+    assert [text for kind, text, _late in seen if kind == "execute_result"] == ["7"]
+    assert any("workers" in text for kind, text, _late in title if kind == "execute_result")
+    assert any("ZeroDivisionError" in text for kind, text, _late in failed if kind == "error")
+
+
 def test_in_a_notebook_that_is_run(environment: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("nbclient", reason="nbclient is not installed: no notebook is run")
     cells = [START, "%%overhead\n%%remote\nx = 2\nx", "assert x == 2", "%paralab shutdown"]

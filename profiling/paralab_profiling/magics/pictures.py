@@ -25,8 +25,10 @@ from IPython.display import display
 
 from paralab.engine import installed
 from paralab_profiling.magics import arguments, cells
+from paralab_profiling.magics.measuring import start_if_needed
 
 OUTPUT_HELP = "bind the result, which has .save(path) and .to_dict(), to NAME"
+LIVE_HELP = "of a cell: show it while the cell runs; in a terminal, how far its tasks are"
 
 
 def _picture_magic(method: Any) -> Any:
@@ -35,11 +37,16 @@ def _picture_magic(method: Any) -> Any:
     return no_var_expand(needs_local_scope(magic_arguments()(output(line_cell_magic(method)))))
 
 
+def _live_magic(method: Any) -> Any:
+    """The same, with ``--live``."""
+    return _picture_magic(argument("--live", action="store_true", help=LIVE_HELP)(method))
+
+
 @magics_class
 class PictureMagics(Magics):
     """The magics that show what a cell did."""
 
-    @_picture_magic
+    @_live_magic
     def taskgraph(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """What needed what in a cell: ``%%taskgraph`` above its code.
 
@@ -50,9 +57,9 @@ class PictureMagics(Magics):
         __tracebackhide__ = True
         from paralab_profiling import task_graph
 
-        return self._show(self.taskgraph, task_graph, line, cell, local_ns)
+        return self._show(self.taskgraph, task_graph, line, cell, local_ns, "graph")
 
-    @_picture_magic
+    @_live_magic
     def timeline(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """Who did what when in a cell: ``%%timeline`` above its code.
 
@@ -63,7 +70,7 @@ class PictureMagics(Magics):
         __tracebackhide__ = True
         from paralab_profiling import timeline
 
-        return self._show(self.timeline, timeline, line, cell, local_ns)
+        return self._show(self.timeline, timeline, line, cell, local_ns, "timeline")
 
     @_picture_magic
     def overhead(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
@@ -97,6 +104,7 @@ class PictureMagics(Magics):
         line: str,
         cell: str | None,
         local: Any,
+        kind: str = "",
     ) -> Any:
         __tracebackhide__ = True
         options, rest, is_silenced = arguments.split(magic, line)
@@ -108,7 +116,11 @@ class PictureMagics(Magics):
                 raise ValueError(
                     f"%%{magic.__name__} takes the code below it, and options; got {rest!r}."
                 )
-            return self._run(show, cells.parse(self.shell, f"%%{magic.__name__} {line}", cell))
+            parsed = cells.parse(self.shell, f"%%{magic.__name__} {line}", cell)
+            is_live = bool(kind) and options.live
+            return self._run_live(show, parsed, kind) if is_live else self._run(show, parsed)
+        if kind and options.live:
+            raise ValueError(f"%{magic.__name__} --live needs a cell: %%{magic.__name__} --live")
         if rest:
             recording = cells.evaluate(self.shell, _expression(magic, rest), rest, local)
         else:
@@ -135,6 +147,20 @@ class PictureMagics(Magics):
         _display(show.of(take().between(start, end)))
         return value
 
+    def _run_live(self, show: _Shown, cell: cells.Cell, kind: str) -> Any:
+        __tracebackhide__ = True
+        from paralab_profiling import live, progress
+        from paralab_profiling.live.progress import in_notebook
+
+        start_if_needed()
+        if not in_notebook():
+            with progress():
+                return self._run(show, cell)
+        with live(kind) as view:  # its picture takes its place on the page
+            value = cells.run_here(self.shell, cell)
+        show.keep(view.picture)
+        return value
+
 
 class _Shown:
     """Makes a view, binds it to a name, and gives it, or None where it is silenced."""
@@ -150,9 +176,13 @@ class _Shown:
     def of(self, recording: Any) -> Any:
         """The view of a recording."""
         picture = self._view(recording)
+        self.keep(picture)
+        return None if self._is_silenced else picture
+
+    def keep(self, picture: Any) -> None:
+        """Binds a view to the name after ``-o``."""
         if self._output:
             self._shell.user_ns[self._output] = picture
-        return None if self._is_silenced else picture
 
 
 def _display(picture: Any) -> None:
