@@ -2,8 +2,8 @@
 //
 // `place` holds the picture (an <img> of an SVG, or the SVG) and its table.  `data` says of the
 // tasks: {run, facts: {id: {name: text}}, sources: {name: {file, line, text}}, takes: {id: [ids]},
-// trace (gzip, base64)}.  Marks carry data-task, one id or several with spaces between; arrows data-from and
-// data-to.  What is selected is told to all pictures of the run by an event on the document; they
+// trace (gzip, base64)}.  Marks carry data-task, one id or several with spaces between; arrows
+// data-from and data-to.  What is selected is told to all pictures of the run by an event on the document; they
 // outline it, and the one where it was selected tells the facts.
 // All text becomes text nodes, never markup.  Nothing moves, so no motion has to be reduced.
 function interact(place, data) {
@@ -32,7 +32,7 @@ function interact(place, data) {
   svg.setAttribute("data-lm-suppress-shortcuts", "true");
   place.append(make("style", `
 .pl-picture{position:relative;max-width:760px}.pl-picture [data-task]{cursor:pointer}
-.pl-picture svg:focus-visible{outline:2px solid #3b78e0}
+.pl-picture svg:focus-visible{outline:2px solid #3b78e0;outline-offset:-2px}
 .pl-picture .pl .pl-near{display:inline;stroke:var(--ink);stroke-width:2}
 .pl-tell{max-height:300px;overflow:auto;font-size:12px;margin:4px 16px}
 .pl-tell td{padding:1px 12px 1px 0;text-align:left;vertical-align:top;white-space:pre-wrap}

@@ -83,13 +83,26 @@ def test_it_follows_the_tasks_and_answers_meanwhile(jupyter: Any, kind: str, mar
     picture = page.locator(".pl-picture svg")
     picture.wait_for()
     book = saved(page, jupyter.folder / f"{kind}.ipynb")
+    title = picture.get_attribute("aria-label")
+    ours = {"timeline": "busy", "graph": "3 tasks", "progress": "3 of 3 tasks done"}
+    assert ours[kind] in str(title)
     bundles = [output["data"] for output in book["cells"][1]["outputs"] if "data" in output]
     assert not any("widget-view" in kind for bundle in bundles for kind in bundle)
     assert sum("text/html" in bundle for bundle in bundles) == 1
 
     command(page, "kernelmenu:shutdown")
     page.reload()
-    page.locator(".pl-picture svg").wait_for(timeout=WAIT_MS)
+    picture.wait_for(timeout=WAIT_MS)
+    assert picture.get_attribute("aria-label") == title
+    if mark:  # it answers without a kernel
+        picture.locator("[data-task]").first.click()
+        page.locator(".pl-tell").get_by_text("done", exact=True).wait_for()
+    paper = "node => getComputedStyle(node.querySelector(':scope > rect')).fill"
+    assert picture.evaluate(paper) == "rgb(255, 255, 255)"
+    command(page, "apputils:change-theme", theme="JupyterLab Dark")
+    page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
+    page.wait_for_function(f"node => ({paper})(node) === 'rgb(17, 17, 17)'",
+                           arg=picture.element_handle())  # fmt: skip
     assert page.get_by_text("Error displaying widget").count() == 0
     assert errors == []
     page.screenshot(path=str(jupyter.folder / f"{kind}-saved.png"))

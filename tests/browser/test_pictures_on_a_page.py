@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -121,11 +123,36 @@ def test_the_menu(page: Any) -> None:
     first = page.locator(".pl-picture").first
     first.locator(".pl-menu summary").click()
     labels = first.locator(".pl-menu button").all_inner_texts()
-    assert labels[:2] == ["copy as SVG", "as a table"]
+    assert labels == ["copy as SVG", "as a table", "open in Perfetto"]
     table = first.locator("details:has(table) table")
     assert not table.is_visible()
     first.get_by_role("button", name="as a table").click()
     assert table.is_visible()
+
+
+PERFETTO = """<script>addEventListener("message", (event) => {
+    if (event.data === "PING") event.source.postMessage("PONG", "*"); else window.got = event.data;
+})</script>"""
+
+
+def test_perfetto_gets_the_trace_when_it_is_asked_for_and_nobody_else_is_asked(page: Any) -> None:
+    asked: list[str] = []
+    page.context.on("request", lambda request: asked.append(request.url))
+    page.context.route(
+        "https://ui.perfetto.dev/**",
+        lambda route: route.fulfill(body=PERFETTO, content_type="text/html"),
+    )
+    page.locator(".pl-menu summary").first.click()
+    with page.expect_popup() as opening:
+        page.get_by_role("button", name="open in Perfetto").first.click()
+    there = opening.value
+    there.wait_for_function("() => window.got")
+    packed = there.evaluate("() => [...new Uint8Array(got.perfetto.buffer)]")
+    trace = json.loads(gzip.decompress(bytes(packed)))
+    names = {event["name"] for event in trace["traceEvents"]}
+    assert {"load", "save"} <= names
+    assert {url.rstrip("/") for url in asked} == {"https://ui.perfetto.dev"}
+    there.close()
 
 
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)

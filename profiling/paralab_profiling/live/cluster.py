@@ -37,7 +37,7 @@ ROWS = 200
 LOOK_SECONDS = 0.2
 """Between the two looks from which CPU use is taken."""
 MOST_WORKERS = 24
-CPU_LEFT, CPU_WIDTH, MEMORY_LEFT, MEMORY_WIDTH = 330.0, 80.0, 470.0, 160.0
+RUNS_LEFT, CPU_LEFT, CPU_WIDTH, MEMORY_LEFT, MEMORY_WIDTH = 148.0, 330.0, 80.0, 470.0, 160.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class ClusterState:
         drawing.headline(self.title, self.note)
         for x, label in (
             (16, "process"),
-            (130, "runs"),
+            (RUNS_LEFT, "runs"),
             (CPU_LEFT, "CPU"),
             (MEMORY_LEFT, "memory"),
         ):
@@ -286,12 +286,13 @@ def _draw(drawing: Drawing, each: Process, y: float, most: int) -> None:
 
     drawing.text(16, y + 14, cut(each.name, 17), "m")
     runs = f"{each.errors} failed ✕ {each.runs}" if each.errors else each.runs
-    drawing.text(130, y + 14, cut(runs or "idle", 27), "m" if each.runs else "s")
+    drawing.text(RUNS_LEFT, y + 14, cut(runs or "idle", 24), "m" if each.runs else "s")
     drawing.box(CPU_LEFT, y, CPU_WIDTH, 20, IDLE)
     if each.cpu_percent is not None:
         width = CPU_WIDTH * min(1.0, each.cpu_percent / 100)
         drawing.box(CPU_LEFT, y, width, 20, RUN.colour, tip=f"{_percent(each)} % of one CPU")
-    drawing.text(CPU_LEFT + CPU_WIDTH + 6, y + 14, f"{_percent(each)} %", "s")
+    said = "unknown" if each.cpu_percent is None else f"{_percent(each)} %"
+    drawing.text(CPU_LEFT + CPU_WIDTH + 6, y + 14, said, "s")
     x = MEMORY_LEFT
     for size, hue, what in ((each.private, RUN, "its own"), (each.shared, STORE, "of the store")):
         if size:

@@ -39,7 +39,7 @@ class ClusterView:
         own = files("paralab_profiling.live").joinpath("cluster.js").read_text("utf-8")
         self._widget = new_widget(own, _frame(self.state))
         self._widget.on_msg(self._answer)
-        self._beside = time.monotonic()
+        self._beside = 0.0
         self._watcher = Watcher(engine, ask_facts, self._hear, self._end)
         self._shown = show(self._widget)
         self._place = show(self.state)

@@ -69,7 +69,7 @@ class LiveView:
         self._widget = new_widget(widget_module(), self._frames.whole(self._begin), kind)
         self._widget.on_msg(self._answer)
         self._lock = threading.RLock()  # the watcher's thread, and the cell's
-        self._beside = time.monotonic()
+        self._beside = 0.0
         self._watcher = Watcher(engine, ask_news, self._hear, self._end)
         self._shown = show(self._widget)
         self._place = show(self._figures())
