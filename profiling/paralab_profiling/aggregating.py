@@ -11,7 +11,7 @@ import paralab
 from paralab_profiling.aggregation import CHAIN, TREE, ways_of
 from paralab_profiling.aggregation_result import Aggregation
 from paralab_profiling.differences import difference
-from paralab_profiling.measuring import FEWEST, both_ways, set_aside
+from paralab_profiling.measuring import FEWEST, both_ways, refuse_local_mode, set_aside
 from paralab_profiling.speedup import Block
 from paralab_profiling.taking import take
 
@@ -42,7 +42,8 @@ def aggregate(
     Raises:
         SystemFailure: paralab is not running, see ``paralab.init``.
         ValueError: fewer than two values, too few repeats, or fewer CPUs than workers.
-        RuntimeError: other work of the session keeps the CPUs that were to be set aside.
+        RuntimeError: the session is in local_mode, or other work of it keeps the CPUs that were to
+            be set aside.
     """
     given = list(values)
     cpus = int(paralab.cluster_resources().get("CPU", 1))
@@ -53,6 +54,7 @@ def aggregate(
         raise ValueError(f"aggregate() needs at least {FEWEST} repeats, not {repeats}")
     if not 1 <= count <= cpus:
         raise ValueError(f"this session has {cpus} CPUs, so workers cannot be {count}")
+    refuse_local_mode()
     plain, remote, name = both_ways(function)
     ways: dict[str, Callable[[Any, Sequence[Any]], Any]] = {CHAIN: _chain, TREE: _tree}
     since = time.monotonic_ns()

@@ -10,6 +10,7 @@ process, no task, and the program that is measured stays the same.
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -62,7 +63,8 @@ def speedup(
     Raises:
         SystemFailure: paralab is not running, see ``paralab.init``.
         ValueError: there are no inputs, too few repeats, or fewer CPUs than workers.
-        RuntimeError: other work of the session keeps the CPUs that were to be set aside.
+        RuntimeError: the session is in local_mode, or other work of it keeps the CPUs that were to
+            be set aside.
     """
     cpus = int(paralab.cluster_resources().get("CPU", 1))
     numbers = sorted(set(_powers(cpus) if workers is None else workers))
@@ -75,6 +77,7 @@ def speedup(
         )
     if callable(inputs) != bool(sizes):
         raise ValueError("sizes= belongs to inputs that are a function of the size")
+    refuse_local_mode()
     plain, remote, name = both_ways(function)
     found: list[Size] = []
     driver_ns = 0
@@ -110,6 +113,16 @@ def both_ways(function: Any) -> tuple[Callable[..., Any], Any, str]:
     name = _name(function)
     call.__name__ = call.__qualname__ = name
     return function, paralab.remote(call).options(num_cpus=1, name=name), name
+
+
+def refuse_local_mode() -> None:
+    """Raises RuntimeError if tasks run in this very process, where nothing is parallel."""
+    where = both_ways(os.getpid)[1]
+    if paralab.get(where.remote()) == os.getpid():
+        raise RuntimeError(
+            "local_mode runs all tasks in this process, one after the other, so there is nothing"
+            " to compare: paralab.shutdown(), then paralab.init() without it."
+        )
 
 
 def _name(function: Any) -> str:
@@ -204,9 +217,10 @@ def set_aside(cpus: int) -> Iterator[None]:
     group = placement_group([{"CPU": 1}] * cpus)
     try:
         if not group.wait(PATIENCE):
+            some = "1 CPU" if cpus == 1 else f"{cpus} CPUs"
             raise RuntimeError(
-                f"{cpus} CPUs could not be set aside in {PATIENCE:.0f} s: other tasks or actors"
-                " of this session use them. Stop them, or ask for workers=[...] without fewer."
+                f"{some} could not be set aside in {PATIENCE:.0f} s: other tasks or actors of this"
+                " session use them. Stop them, or ask for all of the workers only."
             )
         yield
     finally:

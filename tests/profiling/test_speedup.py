@@ -13,7 +13,7 @@ from hostile import PAYLOADS
 from synthetic import BEGIN, MS, recording, task, wait
 
 import paralab
-from paralab_profiling import Recording, Speedup, speedup
+from paralab_profiling import Recording, Speedup, aggregate, speedup
 from paralab_profiling.speedup import Block, Model, Size, alone_ns, size_of
 
 MODEL = Model(
@@ -237,3 +237,27 @@ def test_what_it_refuses(runtime: Any) -> None:
         speedup(square, [1], sizes=[2])
     with pytest.raises(ValueError, match="at least one input"):
         speedup(square, [])
+
+
+def test_local_mode_is_refused(shutdown_after: None) -> None:
+    paralab.init(local_mode=True)
+    with pytest.raises(RuntimeError, match="local_mode runs all tasks in this process"):
+        speedup(square, [1])
+    with pytest.raises(RuntimeError, match="local_mode runs all tasks in this process"):
+        aggregate(max, [1, 2])
+
+
+def test_cpus_that_others_keep(runtime: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    @paralab.remote
+    class Holder:
+        def there(self) -> bool:
+            return True
+
+    holder: Any = Holder.options(num_cpus=2).remote()  # type: ignore[attr-defined]
+    assert paralab.get(holder.there.remote())
+    measuring = sys.modules["paralab_profiling.measuring"]
+    monkeypatch.setattr(measuring, "PATIENCE", 0.05)
+    with pytest.raises(RuntimeError, match="1 CPU could not be set aside"), measuring.set_aside(1):
+        raise AssertionError("never begins")
