@@ -5,8 +5,8 @@ as seen once somebody has called ``get`` on it, has found it by ``wait``, has fe
 process, or it has become the error of a task that takes it; then that one is told of, if nobody
 looks at it either.  What was cancelled or killed on purpose is not told.
 
-Told of are user's errors and lost processes, with the text of the error.  Nothing of the user's is
-unpickled here, as this runs while the engine is at work.
+Told of are user's errors, a constructor's among them, and lost processes, with the text of the
+error.  Nothing of the user's is unpickled here, as this runs while the engine is at work.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from paralab.remote_errors import shown_failure
 
 LOST = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ProcessLimitError")
 """Errors of the runtime's own that are told of."""
+CONSTRUCTOR = "error raised in its creation task"
+"""Of an actor that is dead because its constructor has raised: told of by its first lost call."""
 KINDS = 1_000
 """So many different ones are counted."""
 
@@ -41,7 +43,7 @@ class UnseenErrors:
         if switch in os.environ:
             return
         kind, is_users, text = shown_failure(failure)
-        if not is_users and kind.rpartition(".")[2] not in LOST:
+        if not is_users and kind.rpartition(".")[2] not in LOST and CONSTRUCTOR not in text:
             return
         first = text.partition("\n")[0]
         if len(self._counts) >= KINDS:

@@ -118,6 +118,19 @@ def test_lost_processes_are_told_and_what_was_ended_is_not(told: Callable[..., s
     assert "cancel" not in text
 
 
+def test_a_constructor_that_raises(told: Callable[..., str]) -> None:
+    @paralab.remote
+    class Broken:
+        def __init__(self) -> None:
+            raise LookupError("no such model")
+
+        def method(self) -> None:
+            pass
+
+    Broken.remote().method.remote()
+    assert "LookupError: no such model" in told("Broken.__init__")
+
+
 def test_a_task_tells_by_its_own_output(told: Callable[..., str]) -> None:
     @paralab.remote
     def parent() -> int:
