@@ -18,6 +18,8 @@ from pathlib import Path
 import nbclient
 import nbformat
 
+# JupyterLab shows the beginning of what is folded, so that must not be the answer.
+FOLDED = {"output_type": "stream", "name": "stdout", "text": "Predict first, then run this cell.\n"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -56,6 +58,8 @@ def run(path):
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = joined(cell.outputs)
+            if "predicted" in cell.metadata.get("tags", ()):
+                cell.outputs.insert(0, nbformat.from_dict(FOLDED))
     notebook.metadata.language_info = {"name": "python"}
     text = nbformat.writes(notebook)
     folders = Path.home(), tempfile.gettempdir()

@@ -117,6 +117,9 @@ def test_predictions_and_exercises_are_in_order(path: Path) -> None:
         hidden = metadata.get("jupyter", {})
         if cell["cell_type"] == "code" and ".outcome(" in source:
             assert hidden.get("outputs_hidden"), "nobody sees the answer before the question"
+            assert cell["outputs"][0]["text"] == ["Predict first, then run this cell.\n"]
+        if cell["cell_type"] == "code" and " = predict(" in source:
+            assert hidden.get("source_hidden"), "it has the replies"
         if {"solution", "check-setup"} & set(metadata.get("tags", ())):
             assert hidden.get("source_hidden"), "folded until somebody asks for it"
     assert len(cells_with(path, "stub")) == len(cells_with(path, "solution"))

@@ -35,6 +35,8 @@ function render({ model, el }) {
   model.on("change:is_closed", update);
   update();
   el.append(group);
+  model.set("is_shown", true);
+  model.save_changes();
 }
 
 export default { render };

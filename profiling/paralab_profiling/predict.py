@@ -95,9 +95,13 @@ class Prediction:
     def _ipython_display_(self) -> None:
         display = importlib.import_module("IPython.display").display
         widget = _choice(self)
-        display(self._note(has_widget=widget is not None))
-        if widget is not None:
-            display(widget)
+        if widget is None:
+            display(self._note())
+            return
+        place = display(self._note(), display_id=True)
+        display(widget)
+        # Only who sees the choice knows: nbclient, and what was saved without it, keep the list.
+        widget.observe(lambda _: place.update(self._note(has_widget=True)), names="is_shown")
 
     def _note(self, has_widget: bool = False) -> Note:
         answer = f"Your prediction: {self.choice}." if self.choice else ""
@@ -196,6 +200,7 @@ def _widget_class() -> Any:
         "question": traitlets.Unicode().tag(sync=True),
         "options": traitlets.List().tag(sync=True),
         "choice": traitlets.Unicode().tag(sync=True),
+        "is_shown": traitlets.Bool(default_value=False).tag(sync=True),
         "is_closed": traitlets.Bool(default_value=False).tag(sync=True),
     }
     return type("PredictWidget", (anywidget.AnyWidget,), members)

@@ -32,6 +32,8 @@ def asked(jupyter: Any, name: str) -> Any:
     assert not page.get_by_text("by another").is_visible(), "folded until it is run"
     run_cell(page, 0)
     page.get_by_role("radio").nth(2).wait_for()
+    # What is read without the choice has a list of the options, which goes when the choice shows.
+    page.locator(".jp-OutputArea-output ol").wait_for(state="detached")
     return page
 
 
