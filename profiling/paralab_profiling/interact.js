@@ -35,7 +35,9 @@ function interact(place, data) {
 .pl-picture svg:focus-visible{outline:2px solid #3b78e0;outline-offset:-2px}
 .pl-picture .pl .pl-near{display:inline;stroke:var(--ink);stroke-width:2}
 .pl-tell{max-height:300px;overflow:auto;font-size:12px;margin:4px 16px}
-.pl-tell td{padding:1px 12px 1px 0;text-align:left;vertical-align:top;white-space:pre-wrap}
+.pl-picture .pl-tell table{margin:0;width:auto}
+.pl-picture .pl-tell tr td{padding:1px 12px 1px 0;text-align:left;vertical-align:top;
+white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white-space:nowrap}
 .pl-tell pre{font-size:11.5px;margin:4px 0;white-space:pre-wrap}
 .pl-menu{position:absolute;top:4px;right:4px;font-size:12px;text-align:right}
 .pl-menu summary{list-style:none;cursor:pointer;padding:0 8px}

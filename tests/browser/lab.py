@@ -109,7 +109,9 @@ def opened(browser: Any, address: str, name: str) -> Any:
     """A page on which the notebook of that name is open, and its kernel is ready."""
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
     page.set_default_timeout(WAIT_MS)
-    page.goto(f"{address}/lab/tree/{name}?token={TOKEN}&reset")
+    # A workspace of its own: no tab of another test comes back when it is loaded again.
+    workspace = name.partition(".")[0]
+    page.goto(f"{address}/lab/workspaces/{workspace}/tree/{name}?token={TOKEN}&reset")
     page.wait_for_selector(".jp-NotebookPanel-notebook .jp-Cell")
     page.wait_for_function(
         "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status"

@@ -97,12 +97,10 @@ def test_it_follows_the_tasks_and_answers_meanwhile(jupyter: Any, kind: str, mar
     if mark:  # it answers without a kernel
         picture.locator("[data-task]").first.click()
         page.locator(".pl-tell").get_by_text("done", exact=True).wait_for()
-    paper = "node => getComputedStyle(node.querySelector(':scope > rect')).fill"
-    assert picture.evaluate(paper) == "rgb(255, 255, 255)"
-    command(page, "apputils:change-theme", theme="JupyterLab Dark")
-    page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
-    page.wait_for_function(f"node => ({paper})(node) === 'rgb(17, 17, 17)'",
-                           arg=picture.element_handle())  # fmt: skip
+    paper = "getComputedStyle(document.querySelector('.pl-picture svg > rect')).fill"
+    for theme, colour in (("Light", "rgb(255, 255, 255)"), ("Dark", "rgb(17, 17, 17)")):
+        command(page, "apputils:change-theme", theme=f"JupyterLab {theme}")
+        page.wait_for_function(f"() => {paper} === '{colour}'")
     assert page.get_by_text("Error displaying widget").count() == 0
     assert errors == []
     page.screenshot(path=str(jupyter.folder / f"{kind}-saved.png"))
