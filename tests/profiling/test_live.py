@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from hostile import PAYLOADS, acts, markup_of, name_of
 import paralab
 from paralab.engine import Told, current
 from paralab.ids import INDEX_BITS, make_address
+from paralab_profiling import live
+from paralab_profiling.live import widgets
 from paralab_profiling.live.cluster import ClusterState, Facts, cluster, kill_actor, state_of
 from paralab_profiling.live.frames import Frames
 from paralab_profiling.live.processes import Use, percent, use_of
@@ -162,6 +165,32 @@ def test_a_watcher_looks_until_it_is_stopped_and_says_when_the_session_ends(runt
     paralab.shutdown()
     assert ended.wait(10)
     second.stop()
+
+
+def test_without_the_widget_packages_live_says_what_to_install(
+    runtime: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    widgets._widget_class.cache_clear()
+    with pytest.raises(ImportError, match=r"pip install 'paralab\[lab\]'"):
+        live("graph")
+    with pytest.raises(ValueError, match="timeline, graph, progress; got 'grpah'"):
+        live("grpah")
+
+
+@pytest.mark.parametrize(("spec", "shell", "expected"), [
+    (True, SimpleNamespace(kernel=1), True),
+    (None, SimpleNamespace(kernel=1), False),
+    (True, SimpleNamespace(), False),
+    (True, None, False),
+])  # fmt: skip
+def test_widgets_are_for_kernels(
+    monkeypatch: pytest.MonkeyPatch, spec: Any, shell: Any, expected: bool
+) -> None:
+    fake = SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", fake)  # type: ignore[arg-type, unused-ignore]
+    monkeypatch.setattr(widgets, "find_spec", lambda _name: spec)
+    assert widgets.has_widgets() == expected
 
 
 COUNTS = {"clean": Count(620, 3, 2, 375), "load_" * 9: Count(0, 0, 0, 4), "save": Count(5)}

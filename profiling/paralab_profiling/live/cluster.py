@@ -26,8 +26,8 @@ from paralab.state.told import TaskRow
 from paralab.task_spec import RESOURCE_UNIT
 from paralab_profiling.details import byte_count
 from paralab_profiling.live.processes import Use, percent, use_of
-from paralab_profiling.live.progress import in_notebook
 from paralab_profiling.live.watched import shown
+from paralab_profiling.live.widgets import has_widgets
 from paralab_profiling.palette import FAILURE, RUN, STORE
 from paralab_profiling.picture import Picture
 from paralab_profiling.svg import IDLE, Drawing, three_digits
@@ -253,7 +253,7 @@ def cluster() -> Any:
         SystemFailure: paralab is not running, see ``paralab.init``.
     """
     engine = current()
-    if in_notebook():
+    if has_widgets():
         from paralab_profiling.live.cluster_view import ClusterView
 
         return ClusterView(engine)

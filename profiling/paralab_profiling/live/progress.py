@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -20,6 +20,7 @@ from rich.text import Text
 from paralab.engine import Survey, current, installed
 from paralab_profiling.live.watched import Count, Watched
 from paralab_profiling.live.watcher import Watcher, ask_news
+from paralab_profiling.live.widgets import has_widgets
 from paralab_profiling.palette import FAILURE, NOTEBOOK
 from paralab_profiling.picture import Picture
 from paralab_profiling.svg import IDLE, SOFT, Drawing, duration
@@ -35,8 +36,8 @@ MOST_LINES = 12
 def progress(file: TextIO | None = None) -> Iterator[Watched]:
     """Shows how far the tasks are that run during the block under ``with``.
 
-    In Jupyter it is ``live("progress")``; in a terminal lines that are written over; elsewhere, as
-    in a log, one table at the end.
+    In Jupyter with anywidget it is ``live("progress")``; in a terminal lines that are written
+    over; elsewhere, as in a log, one table at the end.
 
     Args:
         file: where to write; by default standard output, or the notebook's page.
@@ -46,9 +47,8 @@ def progress(file: TextIO | None = None) -> Iterator[Watched]:
 
     Raises:
         SystemFailure: paralab is not running, see ``paralab.init``.
-        ImportError: in a notebook, a package of the widget is missing.
     """
-    if file is None and in_notebook():
+    if file is None and has_widgets():
         from paralab_profiling.live.view import live
 
         with live("progress") as view:
@@ -77,13 +77,6 @@ def progress(file: TextIO | None = None) -> Iterator[Watched]:
                 hear(ask_news(engine))
     if display is None:
         console.print(Text(_text(watched, begin)))
-
-
-def in_notebook() -> bool:
-    """Whether this is the kernel of a notebook."""
-    ipython = sys.modules.get("IPython")
-    shell: Any = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and hasattr(shell, "kernel")
 
 
 def progress_title(counts: Mapping[str, Count], seconds: float) -> str:

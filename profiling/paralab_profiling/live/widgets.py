@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
+
+
+def has_widgets() -> bool:
+    """Whether this is the kernel of a notebook, with the packages that live views need."""
+    ipython = sys.modules.get("IPython")
+    shell: Any = ipython.get_ipython() if ipython is not None else None
+    return hasattr(shell, "kernel") and find_spec("anywidget") is not None
 
 
 def new_widget(module: str, frame: dict[str, Any], kind: str = "") -> Any:

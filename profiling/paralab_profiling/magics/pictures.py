@@ -150,10 +150,10 @@ class PictureMagics(Magics):
     def _run_live(self, show: _Shown, cell: cells.Cell, kind: str) -> Any:
         __tracebackhide__ = True
         from paralab_profiling import live, progress
-        from paralab_profiling.live.progress import in_notebook
+        from paralab_profiling.live.widgets import has_widgets
 
         start_if_needed()
-        if not in_notebook():
+        if not has_widgets():
             with progress():
                 return self._run(show, cell)
         with live(kind) as view:  # its picture takes its place on the page
