@@ -99,8 +99,10 @@ def test_it_follows_the_tasks_and_answers_meanwhile(jupyter: Any, kind: str, mar
         page.locator(".pl-tell").get_by_text("done", exact=True).wait_for()
     paper = "getComputedStyle(document.querySelector('.pl-picture svg > rect')).fill"
     for theme, colour in (("Light", "rgb(255, 255, 255)"), ("Dark", "rgb(17, 17, 17)")):
-        command(page, "apputils:change-theme", theme=f"JupyterLab {theme}")
-        page.wait_for_function(f"() => {paper} === '{colour}'")
+        # Asked again until it is so: a page that has just been loaded may still set its own.
+        change = f"execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})"
+        test = f"() => {paper} === '{colour}' || (jupyterapp.commands.{change}, false)"
+        page.wait_for_function(test, polling=500)
     assert page.get_by_text("Error displaying widget").count() == 0
     assert errors == []
     page.screenshot(path=str(jupyter.folder / f"{kind}-saved.png"))
