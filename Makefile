@@ -12,8 +12,8 @@ BIN = .venv/bin
 BESIDE = -n 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help lab test lint test-main test-notebooks test-other-pythons test-oldest fast conformance-ray \
-	scorecard bench clean
+.PHONY: help lab test lint test-main test-browser test-notebooks test-other-pythons test-oldest fast conformance-ray \
+	scorecard pictures bench clean
 
 help:
 	@echo "make lab             open the tour in JupyterLab"
@@ -21,6 +21,7 @@ help:
 	@echo "make test            every check and every test, on every Python found"
 	@echo "make conformance-ray run the conformance tests on Ray itself"
 	@echo "make scorecard       faults, memory and security: each experiment, in full size"
+	@echo "make pictures        draw the pictures of README.md anew, from runs on this machine"
 	@echo "make bench           measure paralab against its peers"
 	@echo "make clean           remove environments, caches and output"
 
@@ -47,7 +48,7 @@ lab: .venv/lab.stamp
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
 endif
 
-test: lint test-main test-notebooks test-other-pythons test-oldest
+test: lint test-main test-browser test-notebooks test-other-pythons test-oldest
 	@echo "All tests passed."
 
 lint: .venv/test.stamp
@@ -56,7 +57,11 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 
 test-main: .venv/test.stamp
-	$(BIN)/pytest $(BESIDE)
+	$(BIN)/pytest $(BESIDE) --durations=25 --ignore=tests/browser
+
+# By themselves: a browser and a JupyterLab are load enough for two cores.
+test-browser: .venv/test.stamp
+	$(BIN)/pytest tests/browser
 
 test-notebooks: .venv/test.stamp
 	$(BIN)/pytest -p no:leak_check -W default --timeout 300 --nbval \
@@ -103,6 +108,10 @@ scorecard: .venv/test.stamp
 		$(BIN)/pytest tests/scorecard --timeout 900 -q
 	$(BIN)/python tests/scorecard_table.py build/scorecard.jsonl build/scorecard.json \
 		> build/scorecard.txt; status=$$?; cat build/scorecard.txt; exit $$status
+
+# The pictures of README.md, drawn anew from runs on this machine.
+pictures: .venv/test.stamp
+	PARALAB_PICTURES=$(CURDIR)/docs $(BIN)/pytest -q tests/profiling/test_readme_pictures.py
 
 bench: .venv/test.stamp
 	$(BIN)/paralab microbenchmark

@@ -2,30 +2,30 @@
 
 ``record`` measures a block and collects the tasks that ran in it; ``compare`` and ``verdict``
 draw such runs on one time axis.  ``take`` gives all events of the session as a ``Recording``,
-which a file can keep, to be looked at later and elsewhere.  Every picture has the same facts as
-text.
+which a file can keep, to be looked at later and elsewhere.  The views of a recording stand in
+folders of their own, see ``profiling/README.md``.  Every picture has the same facts as text.
 """
 
-from paralab_profiling.aggregating import aggregate
-from paralab_profiling.aggregation_result import Aggregation
-from paralab_profiling.checking import Check, Rule, Verdict
-from paralab_profiling.compare import compare, verdict
+from paralab_profiling.aggregation.measuring import aggregate
+from paralab_profiling.aggregation.result import Aggregation
+from paralab_profiling.breakdown.drawing import overhead
 from paralab_profiling.explain import Explanation, Finding, explain
-from paralab_profiling.graph_drawing import task_graph
-from paralab_profiling.graph_words import to_dot, to_mermaid
-from paralab_profiling.lanes_drawing import timeline
+from paralab_profiling.graph.drawing import task_graph
+from paralab_profiling.graph.words import to_dot, to_mermaid
+from paralab_profiling.lessons.checking import Check, Rule, Verdict
+from paralab_profiling.lessons.predict import Prediction, predict
 from paralab_profiling.live import ClusterState, LiveView, cluster, live, progress
-from paralab_profiling.measuring import speedup
-from paralab_profiling.overhead_drawing import overhead
-from paralab_profiling.perfetto import perfetto, save_perfetto
 from paralab_profiling.picture import Picture
-from paralab_profiling.predict import Prediction, predict
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
-from paralab_profiling.replay import Replay, replay
 from paralab_profiling.runs import Run, Slice, record
-from paralab_profiling.speedup_result import Speedup
+from paralab_profiling.scaling.measuring import speedup
+from paralab_profiling.scaling.replay import Replay, replay
+from paralab_profiling.scaling.result import Speedup
+from paralab_profiling.scaling.what_if import WhatIf, what_if
 from paralab_profiling.taking import take
-from paralab_profiling.what_if import WhatIf, what_if
+from paralab_profiling.timelines.compare import compare, verdict
+from paralab_profiling.timelines.drawing import timeline
+from paralab_profiling.timelines.perfetto import perfetto, save_perfetto
 
 __all__ = [
     "Aggregation",

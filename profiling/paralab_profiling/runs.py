@@ -14,9 +14,9 @@ from typing import Any
 
 import paralab
 from paralab.shown_text import shown_name
-from paralab_profiling.missing_time import missing_time
 from paralab_profiling.picture import Picture
 from paralab_profiling.recording import Recording
+from paralab_profiling.scaling.missing_time import missing_time
 from paralab_profiling.taking import take
 
 
@@ -40,7 +40,7 @@ class Run:
         workers: how many tasks could have run at the same time.
         slices: the tasks that ran, by start.
         missing: seconds of the run that went to something else than your functions, by what it
-            was; see ``missing_time.py``.  Empty if that is not known.
+            was; see ``scaling/missing_time.py``.  Empty if that is not known.
         recording: all events of the block, for views and for counts (``measures.py``).
     """
 
@@ -91,7 +91,9 @@ class Run:
         return self._picture()._repr_mimebundle_()
 
     def _picture(self) -> Picture:
-        from paralab_profiling.compare import compare  # it draws runs, so it imports this module
+        from paralab_profiling.timelines.compare import (
+            compare,  # it draws runs, so it imports this module
+        )
 
         return compare(self)
 

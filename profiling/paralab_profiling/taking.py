@@ -54,7 +54,7 @@ def take(seconds: float = SECONDS) -> Recording:
     answers = {what: engine.survey(what, MOST_TASKS, seconds) for what in ("tasks", "marks")}
     sources: dict[str, Source] = {}
     for told in engine.survey("sources", 1_000, seconds).told:
-        for name, file, line, text in told.answer or ():
+        for name, file, line, text in reversed(told.answer or ()):  # the newest of a name
             sources.setdefault(shown_name(name), Source(file, line, text))
     found = recording_of(
         answers["tasks"].told,

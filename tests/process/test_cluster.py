@@ -25,7 +25,7 @@ from paralab.process.session_folder import SCHEME
 from paralab.util import state
 from paralab.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Affinity
 
-pytestmark = pytest.mark.usefixtures("shutdown_after")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shutdown_after")]
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from paralab.engine import current
 from paralab.process import imports
 from paralab.process.imports import LOOK_NS, Imports, is_users_file
 
+pytestmark = pytest.mark.slow
+
 MODULE = "paralab_edited_module"
 
 

@@ -24,7 +24,7 @@ from paralab.exceptions import (
     WorkerCrashedError,
 )
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 WORDS = "The last lines of its error output:\nlast words\n"
 
 

@@ -16,6 +16,8 @@ import paralab
 from paralab.engine import current
 from paralab.process.session import start_session
 
+pytestmark = pytest.mark.slow
+
 
 @paralab.remote
 def deep(n: int) -> int:

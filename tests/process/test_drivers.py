@@ -29,7 +29,7 @@ from paralab.process.door import LARGEST_REQUEST, MOST_GUESTS, ask, end_node_at
 from paralab.process.session import start_node_alone
 from paralab.util import state
 
-pytestmark = pytest.mark.usefixtures("shutdown_after")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shutdown_after")]
 
 JOINS = """
 paralab.init(address=sys.stdin.readline().strip() or None)

@@ -14,6 +14,8 @@ from program import program
 import paralab
 from leak_check import descendants, wait_ended
 
+pytestmark = pytest.mark.slow
+
 
 @paralab.remote
 def variable(name: str) -> tuple[str | None, int]:

@@ -16,6 +16,8 @@ import paralab
 from paralab.exceptions import ActorDiedError, RuntimeEnvSetupError
 from paralab.runtime_env.variables import come_after_the_fork
 
+pytestmark = pytest.mark.slow
+
 
 @paralab.remote
 def variable(name: str) -> tuple[str | None, int]:

@@ -19,7 +19,7 @@ from paralab.exceptions import LocalNodeDied, WorkerCrashedError
 from paralab.faults.connection import FaultyConnection, mark
 from paralab.transport.connection import Connection
 
-pytestmark = pytest.mark.usefixtures("shutdown_after")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shutdown_after")]
 
 
 @paralab.remote

@@ -16,6 +16,8 @@ from paralab import limits
 from paralab.engine import current
 from paralab.memory_summary import memory_rows
 
+pytestmark = pytest.mark.slow
+
 QUEUED = 20_000
 MOST_BYTES = 3_000
 """Of a queued task that does nothing, its ref included."""

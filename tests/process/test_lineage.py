@@ -21,7 +21,7 @@ from paralab.exceptions import (
     ReferenceCountingAssertionError,
 )
 
-pytestmark = pytest.mark.usefixtures("shutdown_after")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shutdown_after")]
 
 SIZE = 50_000
 """Numbers of 8 bytes: enough to lie in the store."""

@@ -21,6 +21,8 @@ from paralab.engine import current
 from paralab.exceptions import OutOfMemoryError
 from paralab.util import state
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 160_000_000
 STEP = 4 << 20
 BLOCK = b"x" * STEP

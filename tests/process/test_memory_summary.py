@@ -17,6 +17,8 @@ import paralab
 from paralab.memory_summary import MemoryRow, memory_rows, memory_summary
 from paralab.util import state
 
+pytestmark = pytest.mark.slow
+
 
 @paralab.remote
 def makes(_value: Any = None) -> bytes:

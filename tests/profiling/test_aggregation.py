@@ -18,7 +18,8 @@ from synthetic import BEGIN, MS, put, recording, task, wait
 import paralab
 from paralab.shown_text import shown_name
 from paralab_profiling import Aggregation, aggregate
-from paralab_profiling.aggregation import (
+from paralab_profiling.aggregation.differences import Difference
+from paralab_profiling.aggregation.model import (
     CHAIN,
     TREE,
     Call,
@@ -27,8 +28,7 @@ from paralab_profiling.aggregation import (
     tree_calls,
     ways_of,
 )
-from paralab_profiling.differences import Difference
-from paralab_profiling.speedup import Block
+from paralab_profiling.scaling.model import Block
 
 T = 100.0
 """ms of one made-up call."""

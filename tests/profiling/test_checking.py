@@ -11,8 +11,8 @@ from synthetic import pending, put, recording, task
 
 import paralab
 from paralab_profiling import Check, Recording, Rule, compare
-from paralab_profiling import measures as count
 from paralab_profiling.details import byte_count
+from paralab_profiling.lessons import measures as count
 from paralab_profiling.runs import Run
 
 EVIL = "</p><script>alert(1)</script>\x1b[2J\x00&\"'"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paralab_profiling.differences import difference
+from paralab_profiling.aggregation.differences import difference
 
 
 @pytest.mark.parametrize(

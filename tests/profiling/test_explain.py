@@ -215,6 +215,16 @@ def test_a_straggler_that_should_be_submitted_first() -> None:
     assert "items.sort" in finding.code
 
 
+def test_gaps_before_a_straggler_are_not_its_cost() -> None:
+    # The same, 30 ms apart: only while the long one ran alone could the other worker have helped.
+    calls = [
+        task(f"1.{n}", 1 + 40 * (n // 2), 11 + 40 * (n // 2), worker=2 + n % 2, submitted=0)
+        for n in range(12)
+    ]
+    finding = one(recording(*calls, task("1.90", 241, 301, submitted=0)), "one straggler")
+    assert finding.gain_ns == pytest.approx(30 * MS)
+
+
 def test_a_long_task_that_others_outlast_is_no_straggler() -> None:
     short = [task(f"1.{n}", 1 + 10 * n, 10 * n + 9, submitted=0) for n in range(8)]
     long = task("1.9", 1, 75, worker=3, submitted=0)

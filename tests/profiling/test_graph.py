@@ -16,11 +16,11 @@ from synthetic import pending, put, recording, task, wait
 
 import paralab
 from paralab_profiling import Picture, Recording, Task, take, task_graph, to_dot, to_mermaid
-from paralab_profiling.graph import Graph, graph_of
-from paralab_profiling.graph_folding import MOST_IN_STEP, MOST_STEPS
-from paralab_profiling.graph_layout import spread
-from paralab_profiling.graph_order import ROW
-from paralab_profiling.graph_words import label_of
+from paralab_profiling.graph.folding import MOST_IN_STEP, MOST_STEPS
+from paralab_profiling.graph.layout import spread
+from paralab_profiling.graph.nodes import Graph, graph_of
+from paralab_profiling.graph.order import ROW
+from paralab_profiling.graph.words import label_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 Box = tuple[float, float, float, float]

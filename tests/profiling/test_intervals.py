@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paralab_profiling.intervals import interval_of, ratios_of
+from paralab_profiling.scaling.intervals import interval_of, ratios_of
 
 
 def test_the_median_and_its_interval() -> None:

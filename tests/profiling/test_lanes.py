@@ -9,8 +9,8 @@ import pytest
 from synthetic import BEGIN, DRIVER, MS, pending, put, recording, task, wait
 
 from paralab_profiling import Recording, Task
-from paralab_profiling.lanes import Lane, lanes_of
-from paralab_profiling.spans import length
+from paralab_profiling.timelines.lanes import Lane, lanes_of
+from paralab_profiling.timelines.spans import length
 
 
 def lane(run: Recording, name: str) -> Lane:

@@ -15,7 +15,7 @@ from synthetic import MS, pending, recording, task, wait
 
 import paralab
 from paralab_profiling import Picture, Recording, perfetto, take, timeline
-from paralab_profiling.lanes_layout import LEFT, RIGHT
+from paralab_profiling.timelines.layout import LEFT, RIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -12,14 +12,14 @@ from synthetic import BEGIN, MS, recording, task, wait
 
 import paralab
 from paralab_profiling import Recording, Task, overhead, take
-from paralab_profiling.overhead import (
+from paralab_profiling.breakdown.drawing import RIGHT, left_of, segments
+from paralab_profiling.breakdown.parts import (
     UNACCOUNTED,
     batching,
     function_parts,
     middle_half,
     worker_time,
 )
-from paralab_profiling.overhead_drawing import RIGHT, left_of, segments
 from paralab_profiling.recording import PARTS
 
 

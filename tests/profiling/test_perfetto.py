@@ -19,7 +19,7 @@ from synthetic import MS, pending, put, recording, task, wait
 
 import paralab
 from paralab_profiling import Recording, perfetto, save_perfetto, take
-from paralab_profiling.perfetto import micros
+from paralab_profiling.timelines.perfetto import micros
 
 Event = dict[str, Any]
 

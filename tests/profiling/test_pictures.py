@@ -11,8 +11,8 @@ from synthetic import BEGIN, MS, recording, task
 
 from paralab_profiling import Recording, Run, Slice, compare, runs, verdict
 from paralab_profiling.bands import band_cells, band_path
-from paralab_profiling.missing_time import missing_time
 from paralab_profiling.runs import run_of
+from paralab_profiling.scaling.missing_time import missing_time
 from paralab_profiling.svg import Drawing, duration, three_digits, ticks
 
 TIME = 0.1

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from paralab_profiling.predict import NO_ANSWER, Prediction, Predictions, _choice
+from paralab_profiling.lessons.predict import NO_ANSWER, Prediction, Predictions, _choice
 
 EVIL = "</p><script>alert(1)</script>\x1b[2J\x00&\"'"
 

@@ -11,10 +11,10 @@ from synthetic import BEGIN, DRIVER, MS, pending, recording, task, wait
 
 import paralab
 from paralab_profiling import take
-from paralab_profiling.measured_costs import Costs, costs_of
-from paralab_profiling.programs import programs_of
 from paralab_profiling.recording import Recording, Task
-from paralab_profiling.replay import WORKERS, replay, replays
+from paralab_profiling.scaling.costs import Costs, costs_of
+from paralab_profiling.scaling.programs import programs_of
+from paralab_profiling.scaling.replay import WORKERS, replay, replays
 
 FREE = Costs()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paralab_profiling.spans import (
+from paralab_profiling.timelines.spans import (
     binned,
     clipped,
     length,

@@ -14,7 +14,7 @@ from synthetic import BEGIN, MS, recording, task, wait
 
 import paralab
 from paralab_profiling import Recording, Speedup, aggregate, speedup
-from paralab_profiling.speedup import Block, Model, Size, alone_ns, size_of
+from paralab_profiling.scaling.model import Block, Model, Size, alone_ns, size_of
 
 MODEL = Model(
     tasks=100, work=1.0, span=0.05, on_worker=0.002, in_driver=0.001, latency=0.004, serial=0.01
@@ -257,7 +257,7 @@ def test_cpus_that_others_keep(runtime: Any, monkeypatch: pytest.MonkeyPatch) ->
 
     holder: Any = Holder.options(num_cpus=2).remote()  # type: ignore[attr-defined]
     assert paralab.get(holder.there.remote())
-    measuring = sys.modules["paralab_profiling.measuring"]
+    measuring = sys.modules["paralab_profiling.scaling.measuring"]
     monkeypatch.setattr(measuring, "PATIENCE", 0.05)
     with pytest.raises(RuntimeError, match="1 CPU could not be set aside"), measuring.set_aside(1):
         raise AssertionError("never begins")

@@ -25,9 +25,9 @@ from paralab.process.door import knock
 from paralab.process.prints import PrintedLines
 from paralab.shown_text import LONGEST_NAME
 from paralab.util import metrics, state
-from paralab_profiling.compare import compare, verdict
 from paralab_profiling.runs import Run, Slice, run_of
 from paralab_profiling.taking import take
+from paralab_profiling.timelines.compare import compare, verdict
 
 each = pytest.mark.parametrize("payload", PAYLOADS, ids=name_of)
 LONGEST_TEXT = 100_000

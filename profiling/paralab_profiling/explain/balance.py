@@ -48,6 +48,7 @@ def one_straggler(facts: Facts) -> Iterator[Finding]:
         begin = min(task.stamps["loaded"] for task in tasks)
         work = sum(facts.own_ns[task.id] for task in tasks)
         earlier = longest.stamps["ended"] - begin - max(own, work / facts.workers)
+        earlier = min(earlier, split)  # gaps before the end have other causes
         is_first_enough = earlier >= ENOUGH * split
         f = name_in_code(name)
         yield Finding(

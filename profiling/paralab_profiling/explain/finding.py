@@ -12,7 +12,7 @@ from textwrap import fill
 from typing import Any
 
 from paralab.shown_text import shown_name, shown_text
-from paralab_profiling.overhead import WorkerTime, worker_time
+from paralab_profiling.breakdown.parts import WorkerTime, worker_time
 from paralab_profiling.paths import own_ns
 from paralab_profiling.picture import as_script
 from paralab_profiling.recording import Recording, Task

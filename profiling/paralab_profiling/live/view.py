@@ -16,8 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from paralab.engine import Survey, current, installed
-from paralab_profiling.graph_drawing import task_graph
-from paralab_profiling.lanes_drawing import timeline
+from paralab_profiling.graph.drawing import task_graph
 from paralab_profiling.live.frames import Frames
 from paralab_profiling.live.progress import progress_picture
 from paralab_profiling.live.watched import Watched
@@ -25,6 +24,7 @@ from paralab_profiling.live.watcher import Watcher, ask_news
 from paralab_profiling.live.widgets import new_widget, show
 from paralab_profiling.picture import Picture, interact_script
 from paralab_profiling.taking import take
+from paralab_profiling.timelines.drawing import timeline
 
 BESIDE_SECONDS = 2.0
 """How old the figures beside a widget get: they are what is saved while it runs."""

@@ -1,0 +1,1 @@
+"""Where the time of a task went, by function, and that of all workers."""

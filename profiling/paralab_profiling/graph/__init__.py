@@ -1,0 +1,1 @@
+"""The task graph: recording → nodes → folded → placed → drawn, or said in words."""

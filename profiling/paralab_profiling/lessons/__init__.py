@@ -1,0 +1,1 @@
+"""What notebooks ask of learners: predictions before a run, and checks of exercises after it."""
