@@ -20,6 +20,12 @@ def work(seconds: float) -> float:
     return total
 
 
+def add(one: float, other: float) -> float:
+    """An addition that takes a while."""
+    work(0.02)
+    return one + other
+
+
 def program() -> None:
     """Loads, cleans in many small tasks, merges, and lets an actor keep the scores."""
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme_program import TASKS, program, work
+from readme_program import TASKS, add, program, work
 
 import paralab
+from paralab.engine import current
 from paralab_profiling import (
     Picture,
     Recording,
+    aggregate,
     explain,
     overhead,
     record,
@@ -25,6 +27,7 @@ from paralab_profiling import (
     task_graph,
     timeline,
 )
+from paralab_profiling.live.cluster import ask_facts, state_of
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.findall(r"docs/(\w+)\.svg", (ROOT / "README.md").read_text())
@@ -66,6 +69,46 @@ def test_speed_up(folder: Path) -> None:
         paralab.shutdown()
     kept(found.verdict(), folder, "verdict")
     kept(found.curve(), folder, "speedup")
+
+
+def test_aggregation(folder: Path) -> None:
+    paralab.init(num_cpus=2)
+    try:
+        found = aggregate(add, range(8))
+    finally:
+        paralab.shutdown()
+    kept(found.picture, folder, "chain_and_tree")
+
+
+def test_cluster(folder: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    @paralab.remote
+    def read(path: str) -> str:
+        return Path(path).read_text()
+
+    @paralab.remote
+    class Counter:
+        def add(self, amount: int) -> int:
+            return amount
+
+    paralab.init(num_cpus=2)
+    try:
+        counter: Any = Counter.remote()  # type: ignore[attr-defined]
+        assert paralab.get(counter.add.remote(2)) == 2
+        kept_there = paralab.put(bytes(20_000_000))
+        waits = read.remote(str(gate))
+        before = ask_facts(current())
+        with open(gate, "w") as writer:  # opens when the task does
+            state = state_of(ask_facts(current()), before)
+            writer.write("go")
+        assert paralab.get(waits) == "go"
+        title = kept(state.picture(), folder, "cluster")
+        del kept_there
+    finally:
+        paralab.shutdown()
+    assert "1 actor" in title
 
 
 @pytest.mark.parametrize("view", [task_graph, timeline, overhead])
