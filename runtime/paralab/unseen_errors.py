@@ -19,6 +19,8 @@ from paralab.remote_errors import shown_failure
 
 LOST = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ProcessLimitError")
 """Errors of the runtime's own that are told of."""
+CANCELLED = "TaskCancelledError"
+"""Of a task that ran it has a traceback, as the user's errors have."""
 CONSTRUCTOR = "error raised in its creation task"
 """Of an actor that is dead because its constructor has raised: told of by its first lost call."""
 KINDS = 1_000
@@ -43,7 +45,8 @@ class UnseenErrors:
         if switch in os.environ:
             return
         kind, is_users, text = shown_failure(failure)
-        if not is_users and kind.rpartition(".")[2] not in LOST and CONSTRUCTOR not in text:
+        kind = kind.rpartition(".")[2]
+        if kind == CANCELLED or (not is_users and kind not in LOST and CONSTRUCTOR not in text):
             return
         first = text.partition("\n")[0]
         if len(self._counts) >= KINDS:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +118,29 @@ def test_lost_processes_are_told_and_what_was_ended_is_not(told: Callable[..., s
     text = told("Task die failed")
     assert "ActorDiedError" not in text
     assert "cancel" not in text
+
+
+def test_what_ran_and_was_cancelled_is_not_told(told: Callable[..., str], tmp_path: Path) -> None:
+    @paralab.remote(num_cpus=0)
+    def child(path: str) -> None:
+        Path(path).write_text("runs")  # a pipe: opened once the test opens it, too
+        time.sleep(60)
+
+    @paralab.remote
+    def parent(paths: list[str]) -> None:
+        paralab.wait([child.remote(path) for path in paths], num_returns=2)
+
+    paths = [str(tmp_path / name) for name in "ab"]
+    for path in paths:
+        os.mkfifo(path)
+    ref = parent.remote(paths)
+    for path in paths:
+        assert Path(path).read_text() == "runs"
+    paralab.cancel(ref)
+    with pytest.raises(TaskCancelledError):
+        paralab.get(ref)
+    paralab.get(use.remote(1))  # by the same worker, which has let go of the children
+    assert "cancelled" not in told()
 
 
 def test_a_constructor_that_raises(told: Callable[..., str]) -> None:

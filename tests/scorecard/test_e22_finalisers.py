@@ -146,7 +146,7 @@ CALLS = {
     "put": "paralab.get(paralab.put(0))",
     "remote": "paralab.get(add.remote(-1))",
     "an actor": "min(paralab.get(counter.next.remote()), 0)",
-    "no waiting": "type(add.remote(1, paralab.put([ref]))) is not paralab.ObjectRef",
+    "no waiting": "type(add.remote(1, paralab.put(1))) is not paralab.ObjectRef",
 }
 
 ENDS = {

@@ -337,6 +337,7 @@ class Executor:
 
     def _after_wait(self) -> None:
         self.core.mailbox.requests.append(self._say_unblocked)
+        self.interrupts.strike()
 
     def _say_blocked(self) -> None:
         self._waiting += 1

@@ -157,6 +157,14 @@ class Interrupts:
             elif where is Where.USERS_CODE:
                 self._raise()
 
+    def strike(self) -> None:
+        """At the end of a wait: raises what is due, so that nothing is made of what it brought.
+
+        A wait for tasks that were cancelled as well may be over before the signal has come.
+        """
+        if self._target is not None and threading.get_ident() == self._main:
+            self._raise()
+
     def _raise(self, *_signal: Any) -> None:
         """Raises in the call that is to be interrupted, if that is still the one that runs."""
         call, self._target = self._target, None

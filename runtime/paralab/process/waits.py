@@ -79,25 +79,21 @@ class Waits:
     ) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
         core = self._core
-        address = core.address
         for entry in entries:
-            if entry.payload is None and not entry.pending and entry.owner != address:
+            if entry.payload is None and not entry.pending and entry.owner != core.address:
                 core.mailbox.requests.append(partial(core.objects.fetch, entry))
         start = time.monotonic_ns()
-        try:
-            if self.before is None:
-                return core.baton.wait(done, deadline)
+        if self.before is not None:
             self.before()
-            try:
-                return core.baton.wait(done, deadline)
-            finally:
-                assert self.after is not None
-                self.after()
+        try:
+            return core.baton.wait(done, deadline)
         finally:
             if core.events.on and entries:
                 first = entries[0]
                 facts = (core.parent_key, len(entries), first.owner, first.key)
                 core.events.note_wait(start, time.monotonic_ns(), *facts)
+            if self.after is not None:
+                self.after()
 
     def until(self, done: Callable[[], object], timeout: float | None = None) -> bool:
         """Returns when ``done()`` is true, or False after ``timeout`` seconds.
