@@ -79,6 +79,8 @@ class _Scope(ast.NodeVisitor):
             self._module().read(name)
         elif name in self.bound and not (from_inside and self.is_class):
             return
+        elif self.is_class and from_inside and name == "__class__":
+            return  # what methods know their class by
         elif self.parent is None:
             self.reads.add(name)
         else:
