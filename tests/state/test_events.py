@@ -92,7 +92,7 @@ def test_puts_and_waits_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(events, "MARKS", 3)
     ring = EventRing()
     for at in range(5):
-        ring.note_put(at << INDEX_BITS, 100, BIG, BIG + 5, 0)
+        ring.puts.append((ring.put_number(), at << INDEX_BITS, 100, BIG, BIG + 5, 0))
         ring.note_wait(BIG, BIG + 5, 0, 2, b"owner", at)
     marks = ring.marks(2)
     assert [Put(*each).key >> INDEX_BITS for each in marks["puts"]] == [3, 4]

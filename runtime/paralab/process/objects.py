@@ -96,8 +96,9 @@ class Objects:
         else:
             self.keep(core.address, key, data, buffers, entry)
             size = blob_size(data, buffers)
-        if core.events.on:
-            core.events.note_put(key, size, start, _now(), core.parent_key)
+        events = core.events
+        if events.on:
+            events.puts.append((events.put_number(), key, size, start, _now(), core.parent_key))
         return ref
 
     def check_refs(self, refs: Sequence[ObjectRef]) -> None:

@@ -7,6 +7,7 @@ machine share.  Keeping a record is one ``deque.append``.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Sequence
 from itertools import islice
@@ -111,7 +112,7 @@ class EventRing:
 
     __slots__ = (
         *("append", "dropped", "failures", "fetched", "large", "limit", "marks_dropped", "on"),
-        *("counted", "puts", "records", "tally", "uncounted", "waits"),
+        *("counted", "put_number", "puts", "records", "tally", "uncounted", "waits"),
     )
 
     def __init__(self, limit_bytes: int = RING_BYTES) -> None:
@@ -121,14 +122,15 @@ class EventRing:
         """Bounded by ``trim``, which counts what goes; after each read of the sockets."""
         self.dropped = 0
         """Records that went because newer ones came."""
-        self.puts: deque[tuple[int, int, int, int, int]] = deque()
-        """Fields of :class:`Put`."""
+        self.puts: deque[tuple[int, int, int, int, int, int]] = deque(maxlen=MARKS)
+        """A number and the fields of :class:`Put`; numbered, so that those that went are known."""
+        self.put_number = itertools.count().__next__
         self.waits: deque[tuple[int, int, int, int, bytes, int]] = deque()
         """Fields of :class:`Wait`."""
         self.large: deque[tuple[int, int, int]] = deque()
         """Fields of :class:`Large`."""
         self.marks_dropped = 0
-        """Puts, waits and large arguments that went because newer ones came."""
+        """Waits and large arguments that went because newer ones came."""
         self.fetched: deque[tuple[int, int]] = deque(maxlen=limit)
         self.failures: deque[tuple[int, bytes]] = deque(maxlen=min(limit, FAILURES))
         """Key and packed failure of the tasks that failed last."""
@@ -154,14 +156,6 @@ class EventRing:
         self.tally.update([(row[1][1], row[4] == FAILED) for row in found])
         return self.tally
 
-    def note_put(self, key: int, size: int, started: int, ended: int, parent: int) -> None:
-        """Remembers a :class:`Put`.  Any thread."""
-        puts = self.puts
-        puts.append((key, size, started, ended, parent))
-        if len(puts) > MARKS:
-            puts.popleft()
-            self.marks_dropped += 1
-
     def note_wait(
         self, started: int, ended: int, parent: int, count: int, owner: bytes, key: int
     ) -> None:
@@ -186,12 +180,13 @@ class EventRing:
         Args:
             limit: the newest so many of each.
         """
+        puts = list(self.puts)
         return {
-            "puts": list(self.puts)[-limit:],
+            "puts": [put[1:] for put in puts[-limit:]],
             "waits": list(self.waits)[-limit:],
             "large": list(self.large)[-limit:],
             "dropped": self.dropped,
-            "marks_dropped": self.marks_dropped,
+            "marks_dropped": self.marks_dropped + (puts[0][0] if puts else 0),
         }
 
     def snapshot(self) -> list[TaskRecord]:
