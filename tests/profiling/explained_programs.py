@@ -169,7 +169,7 @@ class Scores:
 
 
 def one_actor() -> None:
-    scores: Any = Scores.remote()  # type: ignore[attr-defined]
+    scores: Any = Scores.remote()
     paralab.get([scores.add.remote(x) for x in range(40)])
 
 
@@ -181,13 +181,13 @@ def tasks_and_an_actor() -> None:
         work(0.05)
         return x
 
-    scores: Any = Scores.remote()  # type: ignore[attr-defined]
+    scores: Any = Scores.remote()
     paralab.get([scores.add.remote(score.remote(x)) for x in range(8)])
 
 
 def actors() -> list[Any]:
     """Two, which have been made."""
-    both = [Scores.remote() for _ in range(2)]  # type: ignore[attr-defined]
+    both = [Scores.remote() for _ in range(2)]
     paralab.get([each.add.remote(0) for each in both])
     return both
 

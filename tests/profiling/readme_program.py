@@ -54,7 +54,7 @@ def program() -> None:
             self.best = max(self.best, score)
             return self.best
 
-    scores: Any = Scores.remote()  # type: ignore[attr-defined]
+    scores: Any = Scores.remote()
     loaded = [load.remote(part) for part in range(3)]
     cleaned = [[clean.remote(rows, at) for at in range(CLEANED)] for rows in loaded]
     paralab.get([scores.add.remote(merge.remote(*parts)) for parts in cleaned])

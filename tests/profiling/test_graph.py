@@ -552,7 +552,7 @@ def test_a_real_session(runtime: Any) -> None:
             return sum(values)
 
     values = paralab.put([1, 2, 3])
-    total: Any = Total.remote()  # type: ignore[attr-defined]
+    total: Any = Total.remote()
     parts = [part.remote(values) for _ in range(20)]
     assert paralab.get(total.add.remote(*parts)) == 20
     run = take()

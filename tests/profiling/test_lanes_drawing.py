@@ -228,7 +228,7 @@ def test_a_real_session(runtime: Any) -> None:
         def add(self, x: int) -> int:
             return x
 
-    counter: Any = Counter.remote()  # type: ignore[attr-defined]
+    counter: Any = Counter.remote()
     assert paralab.get(counter.add.remote(outer.remote(1))) == 1
     run = take()
     picture = timeline(run)

@@ -316,7 +316,7 @@ def test_the_cluster_of_a_session(runtime: Any) -> None:
             sys.stdout.write("kept\n")
             return 1
 
-    keeper: Any = Keeper.options(name="it").remote()  # type: ignore[attr-defined]
+    keeper: Any = Keeper.options(name="it").remote()
     assert paralab.get(keeper.keep.remote()) == 1
     state = cluster()
     assert isinstance(state, ClusterState)

@@ -22,7 +22,7 @@ from paralab_profiling import Picture, Recording, take
 pytest.importorskip("IPython", reason="the magics need IPython, which is not installed")
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from traitlets.config import Config  # type: ignore[import-not-found, unused-ignore]
+from traitlets.config import Config
 
 from paralab_profiling import magics
 

@@ -318,9 +318,9 @@ def test_a_real_session_of_all_kinds(runtime: Any) -> None:
         def meet(self) -> int:
             return self.barrier.wait()
 
-    plain: Any = Plain.remote()  # type: ignore[attr-defined]
-    meeting: Any = Meeting.remote()  # type: ignore[attr-defined]
-    threads: Any = Threads.options(max_concurrency=3).remote()  # type: ignore[attr-defined]
+    plain: Any = Plain.remote()
+    meeting: Any = Meeting.remote()
+    threads: Any = Threads.options(max_concurrency=3).remote()
     there = paralab.put([1, 2])
     chain = outer.remote(3)
     for _ in range(3):

@@ -95,7 +95,7 @@ def test_cluster(folder: Path, tmp_path: Path) -> None:
 
     paralab.init(num_cpus=2)
     try:
-        counter: Any = Counter.remote()  # type: ignore[attr-defined]
+        counter: Any = Counter.remote()
         assert paralab.get(counter.add.remote(2)) == 2
         kept_there = paralab.put(bytes(20_000_000))
         waits = read.remote(str(gate))

@@ -233,7 +233,7 @@ def test_what_a_session_remembers(runtime: Any, tmp_path: Path) -> None:
 
     first = inner.remote(1)
     there = paralab.put([1, 2])
-    counter: Any = Counter.remote()  # type: ignore[attr-defined]
+    counter: Any = Counter.remote()
     assert paralab.get(counter.add.remote(first)) == 1
     assert paralab.get(leaf.remote(there)) == [1, 2]
     recording = take()

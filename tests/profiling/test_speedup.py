@@ -255,7 +255,7 @@ def test_cpus_that_others_keep(runtime: Any, monkeypatch: pytest.MonkeyPatch) ->
         def there(self) -> bool:
             return True
 
-    holder: Any = Holder.options(num_cpus=2).remote()  # type: ignore[attr-defined]
+    holder: Any = Holder.options(num_cpus=2).remote()
     assert paralab.get(holder.there.remote())
     measuring = sys.modules["paralab_profiling.scaling.measuring"]
     monkeypatch.setattr(measuring, "PATIENCE", 0.05)

@@ -81,8 +81,7 @@ def speedup(
     plain, remote, name = both_ways(function)
     found: list[Size] = []
     driver_ns = 0
-    for size in sizes or (None,):
-        arguments = list(inputs(size) if callable(inputs) and size is not None else inputs)  # type: ignore[arg-type]
+    for size, arguments in _by_size(inputs, sizes):
         if not arguments:
             raise ValueError("speedup() needs at least one input")
         if not found:
@@ -96,6 +95,17 @@ def speedup(
             )
         )  # fmt: skip
     return Speedup(name, tuple(found), cpus)
+
+
+def _by_size(
+    inputs: Sequence[Any] | Callable[[int], Sequence[Any]], sizes: Sequence[int] | None
+) -> Iterator[tuple[int | None, list[Any]]]:
+    """Sizes and their inputs; made when their turn comes, as they may be large."""
+    if callable(inputs):
+        for size in sizes or ():
+            yield size, list(inputs(size))
+    else:
+        yield None, list(inputs)
 
 
 def both_ways(function: Any) -> tuple[Callable[..., Any], Any, str]:
