@@ -22,6 +22,7 @@ from paralab_profiling.scaling.measuring import speedup
 from paralab_profiling.scaling.replay import Replay, replay
 from paralab_profiling.scaling.result import Speedup
 from paralab_profiling.scaling.what_if import WhatIf, what_if
+from paralab_profiling.stamps import Stamp, stamp
 from paralab_profiling.taking import take
 from paralab_profiling.timelines.compare import compare, verdict
 from paralab_profiling.timelines.drawing import timeline
@@ -45,6 +46,7 @@ __all__ = [
     "Slice",
     "Source",
     "Speedup",
+    "Stamp",
     "Task",
     "Verdict",
     "Wait",
@@ -62,6 +64,7 @@ __all__ = [
     "replay",
     "save_perfetto",
     "speedup",
+    "stamp",
     "take",
     "task_graph",
     "timeline",
