@@ -40,6 +40,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
+
 GRACE = 3.0
 """Seconds that processes and threads may take to end after a test."""
 
@@ -253,7 +255,7 @@ class LeakCheck:
         return result
 
     def compare(self, before: Snapshot, test: str) -> None:
-        before.settle(time.monotonic() + GRACE)
+        before.settle(time.monotonic() + patient(GRACE))
         if not before.leaks():
             return
         # Perhaps only garbage in a cycle that has not been collected: that is no leak.  Nor is

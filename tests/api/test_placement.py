@@ -73,7 +73,7 @@ def test_a_removed_group_takes_nothing(how: dict[str, Any]) -> None:
     remove_placement_group(group)
     assert paralab.available_resources() == total
     with pytest.raises(exceptions.TaskPlacementGroupRemoved):
-        paralab.get(one.options(scheduling_strategy=inside).remote(), timeout=10)
+        paralab.get(one.options(scheduling_strategy=inside).remote(), timeout=60)
     assert placement_group_table(group)["state"] == "REMOVED"
 
 

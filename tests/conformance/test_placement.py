@@ -35,7 +35,7 @@ def within(rt: Any) -> Any:
 def test_a_group_is_made_and_described(rt: Any, groups: Any) -> None:
     group = groups.placement_group([{"CPU": 1}, {"CPU": 1}], strategy="SPREAD", name="mine")
     assert rt.get(group.ready()) == group
-    assert group.wait(timeout_seconds=5) is True
+    assert group.wait(timeout_seconds=60) is True
     assert group.bundle_specs == [{"CPU": 1.0}, {"CPU": 1.0}]
     assert group.bundle_count == 2
     assert not group.is_empty
@@ -62,7 +62,7 @@ def test_a_group_is_made_and_described(rt: Any, groups: Any) -> None:
     with pytest.raises(Exception, match="does not exist"):
         group.wait(1)
     with pytest.raises(rt.exceptions.TaskPlacementGroupRemoved):
-        rt.get(group.ready(), timeout=10)
+        rt.get(group.ready(), timeout=60)
 
 
 def test_util_has_the_functions(rt: Any, groups: Any) -> None:

@@ -36,7 +36,7 @@ def test_limits(rt: Any, module: Any) -> None:
         q.put_nowait(2)
     with pytest.raises(queue.Full):
         q.put(2, block=False)
-    assert q.get(timeout=10) == 1
+    assert q.get(timeout=60) == 1
     with pytest.raises(module.Empty):
         q.get_nowait()
     with pytest.raises(queue.Empty):

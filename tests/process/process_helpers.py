@@ -14,7 +14,7 @@ LARGE = 300_000
 """Bytes of a value that goes to the store."""
 
 
-def eventually(check: Callable[[], Any], seconds: float = 5.0) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Asks until ``check()`` is true; each question is a round trip to the node."""
     deadline = time.monotonic() + seconds
     while not (found := check()):

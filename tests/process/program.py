@@ -14,6 +14,7 @@ from textwrap import dedent
 
 import paralab
 from leak_check import children, descendants, describe_process, reap, wait_ended
+from patience import patient
 
 SECONDS = 2.0
 """How long anything of a session may stay after its driver's, or its node's, end."""
@@ -52,7 +53,7 @@ class Program:
         assert line, self.end()
         return line
 
-    def end(self, seconds: float = 30, line: str = "") -> tuple[int, str, str]:
+    def end(self, seconds: float = 60, line: str = "") -> tuple[int, str, str]:
         """Gives it ``line`` to read and waits for its end: exit code, and what more it says."""
         out, err = self.process.communicate(line.encode(), timeout=seconds)
         return self.process.returncode, out.decode(), err.decode()
@@ -72,7 +73,7 @@ def process_name(pid: int) -> str:
 
 def all_end(pids: set[int], seconds: float = SECONDS) -> None:
     """Asserts that every one of these processes ends in time."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     left = [pid for pid in pids if not wait_ended(pid, deadline - time.monotonic())]
     assert not left, [describe_process(pid) for pid in left]
     reap()

@@ -16,6 +16,7 @@ import paralab
 from leak_check import wait_ended
 from paralab.engine import current
 from paralab.exceptions import ActorDiedError, LocalNodeDied, WorkerCrashedError
+from patience import patient
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -304,12 +305,12 @@ class TestNode:
         worker = next(w["pid"] for w in current().info("workers"))
         os.kill(node, signal.SIGKILL)
         with pytest.raises(LocalNodeDied, match=r"paralab\.init"):
-            paralab.get(waiting, timeout=10)
-        assert wait_ended(worker, 2)
+            paralab.get(waiting, timeout=60)
+        assert wait_ended(worker, patient(2))
         with pytest.raises(LocalNodeDied):
-            paralab.get(pid.remote(), timeout=10)
+            paralab.get(pid.remote(), timeout=60)
         with pytest.raises(LocalNodeDied):
-            paralab.wait([waiting], timeout=10)
+            paralab.wait([waiting], timeout=60)
         with pytest.raises(LocalNodeDied):
             paralab.available_resources()
         paralab.shutdown()
@@ -337,7 +338,7 @@ class TestNode:
         worker = paralab.get(pid.remote())
         os.kill(worker, signal.SIGSTOP)
         os.kill(node_process(), signal.SIGKILL)
-        assert wait_ended(worker, 2)
+        assert wait_ended(worker, patient(2))
 
 
 def test_what_is_free_is_told_though_a_holder_of_leases_is_stopped() -> None:

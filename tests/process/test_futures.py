@@ -95,7 +95,7 @@ def test_refs_from_ids() -> None:
     with pytest.raises(ValueError, match="28"):
         paralab.ObjectRef.from_binary(b"short")
     with pytest.raises(paralab.exceptions.ObjectLostError):
-        paralab.get(paralab.ObjectRef.from_random(), timeout=5)
+        paralab.get(paralab.ObjectRef.from_random(), timeout=60)
 
 
 @pytest.mark.usefixtures("runtime")
@@ -161,13 +161,13 @@ def test_shutdown_while_futures_wait(runtime: Any, fifo: str) -> None:
     thread.join()
     assert "shut down" in str(ended[0])
     with pytest.raises(RuntimeError, match="shut down"):
-        future.result(timeout=5)
+        future.result(timeout=60)
     with pytest.raises(RuntimeError, match="not running"):
         ref.future()
     paralab.init(num_cpus=1)
     with pytest.raises(ValueError, match="shut down"):
         ref.future()
-    assert paralab.put(1).future().result(timeout=5) == 1
+    assert paralab.put(1).future().result(timeout=60) == 1
 
 
 def test_the_node_dies_while_futures_wait(runtime: Any, fifo: str) -> None:
@@ -175,7 +175,7 @@ def test_the_node_dies_while_futures_wait(runtime: Any, fifo: str) -> None:
     node = current()._node_process.pid  # type: ignore[attr-defined]
     os.kill(node, signal.SIGKILL)
     with pytest.raises(paralab.exceptions.LocalNodeDied):
-        future.result(timeout=5)
+        future.result(timeout=60)
 
 
 def test_the_program_ends_while_futures_wait(fifo: str) -> None:
@@ -191,4 +191,4 @@ def test_the_program_ends_while_futures_wait(fifo: str) -> None:
         print(paralab.put(1).future().result())
         """
     ) as driver:
-        assert driver.end(seconds=10) == (0, "1\n", "")
+        assert driver.end(seconds=60) == (0, "1\n", "")

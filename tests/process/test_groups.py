@@ -66,7 +66,7 @@ def test_removal_ends_running_and_waiting_tasks(tmp_path: Path) -> None:
     refs.append(inside.remote(path))
     for ref in refs:
         with pytest.raises(exceptions.TaskPlacementGroupRemoved):
-            paralab.get(ref, timeout=10)
+            paralab.get(ref, timeout=60)
 
 
 def test_removal_ends_actors_for_good() -> None:
@@ -82,9 +82,9 @@ def test_removal_ends_actors_for_good() -> None:
     assert paralab.get(actor.f.remote())
     remove_placement_group(group)
     with pytest.raises(exceptions.ActorDiedError, match="placement group was removed"):
-        paralab.get(actor.f.remote(), timeout=10)
+        paralab.get(actor.f.remote(), timeout=60)
     with pytest.raises(exceptions.ActorPlacementGroupRemoved):
-        paralab.get(waiting.f.remote(), timeout=10)
+        paralab.get(waiting.f.remote(), timeout=60)
 
 
 def test_a_restarted_actor_stays_in_its_group() -> None:
@@ -99,7 +99,7 @@ def test_a_restarted_actor_stays_in_its_group() -> None:
     actor = A.options(scheduling_strategy=Within(group)).remote()
     pid, group_id = paralab.get(actor.f.remote())
     os.kill(pid, signal.SIGKILL)
-    assert paralab.get(actor.f.remote(), timeout=10)[1] == group_id == group.id.hex()
+    assert paralab.get(actor.f.remote(), timeout=60)[1] == group_id == group.id.hex()
     assert "CPU_group_0_" + group.id.hex() not in paralab.available_resources()
     paralab.kill(actor)
 
@@ -116,7 +116,7 @@ def test_a_killed_task_runs_again_in_its_bundle(tmp_path: Path) -> None:
     assert f"CPU_group_1_{group.id.hex()}" not in available
     remove_placement_group(group)
     with pytest.raises(exceptions.TaskPlacementGroupRemoved):
-        paralab.get(ref, timeout=10)
+        paralab.get(ref, timeout=60)
 
 
 def test_a_group_waits_until_there_is_room() -> None:
@@ -126,7 +126,7 @@ def test_a_group_waits_until_there_is_room() -> None:
     assert first.wait(10)
     assert paralab.wait([ready], timeout=0) == ([], [ready])
     remove_placement_group(first)
-    assert paralab.get(ready, timeout=10) == second
+    assert paralab.get(ready, timeout=60) == second
 
 
 def test_tasks_wait_for_their_group_and_refs_to_it_travel() -> None:
@@ -144,8 +144,8 @@ def test_tasks_wait_for_their_group_and_refs_to_it_travel() -> None:
     ref = f.options(scheduling_strategy=Within(second)).remote()
     travels = waits.remote(second.ready(), [second.ready()])
     remove_placement_group(first)
-    assert paralab.get(ref, timeout=10) == 7
-    assert paralab.get(travels, timeout=10)
+    assert paralab.get(ref, timeout=60) == 7
+    assert paralab.get(travels, timeout=60)
 
 
 def test_a_group_made_in_a_task_outlives_the_task() -> None:
@@ -234,11 +234,11 @@ def test_wide_tasks_are_not_starved(tmp_path: Path) -> None:
         if not overtakes:
             break
         assert time.monotonic() < deadline, "the wide task was overtaken every time"
-    assert paralab.get(ref, timeout=10) == 2
+    assert paralab.get(ref, timeout=60) == 2
     with open(path) as file:
         assert file.read() == "here"
     end(path)
-    paralab.get(refs, timeout=10)
+    paralab.get(refs, timeout=60)
 
 
 def test_a_group_ends_with_the_detached_actor_that_made_it() -> None:

@@ -13,6 +13,7 @@ import pytest
 from program import program
 
 from leak_check import descendants
+from patience import patient
 
 WAITING = """
 @paralab.remote
@@ -96,7 +97,7 @@ def test_ctrl_c_that_nobody_catches_ends_the_driver_as_python_does(fifo: str) ->
     ) as driver:
         assert driver.line() == "waits"
         os.killpg(driver.pid, signal.SIGINT)
-        code, _out, err = driver.end(seconds=3)
+        code, _out, err = driver.end(seconds=patient(3))
         assert code == -signal.SIGINT
         assert err.rstrip().endswith("KeyboardInterrupt")
         assert err.count("Traceback") == 1

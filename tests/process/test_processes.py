@@ -21,6 +21,7 @@ import paralab
 from leak_check import descendants, wait_ended
 from paralab.engine import current
 from paralab.process import session_folder
+from patience import patient
 
 REST = """
 paralab.init(num_cpus=2)
@@ -82,7 +83,7 @@ def test_when_the_driver_is_killed_all_goes(how: signal.Signals, source: str) ->
 def test_when_the_node_is_killed_all_but_the_driver_goes(source: str) -> None:
     after = """
 try:
-    paralab.get(add.remote(1), timeout=10)
+    paralab.get(add.remote(1), timeout=60)
 except paralab.exceptions.LocalNodeDied:
     pass
 paralab.shutdown()
@@ -141,7 +142,7 @@ os._exit(0)
                 with suppress(ProcessLookupError):
                     os.kill(zygote, signal.SIGKILL)
             all_end(set(zygotes))
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + patient(5)
             while not driver.named("paralab-zygote"):
                 assert time.monotonic() < deadline
         session |= descendants(driver.pid)
@@ -199,7 +200,7 @@ def test_the_interpreter_ends_quickly_and_silently(end: str) -> None:
         begun = time.monotonic()
         code, out, err = driver.end()
         assert (code, out, err) == (0, "", "")
-        assert time.monotonic() - begun < 4, "it was not waited for: END_SECONDS is more"
+        assert time.monotonic() - begun < patient(4), "it was not waited for: END_SECONDS is more"
 
 
 def test_an_error_in_the_driver_is_all_that_it_says() -> None:
@@ -253,8 +254,8 @@ def test_shutdown_ends_the_waits_of_other_threads(tmp_path: Path) -> None:
     begun = time.monotonic()
     paralab.shutdown()
     for thread in threads:
-        thread.join(5)
-    assert time.monotonic() - begun < 2
+        thread.join(60)
+    assert time.monotonic() - begun < patient(2)
     assert [type(error) for error in ended] == [RuntimeError] * 4
     assert "was shut down while this call waited" in str(ended[0])
 
@@ -289,7 +290,7 @@ def test_a_failure_ends_the_waits_of_all_threads(session: Any, tmp_path: Path) -
         eventually(lambda: len(current().baton._followers) == 3)
         file.write("the cause")
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert ended == ["TaskError(LookupError)"] * 4
     with open(fifos[0], "w"):
         pass

@@ -187,7 +187,7 @@ def test_what_can_never_be_had_is_said_at_once(
     assert asked in text
     assert "can never give" in text
     assert paralab.wait([waits], timeout=0.05) == ([], [waits])
-    assert paralab.get(devices.remote(), timeout=10) in (None, "")
+    assert paralab.get(devices.remote(), timeout=60) in (None, "")
     more = [devices.options(name="greedy", **options).remote() for _ in range(3)]
     paralab.wait(more, timeout=0.05)
     assert capsys.readouterr().err == "", "it is said once"

@@ -15,6 +15,7 @@ import paralab
 from paralab.exceptions import TaskCancelledError, WorkerCrashedError
 from paralab.remote_errors import pack_failure
 from paralab.unseen_errors import KINDS, UnseenErrors
+from paralab.util.state import list_tasks
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -170,7 +171,8 @@ def test_a_task_tells_by_its_own_output(told: Callable[..., str]) -> None:
 def test_it_can_be_switched_off(told: Callable[..., str], monkeypatch: Any) -> None:
     monkeypatch.setenv("PARALAB_IGNORE_UNHANDLED_ERRORS", "1")
     ref = fail.remote("switched off")
-    paralab.get(use.remote([ref]))
+    seen = [("task_id", "=", ref.task_id().hex()), ("state", "=", "FAILED")]
+    eventually(lambda: list_tasks(filters=seen))  # which is no look at the result
     del ref
     paralab.get(use.remote(1))
     monkeypatch.undo()

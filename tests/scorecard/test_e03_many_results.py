@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import paralab
+from patience import patient
 
 COUNT = 3_000
 
@@ -21,4 +22,4 @@ def test_three_thousand_results(runtime: object, scorecard: Any) -> None:
     assert paralab.get(numbers.remote()) == list(range(COUNT))
     seconds = time.perf_counter() - start
     scorecard.figure("E3", f"a task with {COUNT:,} results", round(seconds, 3), "s", "Ray: 0.2 s")
-    assert seconds < 2
+    assert seconds < patient(2)

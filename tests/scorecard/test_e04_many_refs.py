@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import paralab
+from patience import patient
 from scorecard_tasks import objects, same, total_of
 
 COUNT = 10_000
@@ -25,7 +26,7 @@ def test_ten_thousand_refs_in_one_get(session: object, scorecard: Any) -> None:
     assert paralab.get(refs) == list(range(COUNT))
     seconds = took(lambda: paralab.get(refs))
     scorecard.figure("E4", f"get of {COUNT:,} objects", round(seconds, 3), "s", "Ray: 0.6 s")
-    assert seconds < 0.6
+    assert seconds < patient(0.6)
     paralab.get([same.remote(n) for n in range(500)])
     seconds = took(lambda: paralab.get([same.remote(n) for n in range(COUNT)]))
     scorecard.figure("E4", f"get of {COUNT:,} tasks' results, these too", round(seconds, 3), "s")

@@ -13,6 +13,7 @@ import pytest
 
 import paralab
 from paralab.engine import current
+from patience import patient
 
 TASK_SECONDS = 0.02
 SEED = 7
@@ -61,7 +62,7 @@ def test_tasks_survive_their_workers(scorecard: Any, shutdown_after: None) -> No
         stop.set()
         killer.join()
     assert len(killed) >= quiet / every / 3, (len(killed), quiet)
-    assert disturbed < 4 * quiet + 2, (quiet, disturbed, len(killed))
+    assert disturbed < 4 * quiet + patient(2), (quiet, disturbed, len(killed))
     scorecard.figure(
         "E7",
         f"{count:,} tasks of 20 ms, a worker killed every {every} s ({len(killed)} in all): "

@@ -23,10 +23,11 @@ from program import Program
 
 from leak_check import descendants, describe_process, names_in, reap, wait_ended
 from paralab.process import session_folder
+from patience import patient
 
 GOAL = 2.0
 """Seconds in which all is gone, on a machine that has nothing else to do."""
-PATIENCE = 10.0
+PATIENCE = 5.0
 """How long is waited to see by how much the goal is missed."""
 ROLES = ("driver", "node", "zygote", "worker")
 SEED = 10
@@ -96,7 +97,9 @@ def seconds_until_gone(before: set[int]) -> float:
     begun = time.monotonic()
     while new := descendants(os.getpid()) - before:
         for pid in new:
-            assert wait_ended(pid, begun + PATIENCE - time.monotonic()), describe_process(pid)
+            assert wait_ended(pid, begun + patient(PATIENCE) - time.monotonic()), describe_process(
+                pid
+            )
         reap()
     return time.monotonic() - begun
 
@@ -150,7 +153,7 @@ def test_nothing_is_left(source: str, scorecard: Any) -> None:
         orders = random.Random(SEED + len(source)).sample(SEQUENCES, 6)
     slowest = max((killed(order, source, before), order) for order in orders)
     at = "under load" if LOAD in source else "at rest"
-    assert slowest[0] < (GOAL if scorecard.full else PATIENCE), slowest
+    assert slowest[0] < (GOAL if scorecard.full else patient(PATIENCE)), slowest
     scorecard.figure(
         "E10",
         f"driver, node, zygote, worker killed {at}, up to three together, {len(orders)} "
@@ -195,7 +198,7 @@ def test_nothing_is_left_at_any_moment_of_start_and_end(scorecard: Any) -> None:
         assert shared() == set(), (role, after)
         if seconds > slowest:
             slowest, what = seconds, f"{role} after {after:.2f} s"
-    assert slowest < (GOAL if scorecard.full else PATIENCE), what
+    assert slowest < (GOAL if scorecard.full else patient(PATIENCE)), what
     scorecard.figure(
         "E10",
         f"{times} times, a process killed at some moment of start, work and end: until nothing is "
@@ -215,7 +218,7 @@ def test_a_driver_ends_with_work_in_flight(scorecard: Any) -> None:
     assert driver.end() == (0, "", "")
     seconds_until_gone(before)
     seconds = time.monotonic() - begun
-    assert seconds < (1.0 if scorecard.full else PATIENCE)
+    assert seconds < (1.0 if scorecard.full else patient(PATIENCE))
     scorecard.figure(
         "E10", "a driver ends with work in flight: until nothing is left", round(seconds, 2), "s"
     )

@@ -34,7 +34,7 @@ def test_a_detached_actors_prints_in_the_nodes_log() -> None:
             paralab.get(paralab.get_actor("a").say.remote("one\n\x1b]0;title\x07two"))
         finally:
             paralab.shutdown()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while "two" not in log_of(folder):  # it is on its way to the node
             assert ask(folder, "status")["jobs"] == []
             assert time.monotonic() < deadline

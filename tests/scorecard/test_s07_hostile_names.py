@@ -181,7 +181,7 @@ def test_options_resources_labels_and_variables(engine: str, payload: str) -> No
         lambda: paralab.init(address=f"unix:{short}"),
         lambda: paralab.util.get_placement_group(short),
         lambda: state.list_tasks(filters=[(short, "=", 1)]),
-        lambda: state.get_actor(short, timeout=5),
+        lambda: state.get_actor(short, timeout=60),
         lambda: paralab.get(short),
     ):
         try:
