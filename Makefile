@@ -78,16 +78,17 @@ test-oldest: .venv/test.stamp
 	@for found in 3.11=$(BIN)/python $$($(BIN)/python .ci/pythons.py); do \
 		$${found#*=} -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || continue; \
 		$(MAKE) --no-print-directory fast ENV=.venv-oldest WITH=$${found#*=} \
-			CONSTRAINTS='-c build/oldest.txt' || exit 1; \
+			CONSTRAINTS='-c build/oldest.txt' EXTRAS=test-fast,test-magics || exit 1; \
 		break; \
 	done
 
 # The fast tests with the Python WITH in the environment ENV.
+EXTRAS = test-fast
 fast:
 	@echo "Fast tests in $(ENV)"
 	@test -x $(ENV)/bin/python || $(WITH) -m venv $(ENV)
 	@test $(ENV)/stamp -nt pyproject.toml || { \
-		$(ENV)/bin/python -m pip install -q $(CONSTRAINTS) -e '.[test-fast]' && touch $(ENV)/stamp; }
+		$(ENV)/bin/python -m pip install -q $(CONSTRAINTS) -e '.[$(EXTRAS)]' && touch $(ENV)/stamp; }
 	$(ENV)/bin/pytest -q $(BESIDE) -m 'not slow'
 
 # The conformance tests on Ray itself: is what they expect what Ray does?

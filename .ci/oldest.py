@@ -8,9 +8,9 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-wanted = project["dependencies"] + [
-    line for line in project["optional-dependencies"]["test-fast"] if line.startswith("numpy")
-]
+extras = project["optional-dependencies"]
+numpy = [line for line in extras["test-fast"] if line.startswith("numpy")]
+wanted = project["dependencies"] + numpy + extras["test-magics"]
 for line in wanted:
     name, bound = re.fullmatch(r"([\w.-]+)>=([\w.]+)", line).groups()
     print(f"{name}=={bound}")
