@@ -16,6 +16,15 @@ from paralab_profiling.lessons.checking import Check, Rule, Verdict
 from paralab_profiling.lessons.predict import Prediction, predict
 from paralab_profiling.live import ClusterState, LiveView, cluster, live, progress
 from paralab_profiling.picture import Picture
+from paralab_profiling.profilers import (
+    Difference,
+    Frame,
+    Profile,
+    ProfileError,
+    flame,
+    icicle,
+    merge,
+)
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
 from paralab_profiling.runs import Run, Slice, record
 from paralab_profiling.scaling.measuring import speedup
@@ -32,11 +41,15 @@ __all__ = [
     "Aggregation",
     "Check",
     "ClusterState",
+    "Difference",
     "Explanation",
     "Finding",
+    "Frame",
     "LiveView",
     "Picture",
     "Prediction",
+    "Profile",
+    "ProfileError",
     "Put",
     "Recording",
     "RecordingError",
@@ -55,7 +68,10 @@ __all__ = [
     "cluster",
     "compare",
     "explain",
+    "flame",
+    "icicle",
     "live",
+    "merge",
     "overhead",
     "perfetto",
     "predict",

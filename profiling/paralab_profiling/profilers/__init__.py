@@ -1,0 +1,20 @@
+"""Profilers on remote work: what ran inside the workers, merged to one result."""
+
+from paralab_profiling.profilers.difference import Change, Difference
+from paralab_profiling.profilers.icicle import flame, icicle
+from paralab_profiling.profilers.result import Function, Profile, ProfileError, merge
+from paralab_profiling.profilers.tree import Frame, Tree, Where
+
+__all__ = [
+    "Change",
+    "Difference",
+    "Frame",
+    "Function",
+    "Profile",
+    "ProfileError",
+    "Tree",
+    "Where",
+    "flame",
+    "icicle",
+    "merge",
+]
