@@ -166,6 +166,39 @@ def product(rows, columns):
 exercise(product)
 """
 
+GET_FOR_EACH_PAGE = """
+def handled(seconds):
+    return [paralab.get(download.remote(page, wait)) for page, wait in enumerate(seconds)]
+exercise_1(handled)
+"""
+
+WAITS_FOR_ALL = """
+def handled(seconds):
+    refs = [download.remote(page, wait) for page, wait in enumerate(seconds)]
+    ready, _ = paralab.wait(refs, num_returns=len(refs))
+    return sorted(paralab.get(ready))
+exercise_1(handled)
+"""
+
+A_WINDOW_OF_ALL = """
+def total(pages):
+    waiting, found = [size_of.remote(page) for page in pages], 0
+    while waiting:
+        ready, waiting = paralab.wait(waiting)
+        found += paralab.get(ready[0])
+    return found
+exercise_2(total)
+"""
+
+FOUR_AND_FOUR = """
+def total(pages):
+    found = 0
+    for at in range(0, len(pages), 4):
+        found += sum(paralab.get([size_of.remote(page) for page in pages[at : at + 4]]))
+    return found
+exercise_2(total)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -203,5 +236,11 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (ONE_TASK, "Not yet, product: there is not enough to share."),
         (BANDS_IN_TURN, "Not yet, product: get was called before all were submitted."),
         (A_TASK_FOR_EACH_ROW, "Not yet, product: the tasks are too many and too small."),
+    ],
+    "09_waiting_and_backpressure": [
+        (GET_FOR_EACH_PAGE, "Not yet, handled: get was called before all were submitted."),
+        (WAITS_FOR_ALL, "Not yet, handled: quick pages lay there until the slow one came."),
+        (A_WINDOW_OF_ALL, "Not yet, total: too many tasks were under way."),
+        (FOUR_AND_FOUR, "Not yet, total: the window ran empty."),
     ],
 }
