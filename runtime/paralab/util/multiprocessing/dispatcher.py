@@ -22,6 +22,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.pool import (  # type: ignore[attr-defined]
     ExceptionWithTraceback,
     MaybeEncodingError,
@@ -53,9 +54,9 @@ class Function:
 
     _numbers = itertools.count()
 
-    def __init__(self, what: str, call: Any) -> None:
+    def __init__(self, what: str, call: Any, of: str = "Pool") -> None:
         self.number = next(self._numbers)
-        self.name = f"Pool.{what} {getattr(call, '__name__', type(call).__name__)}"
+        self.name = f"{of}.{what} {name_of(call)}"
         self.call = call
         self.spread = what == "starmap"
         """Whether an item is a tuple of arguments."""
@@ -69,6 +70,13 @@ class Function:
             self.seconds = each
         else:
             self.seconds += _WEIGHT * (each - self.seconds)
+
+
+def name_of(call: Any) -> str:
+    """What a callable is called: of a ``partial`` the function, of other objects their class."""
+    while isinstance(call, partial):
+        call = call.func
+    return str(getattr(call, "__name__", type(call).__name__))
 
 
 class Job:

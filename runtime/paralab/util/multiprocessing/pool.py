@@ -63,24 +63,34 @@ class PoolActor:
         """Calls a function with each item; what ``define`` has answered comes as an input."""
         function, spread = self._functions[number]
         if spread:
-            return _timed(lambda: [function(*item) for item in items])
-        return _timed(lambda: [function(item) for item in items])
+            return timed(lambda: [function(*item) for item in items])
+        return timed(lambda: [function(item) for item in items])
 
     def apply(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[float, bool, Any]:
         """Calls a function once."""
-        return _timed(lambda: function(*args, **kwargs))
+        return timed(lambda: function(*args, **kwargs))
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, bool, Any]:
+def timed(
+    call: Callable[[], Any],
+    caught: type[BaseException] = Exception,
+    sent: Callable[[BaseException, Any], Any] | None = None,
+) -> tuple[float, bool, Any]:
+    """Seconds; whether it went well; the value, or what was raised.
+
+    Args:
+        caught: the class of what is caught.
+        sent: makes of an exception and its traceback what is sent; by default as pools do it.
+    """
     begun = time.perf_counter()
     try:
         good, value = True, call()
-    except Exception as error:
+    except caught as error:
         from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 
-        good, value = False, ExceptionWithTraceback(error, error.__traceback__)
+        good, value = False, (sent or ExceptionWithTraceback)(error, error.__traceback__)
     return time.perf_counter() - begun, good, value
 
 
@@ -124,7 +134,7 @@ class Pool:
             )
         if context is not None:
             _logger.warning("Pool: context is ignored, processes are started by the runtime.")
-        self._processes = _join_session(processes, ray_address)
+        self._processes = join_session(processes, ray_address)
         self._cache: dict[int, Any] = {}
         """Results that are not there yet, by their number; the results keep it themselves."""
         self._running = True
@@ -321,7 +331,7 @@ class Pool:
         return f"<{type(self).__module__}.Pool state={state} pool_size={self._processes}>"
 
 
-def _join_session(processes: int | None, address: str | None) -> int:
+def join_session(processes: int | None, address: str | None) -> int:
     """Starts or joins a session if there is none; how many processes the pool has."""
     if not paralab.is_initialized():
         address = address or os.environ.get("RAY_ADDRESS") or os.environ.get("PARALAB_ADDRESS")
