@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from paralab_profiling.recording import PARTS, Recording, Source, Task
-from paralab_profiling.svg import duration
+from paralab_profiling.svg import duration, three_digits
 
 MOST = 400
 """Tasks of a picture that tell their details; a saved picture has to stay small."""
@@ -40,14 +40,14 @@ class Details(Mapping[str, Mapping[str, str]]):
 
 
 def byte_count(count: float) -> str:
-    """``count`` bytes in the unit that suits: "850 B", "41.2 kB", "200 MB"."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(count) < 1000 or unit == "TB":
-            return (
-                f"{count:,.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.3g} {unit}"
-            )
+    """``count`` bytes in the unit that suits: "850 B", "41.2 kB", "8.00 MB", "1,240 TB"."""
+    if abs(count) < 999.5:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB", "GB"):
         count /= 1000
-    raise AssertionError
+        if abs(count) < 999.5:  # what is rounded to 1,000 kB is 1 MB
+            return f"{three_digits(count)} {unit}"
+    return f"{three_digits(count / 1000)} TB"
 
 
 def facts_of(task: Task, recording: Recording) -> dict[str, str]:

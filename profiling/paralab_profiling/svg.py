@@ -37,6 +37,7 @@ fill:var(--ink);font-variant-numeric:tabular-nums}
 .pl .b{font-weight:600}.pl .on{fill:#fff;font-weight:700}.pl .e{text-anchor:end}
 .pl .c{text-anchor:middle}.pl .sel{display:none}
 .pl .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
+.pl .plate{paint-order:stroke;stroke-width:6px;stroke-linejoin:round}
 .pl .on,.pl .halo{pointer-events:none}
 """
 
@@ -57,9 +58,9 @@ def three_digits(number: float) -> str:
 
 
 def percent(share: float) -> str:
-    """``share`` of 1 with at least two digits: "0.049 %", "12 %", "104 %"."""
+    """``share`` of 1 as "0.0490 %", "9.10 %", "12 %" or "104 %"; what is not nothing is never 0."""
     number = share * 100
-    return f"{number:.2g} %" if abs(number) < 10 else f"{number:,.0f} %"
+    return f"{three_digits(number)} %" if abs(number) < 9.995 else f"{number:,.0f} %"
 
 
 def duration(seconds: float) -> str:
@@ -120,7 +121,8 @@ class Drawing:
             style: a list of the classes in STYLE.
             under: a colour around the letters, for text on a texture.
         """
-        paint = f' style="paint-order:stroke;stroke:{under};stroke-width:4px"' if under else ""
+        paint = f' style="stroke:{under}"' if under else ""
+        style += " plate" if under else ""
         self._parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" class="{style}"{paint}>{escape(text)}</text>'
         )
@@ -285,9 +287,9 @@ class Drawing:
             f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse">'
             f'<rect width="6" height="6" fill="{hue.colour}"/>'
             + (
-                '<circle cx="3" cy="3" r="1.2" fill="#fff"/>'
+                '<circle cx="3" cy="3" r="1.2" fill="#fff" opacity=".6"/>'
                 if hue.texture == "dots"
-                else '<path d="M0 3H6" stroke="#fff" stroke-width="1.2"/>'
+                else '<path d="M0 3H6" stroke="#fff" stroke-width="1.2" opacity=".6"/>'
             )
             + "</pattern>"
             for hue, name in self._patterns.items()

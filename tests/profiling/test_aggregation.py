@@ -133,8 +133,8 @@ def test_the_figures_of_a_made_up_run() -> None:
 def test_the_text_in_80_columns() -> None:
     text = repr(made_up())
     chain, tree = (line.split() for line in text.splitlines()[5:7])
-    assert " ".join(chain) == "chain 700 ms 700 ms 700 ms 700 ms 7 14.7 kB 7 kB"
-    assert " ".join(tree) == "tree 400 ms 400 ms 400 ms 300 ms 3 14.7 kB 7 kB"
+    assert " ".join(chain) == "chain 700 ms 700 ms 700 ms 700 ms 7 14.7 kB 7.00 kB"
+    assert " ".join(tree) == "tree 400 ms 400 ms 400 ms 300 ms 3 14.7 kB 7.00 kB"
     assert "Replayed with overhead: tree 300 ms with 4 workers or more." in text
     assert "Chain and tree give the same result." in text
     assert all(len(line) <= 80 for line in text.splitlines())

@@ -76,7 +76,7 @@ def check(*rules: Rule, **more: Any) -> Check:
         (Rule("x", len, "", "", "", 2), "2 or more"),
         (Rule("x", len, "", "", "", most=1_000), "1,000 or less"),
         (Rule("x", len, "", "", "", 1, 2), "1 to 2"),
-        (Rule("x", len, "", "", "", most=5_000, shown=byte_count), "5 kB or less"),
+        (Rule("x", len, "", "", "", most=5_000, shown=byte_count), "5.00 kB or less"),
     ],
 )
 def test_what_is_expected_is_said(rule: Rule, expected: str) -> None:

@@ -126,7 +126,7 @@ def test_large_closures() -> None:
     calls[0] = replace(calls[0], stamps=slow)
     whole = recording(*calls, definitions=known)
     finding = one(whole, "large closures")
-    assert finding.finding == "look carries 8 MB with it to each worker"
+    assert finding.finding == "look carries 8.00 MB with it to each worker"
     assert "sent to 1 process," in finding.evidence
     assert "the variable table" in finding.evidence
     # 10 ms against the 0.05 + 0.1 ms of the later ones.
@@ -143,8 +143,8 @@ def given(count: int, large: str = "8000000-00c0ffee") -> Recording:
 
 def test_the_same_large_argument() -> None:
     finding = one(given(5), "the same large argument")
-    assert finding.finding == "5 calls of f were given the same 8 MB by value"
-    assert "40 MB in all" in finding.evidence
+    assert finding.finding == "5 calls of f were given the same 8.00 MB by value"
+    assert "40.0 MB in all" in finding.evidence
     assert finding.gain_ns == pytest.approx(4 * 2 * MS)
     assert found(given(3), "the same large argument") is None
     assert found(given(5, ""), "the same large argument") is None
@@ -163,7 +163,7 @@ def results(is_fetched: bool = True, size: int = 8_000_000, count: int = 5) -> R
 def test_big_results_that_are_fetched() -> None:
     kind = "big results that are fetched"
     finding = one(results(), kind)
-    assert finding.finding == "get() brought 40 MB of results of f to the driver"
+    assert finding.finding == "get() brought 40.0 MB of results of f to the driver"
     assert finding.gain_ns == pytest.approx(5 * 2 * MS / 2)
     assert found(results(is_fetched=False), kind) is None
     assert found(results(size=900_000), kind) is None
@@ -173,7 +173,7 @@ def test_big_results_that_are_fetched() -> None:
 def test_spilling() -> None:
     store = {"capacity": 40_000_000, "peak": 40_000_000, "spilled": 24_000_000, "restored": 8}
     finding = one(replace(loop(2), store=store), "spilling")
-    assert finding.finding.startswith("24 MB did not fit")
+    assert finding.finding.startswith("24.0 MB did not fit")
     assert "object_store_memory=62 << 20" in finding.code
     assert finding.gain_ns is None
     assert finding.gain.startswith("Not to be predicted: ")

@@ -489,7 +489,7 @@ def test_text_for_graphviz() -> None:
         "digraph tasks {",
         "  rankdir=LR;",
         "  node [shape=box, fontname=monospace];",
-        r'  n0 [label="put\n1 kB", shape=ellipse, style=solid, penwidth=1];',
+        r'  n0 [label="put\n1.00 kB", shape=ellipse, style=solid, penwidth=1];',
         r'  n1 [label="say \"\\N\" &amp; <b>\n1.00 ms", shape=box, style=solid, penwidth=3];',
         "  n0 -> n1 [style=solid, penwidth=1];",
         "}",
@@ -503,7 +503,7 @@ def test_text_for_mermaid() -> None:
     run = recording(put("p", 0), task("a", 2, 3, name='"] & <b>`', needs=("p",)))
     assert to_mermaid(run).splitlines() == [
         "flowchart LR",
-        '  n0(["put<br/>1 kB"])',
+        '  n0(["put<br/>1.00 kB"])',
         '  n1["#34;#93; #38; #60;b#62;#96;<br/>1.00 ms"]',
         "  n0 --> n1",
         "  classDef critical stroke-width:3px",

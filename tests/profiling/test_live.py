@@ -279,10 +279,10 @@ def test_the_state_of_a_cluster() -> None:
     assert state.resources == {"CPU": (1.5, 2.0)}
     assert state.title == "1.50 of 2.00 CPUs in use: 1 worker, 1 actor"
     assert state.note == (
-        "store 8 MB of 1 GB, 50 kB spilled to files; last to end: killed by SIGKILL"
+        "store 8.00 MB of 1.00 GB, 50.0 kB spilled to files; last to end: killed by SIGKILL"
     )
     lines = repr(state).splitlines()
-    assert lines[3] == ("worker 1                11    75    30 MB     4 kB f  1 failed ✕")
+    assert lines[3] == ("worker 1                11    75  30.0 MB  4.00 kB f  1 failed ✕")
     assert lines[4] == "    other"
     assert state_of(facts()).processes[0].cpu_percent is None
     assert "worker 1" in state.picture().svg

@@ -11,6 +11,7 @@ from synthetic import BEGIN, MS, recording, task
 
 from paralab_profiling import Recording, Run, Slice, compare, runs, verdict
 from paralab_profiling.bands import band_cells, band_path
+from paralab_profiling.details import byte_count
 from paralab_profiling.runs import run_of
 from paralab_profiling.scaling.missing_time import missing_time
 from paralab_profiling.svg import Drawing, duration, three_digits, ticks
@@ -122,7 +123,7 @@ def test_verdict_says_each_item_of_the_missing_time() -> None:
 def test_compare_says_what_it_shows() -> None:
     picture = compare(stairs(), rows())
     assert picture.title == "At most 1 against 2 tasks at a time: 800 ms against 420 ms"
-    assert compare(rows()).title == "8 tasks in 420 ms, at most 2 at a time, workers 95% busy"
+    assert compare(rows()).title == "8 tasks in 420 ms, at most 2 at a time, workers 95 % busy"
     words = texts(picture.svg)
     assert picture.title in words
     assert {"get in the loop", "submit all, then get", "worker 1", "worker 2", "800 ms"} <= {*words}
@@ -240,6 +241,15 @@ def test_three_digits() -> None:
         "100",
         "-12.3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (850, "850 B"), (999.6, "1.00 kB"), (41_230, "41.2 kB"), (8e6, "8.00 MB"),
+     (999_600, "1.00 MB"), (2e8, "200 MB"), (1.2345e15, "1,230 TB")],
+)  # fmt: skip
+def test_byte_counts(count: float, words: str) -> None:
+    assert byte_count(count) == words
 
 
 @pytest.mark.parametrize("seconds", [1e-6, 0.0123, 0.42, 1.0, 7.3, 3600.0])

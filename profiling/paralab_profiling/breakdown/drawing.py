@@ -24,7 +24,7 @@ from paralab_profiling.breakdown.parts import (
 from paralab_profiling.palette import FETCH, RUN, STORE, SUBMIT, TRANSFER
 from paralab_profiling.picture import Picture
 from paralab_profiling.recording import PARTS, Recording
-from paralab_profiling.svg import IDLE, INK, SOFT, Drawing, duration, three_digits
+from paralab_profiling.svg import IDLE, INK, SOFT, Drawing, duration, percent
 
 JOINED: Mapping[str, tuple[str, ...]] = {
     "pickle + submit": ("pickle", "submit"),
@@ -166,9 +166,9 @@ def advice_on(better: Batching | None) -> list[str]:
     """What batches would bring, and what that rests on, as lines."""
     if better is None:
         return ["No function loses much to overhead that larger tasks would save."]
-    now = f"{_short(better.name)} is {_percent(better.share)} your code."
+    now = f"{_short(better.name)} is {percent(better.share)} your code."
     run, lost = duration(better.run_ns / 1e9), duration(better.overhead_ns / 1e9)
-    then = f"about {better.per_batch} per batch would bring that to {_percent(better.share_then)}."
+    then = f"about {better.per_batch} per batch would bring that to {percent(better.share_then)}."
     rests_on = f"if the {lost} of overhead for a task do not grow with its size"
     return [f"{now} At {run} a task, {then}", f"Predicted, {rests_on}. explain() says more."]
 
@@ -179,9 +179,9 @@ def _finding(spent: WorkerTime) -> str:
     lost = {name: sum(map(spent.part_ns, parts)) for name, parts in JOINED.items() if name != "run"}
     lost |= {"idle time": spent.idle_ns, "unaccounted time": spent.part_ns(UNACCOUNTED)}
     most = max(lost, key=lambda name: lost[name])
-    title = f"Your functions had {_percent(spent.run_share)} of the workers' time"
+    title = f"Your functions had {percent(spent.run_share)} of the workers' time"
     share = lost[most] / spent.total_ns
-    return f"{title}, {most} {_percent(share)}" if share >= 0.01 else title
+    return f"{title}, {most} {percent(share)}" if share >= 0.01 else title
 
 
 def _note(recording: Recording, rows: Sequence[FunctionParts]) -> str:
@@ -208,10 +208,6 @@ def _times(spent: WorkerTime) -> str:
     if beside > 0.005 * spent.total_ns:
         words += f", and {duration(beside / 1e9)} of calls that ran beside them"
     return words
-
-
-def _percent(share: float) -> str:
-    return f"{three_digits(share * 100) if share < 0.1 else f'{share * 100:.0f}'} %"
 
 
 def _told(segment: Segment) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 
-from paralab_profiling.explain.finding import Facts, Finding, called, name_in_code, percent, some
+from paralab_profiling.explain.finding import Facts, Finding, called, name_in_code, some
 from paralab_profiling.recording import Task
-from paralab_profiling.svg import duration, three_digits
+from paralab_profiling.svg import duration, percent, three_digits
 
 LEAST_TASKS = 4
 LONGER = 3

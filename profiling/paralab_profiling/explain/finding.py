@@ -16,7 +16,7 @@ from paralab_profiling.breakdown.parts import WorkerTime, worker_time
 from paralab_profiling.paths import own_ns
 from paralab_profiling.picture import as_script
 from paralab_profiling.recording import Recording, Task
-from paralab_profiling.svg import duration, escape, three_digits
+from paralab_profiling.svg import duration, escape, percent
 
 _SELECT = """(place, run) => {
   for (const item of place?.querySelectorAll("[data-tasks]") ?? []) {
@@ -238,11 +238,6 @@ def name_in_code(name: str) -> str:
 def called(name: str) -> str:
     """A name in a sentence."""
     return shown_name(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…")
-
-
-def percent(share: float) -> str:
-    """A share from 0 to 1 with three digits at most: "41 %", "0.412 %"."""
-    return f"{three_digits(share * 100)} %" if share < 0.1 else f"{share * 100:.0f} %"
 
 
 def some(tasks: list[Task], most: int = 20) -> tuple[str, ...]:

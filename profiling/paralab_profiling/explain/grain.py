@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paralab_profiling.breakdown.parts import batching
-from paralab_profiling.explain.finding import Facts, Finding, called, name_in_code, percent, some
-from paralab_profiling.svg import duration
+from paralab_profiling.explain.finding import Facts, Finding, called, name_in_code, some
+from paralab_profiling.svg import duration, percent
 
 FINE_NS = 5_000_000
 """A task that runs longer has its overhead from something else."""

@@ -9,8 +9,9 @@ padding:2px 8px;border-bottom:1px solid var(--jp-border-color2,#80808055)}
 const POINTS = 240, NS = "http://www.w3.org/2000/svg";
 const make = (tag, text = "", more = {}) => Object.assign(document.createElement(tag), { textContent: text }, more);
 const bytes = (count) => {
-  const at = Math.min(4, Math.floor(Math.log10(Math.max(1, count)) / 3));
-  return `${Number((count / 1000 ** at).toPrecision(3))} ${["B", "kB", "MB", "GB", "TB"][at]}`;
+  let at = 0;
+  for (; count >= 999.5 && at < 4; at++) count /= 1000;
+  return `${at ? count.toPrecision(3) : Math.round(count)} ${["B", "kB", "MB", "GB", "TB"][at]}`;
 };
 
 function render({ model, el }) {

@@ -132,7 +132,8 @@ def _few_marks(plot: LogPlot, sizes: Sequence[Size]) -> list[tuple[float, str]]:
 
 def _dot(plot: LogPlot, point: Point, x: float) -> tuple[float, float]:
     gain = point.gain
-    tip = f"{point.workers} workers: {gain}, {gain.count} pairs, efficiency {point.efficiency:.0%}"
+    efficiency = percent(point.efficiency)
+    tip = f"{point.workers} workers: {gain}, {gain.count} pairs, efficiency {efficiency}"
     return plot.dot(x, gain.middle, gain.low, gain.high, RUN.colour, tip)
 
 
@@ -160,4 +161,4 @@ def _measured(point: Point | None) -> tuple[str, str, str, str]:
         return "", "", "", ""
     gain: Interval = point.gain
     low, middle, high = (three_digits(value) for value in (gain.low, gain.middle, gain.high))
-    return middle, low, high, f"{point.efficiency:.0%}"
+    return middle, low, high, percent(point.efficiency)

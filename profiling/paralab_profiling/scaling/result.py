@@ -142,7 +142,7 @@ def _text(name: str, size: Size, title: str) -> str:
     for workers, gain in size.gains().items():
         point = points.get(workers)
         measured = "" if point is None else str(point.gain)
-        efficiency = "" if point is None else f"{point.efficiency:.0%}"
+        efficiency = "" if point is None else percent(point.efficiency)
         predicted = three_digits(model.work / model.seconds(workers))
         lines.append(
             f"{workers:>7}  {measured:<22} {efficiency:>10}  {predicted:>10}  "

@@ -16,7 +16,7 @@ from paralab_profiling.picture import Picture
 from paralab_profiling.runs import Run, Slice
 from paralab_profiling.scaling.intervals import Interval, interval_of, ratios_of
 from paralab_profiling.scaling.missing_time import COLLECTING, LOADING, STARTING, STORING
-from paralab_profiling.svg import IDLE, INK, WIDTH, Drawing, duration, three_digits
+from paralab_profiling.svg import IDLE, INK, WIDTH, Drawing, duration, percent, three_digits
 
 LEFT, RIGHT = 128.0, 680.0
 MOST_HIGH, LEAST_HIGH, LANES = 26.0, 5.0, 208.0
@@ -150,7 +150,7 @@ def _finding(runs: Sequence[Run]) -> str:
         share = run.busy / (run.seconds * run.workers) if run.seconds else 0.0
         return (
             f"{len(run.slices):,} tasks in {duration(run.seconds)}, at most {run.at_once} at a"
-            f" time, workers {share:.0%} busy"
+            f" time, workers {percent(share)} busy"
         )
     most = " against ".join(f"{run.at_once}" for run in runs)
     times = " against ".join(duration(run.seconds) for run in runs)

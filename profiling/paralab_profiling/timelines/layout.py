@@ -9,7 +9,7 @@ from itertools import groupby
 from paralab_profiling.timelines.lanes import Lane
 from paralab_profiling.timelines.spans import Span
 
-LEFT, RIGHT, TOP = 128.0, 680.0, 60.0
+LEFT, RIGHT, TOP = 128.0, 672.0, 60.0
 """Where the time axis begins and ends, and the top of the first lane."""
 BINS = 184
 """Parts of the time axis, of each of which a band shows a share."""

@@ -9,12 +9,12 @@ from itertools import groupby
 from paralab.shown_text import shown_name
 from paralab_profiling.paths import critical_ns
 from paralab_profiling.recording import Recording
-from paralab_profiling.svg import duration, three_digits
+from paralab_profiling.svg import duration, percent, three_digits
 from paralab_profiling.timelines.lanes import Bar, Lane, Lanes
 from paralab_profiling.timelines.spans import binned, length
 
 COLUMNS = 80
-NAME, CELLS = 16, 50
+NAME, CELLS = 16, 48
 """Columns of a lane's name and of the time axis in a terminal."""
 MOST_ROWS = 60
 """Rows of the table under a picture."""
@@ -41,11 +41,6 @@ def lane_name(lane: Lane, most: int = 16) -> str:
         room = most - len(end) - 2
         name = f"{start[:room]}… {end}" if room > 0 else f"{name[: most - 1]}…"
     return name
-
-
-def percent(share: float) -> str:
-    """A part of 1 as "57 %"; what is not nothing is never called 0."""
-    return "< 1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
 
 
 def title_of(lanes: Lanes) -> str:
@@ -99,8 +94,10 @@ def share_of(lane: Lane, ns: int) -> str:
     """The figure at the end of a lane."""
     if lane.kind == "driver" and not lane.bars:
         still, calls = length(lane.still), length(lane.calls)
-        return f"{percent(max(still, calls) / ns)} {'blocked' if still >= calls else 'calling'}"
-    return f"{percent(length(lane.busy) / ns)} busy"
+        share, what = max(still, calls) / ns, "blocked" if still >= calls else "calling"
+    else:
+        share, what = length(lane.busy) / ns, "busy"
+    return f"{'< 1 %' if 0 < share < 0.01 else percent(share)} {what}"
 
 
 def path_words(lanes: Lanes) -> str:
@@ -119,9 +116,7 @@ def text_of(lanes: Lanes, recording: Recording) -> str:
         return "\n".join(lines)
     for lane in lanes.lanes:
         name = lane_name(lane)
-        lines.append(
-            f"{name:<{NAME}} {_cells(lane, lanes.ns)} {share_of(lane, lanes.ns)}"[:COLUMNS]
-        )
+        lines.append(f"{name:<{NAME}} {_cells(lane, lanes.ns)} {share_of(lane, lanes.ns)}")
     if lanes.left_out:
         lines.append(f"+ {lanes.left_out:,} more lanes, less busy")
     end = duration(lanes.ns / 1e9)
