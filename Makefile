@@ -65,7 +65,7 @@ test-browser: .venv/test.stamp
 
 test-notebooks: .venv/test.stamp
 	$(BIN)/pytest -p no:leak_check -W default --timeout 300 --nbval \
-		--nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 notebooks
+		--nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 notebooks exercises
 
 test-other-pythons: .venv/test.stamp
 	@for found in $$($(BIN)/python .ci/pythons.py); do \

@@ -9,6 +9,7 @@ folders of their own, see ``profiling/README.md``.  Every picture has the same f
 from paralab_profiling.aggregation.measuring import aggregate
 from paralab_profiling.aggregation.result import Aggregation
 from paralab_profiling.breakdown.drawing import overhead
+from paralab_profiling.exercises.exercise import Exercise, Outcome, exercise
 from paralab_profiling.explain import Explanation, Finding, explain
 from paralab_profiling.graph.drawing import task_graph
 from paralab_profiling.graph.words import to_dot, to_mermaid
@@ -42,10 +43,12 @@ __all__ = [
     "Check",
     "ClusterState",
     "Difference",
+    "Exercise",
     "Explanation",
     "Finding",
     "Frame",
     "LiveView",
+    "Outcome",
     "Picture",
     "Prediction",
     "Profile",
@@ -67,6 +70,7 @@ __all__ = [
     "aggregate",
     "cluster",
     "compare",
+    "exercise",
     "explain",
     "flame",
     "icicle",

@@ -1,6 +1,8 @@
 """The command line: ``paralab start``, ``stop``, ``status``, ``memory``, ``microbenchmark``.
 
-Each command imports what it needs when it runs, so that ``paralab --help`` stays quick.
+Each command imports what it needs when it runs, so that ``paralab --help`` stays quick.  Other
+packages add theirs under the entry point ``paralab.commands``: its name is the command's, and what
+it names is a click command, which is imported when it runs or says what it does.
 """
 
 from __future__ import annotations
@@ -25,7 +27,39 @@ def _print_version(context: click.Context, _parameter: click.Parameter, value: b
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands below, and those that other packages provide."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_others()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = super().get_command(ctx, cmd_name)
+        if found is None and (other := _others().get(cmd_name)) is not None:
+            try:
+                found = other.load()
+            except (ImportError, AttributeError) as error:
+                raise click.ClickException(
+                    f"'paralab {cmd_name}' comes with {other.value}, and that cannot be loaded: "
+                    f"{error}"
+                ) from error
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Only ours say what they do: the others would have to be imported.
+        rows = [(name, each.get_short_help_str(60)) for name, each in self.commands.items()]
+        rows += [(name, f"See 'paralab {name} --help'.") for name in _others()]
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows))
+
+
+def _others() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {each.name: each for each in entry_points(group="paralab.commands")}
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,

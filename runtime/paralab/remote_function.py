@@ -23,7 +23,23 @@ from paralab.task_spec import FunctionSpec, TaskOptions
 
 __all__ = ["RemoteFunction"]
 
-remote_functions: WeakValueDictionary[bytes, FunctionSpec] = WeakValueDictionary()
+
+class _Known(WeakValueDictionary[bytes, FunctionSpec]):
+    """Functions by id.
+
+    ``kept`` holds those that came while somebody wants to see them afterwards; see
+    ``sources.keep_definitions``.
+    """
+
+    kept: list[FunctionSpec] | None = None
+
+    def __setitem__(self, key: bytes, spec: FunctionSpec) -> None:
+        super().__setitem__(key, spec)
+        if self.kept is not None:
+            self.kept.append(spec)
+
+
+remote_functions = _Known()
 """Functions known here by id; an entry goes with the last remote function that uses it."""
 
 

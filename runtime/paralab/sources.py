@@ -11,6 +11,8 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from paralab.actor import remote_classes
@@ -54,6 +56,20 @@ def definitions(limit: int) -> list[tuple[str, int, str]]:
             definition = getattr(spec, "function", None)
             found[spec.name] = spec.name, len(pickled), _largest_capture(definition)
     return list(found.values())
+
+
+@contextmanager
+def keep_definitions() -> Iterator[None]:
+    """Functions that are made remote inside stay known to the end of the ``with`` block.
+
+    One that a function defines for itself is gone with its return, and with it what is told of its
+    size.
+    """
+    before, remote_functions.kept = remote_functions.kept, []
+    try:
+        yield
+    finally:
+        remote_functions.kept = before
 
 
 def _largest_capture(function: Any) -> str:

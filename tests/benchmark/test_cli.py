@@ -7,6 +7,7 @@ import sys
 from io import StringIO
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -132,3 +133,20 @@ def test_help_imports_nothing_heavy() -> None:
 )
 def test_numbers(value: float | None, text: str) -> None:
     assert table.number(value) == text
+
+
+def test_other_packages_add_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    found = [
+        metadata.EntryPoint("version-of-click", "click:version_option", "paralab.commands"),
+        metadata.EntryPoint("lost", "paralab_no_such_module:command", "paralab.commands"),
+    ]
+    monkeypatch.setattr(metadata, "entry_points", lambda group: found)
+    listed = CliRunner().invoke(main, ["--help"]).output
+    assert "See 'paralab lost --help'" in listed
+    assert "microbenchmark" in listed
+    lost = CliRunner().invoke(main, ["lost"])
+    assert lost.exit_code == 1
+    assert "paralab_no_such_module" in lost.output
+    assert main.get_command(click.Context(main), "version-of-click") is click.version_option

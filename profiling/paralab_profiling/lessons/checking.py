@@ -19,6 +19,7 @@ from typing import Any
 
 from paralab import ObjectRef
 from paralab.shown_text import shown_name, shown_text
+from paralab.sources import keep_definitions
 from paralab_profiling.note import facts
 from paralab_profiling.recording import Recording
 from paralab_profiling.taking import take
@@ -76,6 +77,8 @@ class Verdict:
         last: one thing to do next, "" for none.
         recording: of the call; None if there was none.
         picture: something that shows the recording; None for nothing.
+        kind: of the mistake, the same for the same mistake; "" if there is none.  It is what a
+            rule counts, "result", "reference" or "error".
     """
 
     state: str
@@ -84,6 +87,7 @@ class Verdict:
     last: str = ""
     recording: Recording | None = None
     picture: Any = None
+    kind: str = ""
 
     @property
     def passed(self) -> bool:
@@ -138,12 +142,13 @@ class Check:
         expected = self.answer(*arguments)
         result, raised = None, None
         start = time.monotonic_ns()
-        try:
-            result = attempt(*arguments)
-        except Exception as error:
-            raised = error
-        end = time.monotonic_ns()
-        whole = take()
+        with keep_definitions():
+            try:
+                result = attempt(*arguments)
+            except Exception as error:
+                raised = error
+            end = time.monotonic_ns()
+            whole = take()
         recording = whole.between(start, end)
         wrong = self._broken(name, recording, self.mistakes)
         if wrong is None:
@@ -186,12 +191,13 @@ class Check:
                 ]
                 title = f"Not yet, {name}: {rule.failed}"
                 picture = self._picture(recording)
-                return Verdict(NOT_YET, title, rows, "", recording, picture)
+                return Verdict(NOT_YET, title, rows, "", recording, picture, rule.what)
         return None
 
     def _wrong(self, call: str, result: Any, expected: Any) -> Verdict | None:
         first = next(iter(result), None) if isinstance(result, (list, tuple)) else result
         if isinstance(first, ObjectRef):
+            kind = "reference"
             title = f"Not yet: {call} gave a reference, and no value."
             why = "a reference stands for a value that may not exist yet"
             then = "give paralab.get(...) of it back"
@@ -202,6 +208,7 @@ class Check:
                 is_same = False
             if is_same:
                 return None
+            kind = "result"
             title = f"Not yet: {call} gave another result."
             why = "a fast wrong answer is no answer"
             then = "call it with a small input whose answer you know"
@@ -211,7 +218,7 @@ class Check:
             ("why it matters", why),
             ("next", then),
         ]
-        return Verdict(NOT_YET, title, rows)
+        return Verdict(NOT_YET, title, rows, kind=kind)
 
 
 def _raised(call: str, error: Exception) -> Verdict:
@@ -222,7 +229,7 @@ def _raised(call: str, error: Exception) -> Verdict:
         ("why it matters", "what comes after the error was not run"),
         ("next", "call it in a cell of its own and read the traceback from the end"),
     ]
-    return Verdict(NOT_YET, f"Not yet: {call} raised an error.", rows)
+    return Verdict(NOT_YET, f"Not yet: {call} raised an error.", rows, kind="error")
 
 
 def _short(value: Any) -> str:
