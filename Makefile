@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& command -v $$p && break; done)
 
-NOTEBOOK = notebooks/01_tasks.ipynb
+NOTEBOOK = notebooks/00_before_you_start.ipynb
 BIN = .venv/bin
 # Two test processes beside each other: most tests wait more than they compute.
 BESIDE = -n 2

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.exceptions import ActorHandleNotFoundError
 from paralab.options import build_method_options
-from paralab.shown_text import shown_name
+from paralab.shown_text import did_you_mean, shown_name
 from paralab.task_spec import ACTOR_METHODS, TaskOptions
 
 METHOD_OPTIONS = "__paralab_method_options__"
@@ -139,13 +139,9 @@ def of_class(cls: type) -> Interface:
 
 def no_such_method(interface: Interface, name: str) -> NoReturn:
     """Raises the AttributeError that names what there is."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, interface.options, 3)
-    public = sorted(known for known in interface.options if not known.startswith("_"))
-    if close:
-        advice = f"Did you mean {' or '.join(close)}?"
-    else:
+    advice = did_you_mean(name, interface.options).rstrip()
+    if not advice:
+        public = sorted(known for known in interface.options if not known.startswith("_"))
         advice = f"Its methods are: {', '.join(public) or 'none'}."
     raise AttributeError(
         f"'ActorHandle' object has no attribute {name!r}: the actor class {interface.name} has no "

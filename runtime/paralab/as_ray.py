@@ -56,12 +56,16 @@ class _Finder(DistributionFinder):
     def find_spec(
         self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if not name.startswith("ray."):
+        library, _, rest = name.partition(".")
+        if library not in ("ray", "paralab") or not rest:
             return None
-        rest = name[len("ray.") :]
+        # `from ray import tune` looks for paralab.tune, which is what the package calls itself; an
+        # error about another name than that is not swallowed, so that the program's user sees it.
         problem = why_absent(rest)
         if problem is not None:
-            raise ModuleNotFoundError(problem, name=name)
+            raise ModuleNotFoundError(problem, name=f"ray.{rest}")
+        if library == "paralab":
+            return None
         real = "paralab." + rest
         try:
             importlib.import_module(real)

@@ -13,6 +13,7 @@ from typing import Any
 
 from paralab.options import check_resources
 from paralab.platform import nameless_file
+from paralab.shown_text import did_you_mean
 from paralab.system_config import settings as read_settings
 
 _HARMLESS = {
@@ -82,7 +83,11 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
     """
     unknown = given.keys() - _ACTED_ON - _HARMLESS - NOT_YET.keys()
     if unknown:
-        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(sorted(unknown))}")
+        names = sorted(unknown)
+        advice = "".join(did_you_mean(name, _ACTED_ON) for name in names).rstrip()
+        known = sorted(name for name in _ACTED_ON if not name.startswith("_"))
+        advice = advice or f"Known are {', '.join(known)}."
+        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(names)}. {advice}")
     for name, what in NOT_YET.items():
         if given.get(name):
             raise NotImplementedError(f"init({name}={given[name]!r}): {what} is not available yet.")

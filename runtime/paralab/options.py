@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paralab.shown_text import shown_name
+from paralab.shown_text import did_you_mean, shown_name
 from paralab.task_spec import (
     AS_ACTOR,
     DYNAMIC,
@@ -204,9 +204,10 @@ def _check(options: Mapping[str, Any], table: Mapping[str, Option], of_what: str
     for name, value in options.items():
         option = table.get(name)
         if option is None:
+            public = sorted(each for each in table if not each.startswith("_"))
             raise ValueError(
                 f"Invalid option keyword {shown_name(name)}={value!r} for {of_what}. "
-                f"Valid ones are {', '.join(sorted(table))}."
+                f"{did_you_mean(name, table)}Valid ones are {', '.join(public)}."
             )
         option.check(name, value)
         _check_more(name, value)

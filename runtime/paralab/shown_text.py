@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 LONGEST_NAME = 500
 """Characters of a name that are shown."""
@@ -31,6 +32,15 @@ def shown_name(name: str) -> str:
     if name.isprintable():
         return name
     return _hidden.sub(REPLACEMENT, " ".join(name.splitlines()).replace("\t", " "))
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """One sentence and a space, such as "Did you mean num_cpus? ", if a known name is like this."""
+    from difflib import get_close_matches  # not needed where all is right
+
+    public = [each for each in known if not each.startswith("_")]
+    close = get_close_matches(str(name), public, 2)
+    return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
 def shown_text(text: str) -> str:

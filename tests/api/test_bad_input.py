@@ -171,6 +171,19 @@ def test_method_that_does_not_exist() -> None:
         _ = counter.zzz
 
 
+def test_options_that_do_not_exist() -> None:
+    with pytest.raises(
+        ValueError, match=r"num_cpu=1 for .*\. Did you mean num_cpus.*\? Valid ones"
+    ):
+        double.options(num_cpu=1)
+    with pytest.raises(ValueError, match=r"zzz=1 for remote functions\. Valid ones are"):
+        double.options(zzz=1)
+    with pytest.raises(RuntimeError, match=r"argument\(s\): ncpus\. Did you mean num_cpus"):
+        paralab.init(ncpus=2)
+    with pytest.raises(RuntimeError, match=r"argument\(s\): zzz\. Known are address, .*num_cpus"):
+        paralab.init(zzz=2)
+
+
 def test_argument_that_cannot_be_pickled(engine: str) -> None:
     if engine == "local":
         pytest.skip("nothing is pickled")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from io import StringIO
@@ -106,6 +107,14 @@ def test_version() -> None:
     result = CliRunner().invoke(main, ["--version"])
     assert result.exit_code == 0
     assert result.output.startswith("paralab ")
+
+
+def test_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["paralab", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("paralab", run_name="__main__")
+    assert ended.value.code == 0
+    assert "Usage: python -m paralab" in capsys.readouterr().out
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -138,6 +138,14 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
                 getattr(ray, name)
             except AttributeError as error:
                 print(error)
+        try:
+            from ray import serve
+        except ImportError as error:
+            print(error)
+        try:
+            from ray import unheard_of
+        except ImportError as error:
+            print(error)
         """
     lines = said(run(tmp_path, source))
     assert lines[0].startswith("ray.data is not available")
@@ -146,6 +154,8 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     assert lines[2] == "No module named 'ray.unheard_of'"
     assert lines[3].startswith("ray.tune is not available")
     assert lines[4] == "module 'ray' has no attribute 'unheard_of'"
+    assert lines[5].startswith("ray.serve is not available")
+    assert lines[6].startswith("cannot import name 'unheard_of'")
 
 
 def test_where_ray_itself_is_installed_too(tmp_path: Path, how: str) -> None:

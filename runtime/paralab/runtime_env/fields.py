@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NoReturn
 
-from paralab.shown_text import shown_name
+from paralab.shown_text import did_you_mean, shown_name
 
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.xz")
 _ELSEWHERE = {
@@ -212,11 +212,8 @@ def checked(name: str, value: Any) -> Any:
         return value
     check = _CHECKS.get(name)
     if check is None:
-        from difflib import get_close_matches  # not needed where all is right
-
-        close = get_close_matches(str(name), _CHECKS, 1)
-        advice = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_CHECKS)}."
-        raise ValueError(f"runtime_env has no field {name!r}; {advice}")
+        advice = did_you_mean(name, _CHECKS).rstrip() or f"Known are {', '.join(_CHECKS)}."
+        raise ValueError(f"runtime_env has no field {name!r}. {advice}")
     return None if value is None else check(value)
 
 
