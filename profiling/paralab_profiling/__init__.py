@@ -16,6 +16,7 @@ from paralab_profiling.graph.words import to_dot, to_mermaid
 from paralab_profiling.lessons.checking import Check, Rule, Verdict
 from paralab_profiling.lessons.predict import Prediction, predict
 from paralab_profiling.live import ClusterState, LiveView, cluster, live, progress
+from paralab_profiling.memory.holders import Holders, who_holds
 from paralab_profiling.picture import Picture
 from paralab_profiling.profilers import (
     Difference,
@@ -47,6 +48,7 @@ __all__ = [
     "Explanation",
     "Finding",
     "Frame",
+    "Holders",
     "LiveView",
     "Outcome",
     "Picture",
@@ -92,4 +94,5 @@ __all__ = [
     "to_mermaid",
     "verdict",
     "what_if",
+    "who_holds",
 ]
