@@ -199,6 +199,48 @@ def total(pages):
 exercise_2(total)
 """
 
+GIVES_UP = """
+def words_of(texts):
+    once = words_on.options(max_retries=0)
+    return sum(paralab.get([once.remote(diary, *each) for each in enumerate(texts)]))
+exercise_1(words_of)
+"""
+
+WITHOUT_BAD_LUCK = """
+@paralab.remote
+def words_alone(text):
+    return len(text.split())
+def words_of(texts):
+    return sum(paralab.get([words_alone.remote(text) for text in texts]))
+exercise_1(words_of)
+"""
+
+MORE_RESTARTS = """
+def mean_of(values):
+    mean = Mean.options(max_restarts=5).remote()
+    paralab.get([mean.add.remote(value) for value in values[:4]])
+    paralab.kill(mean, no_restart=False)
+    return mean, paralab.get([mean.add.remote(value) for value in values[4:]])[-1]
+exercise_2(mean_of)
+"""
+
+NEVER_LOOKS = """
+@paralab.remote(max_restarts=1)
+class KeepsOnly:
+    def __init__(self, safe):
+        self.safe, self.total, self.number = safe, 0, 0
+    def add(self, value):
+        self.total, self.number = self.total + value, self.number + 1
+        paralab.get(self.safe.keep.remote("mean", (self.total, self.number)))
+        return self.total / self.number
+def mean_of(values):
+    mean = KeepsOnly.remote(Safe.remote())
+    paralab.get([mean.add.remote(value) for value in values[:4]])
+    paralab.kill(mean, no_restart=False)
+    return mean, paralab.get([mean.add.remote(value) for value in values[4:]])[-1]
+exercise_2(mean_of)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -242,5 +284,11 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (WAITS_FOR_ALL, "Not yet, handled: quick pages lay there until the slow one came."),
         (A_WINDOW_OF_ALL, "Not yet, total: too many tasks were under way."),
         (FOUR_AND_FOUR, "Not yet, total: the window ran empty."),
+    ],
+    "15_when_things_die": [
+        (GIVES_UP, "Not yet: words_of(...) raised an error."),
+        (WITHOUT_BAD_LUCK, "Not yet, words_of: no worker died."),
+        (MORE_RESTARTS, "Not yet, mean_of: nobody remembers but the actor itself."),
+        (NEVER_LOOKS, "Not yet: mean_of(...) gave another result."),
     ],
 }
