@@ -141,7 +141,7 @@ def test_title_is_the_finding_with_its_number() -> None:
     assert few.title == "merge peaks at 812 MB"
     assert "(computed)" not in few.svg
     many = draw_peaks(peaks, {"merge": 20, "load": 1}, 2, 1_500 * MB)
-    assert many.title == "merge peaks at 812 MB; 2 at once do not fit into the 1.5 GB left"
+    assert many.title == "merge peaks at 812 MB; 2 at once do not fit into the 1.50 GB left"
     for words in ("merge × 20", "1.62 GB (computed)", "available"):
         assert words in many.svg
     assert "1.62 GB computed" in many.text
