@@ -13,12 +13,16 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leak_check import descendants
 from wrong_attempts import WRONG
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -29,7 +33,7 @@ import json, sys, nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], 4)
 for source in json.loads(sys.argv[2]):
     notebook.cells.insert(-1, nbformat.v4.new_code_cell(source, metadata={"tags": ["wrong"]}))
-nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+nbclient.NotebookClient(notebook, timeout=180, kernel_name="python3").execute()
 said = [
     (tag, output["data"]["text/plain"])
     for cell in notebook.cells
@@ -44,6 +48,9 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 DRAWING = re.compile(r"base64,([\w+/=]+)")
 CHANGING = ("text/html", "image/svg+xml", "image/png")
 
+MEMORY = 1_000 << 20
+"""Of the 2 GB that Binder gives, JupyterLab and a second notebook take their part."""
+
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -56,23 +63,62 @@ def cells_with(path: Path, tag: str) -> list[dict[str, Any]]:
     return [cell for cell in cells_of(path) if tag in cell["metadata"].get("tags", ())]
 
 
+@contextmanager
+def memory_of(process: subprocess.Popen[str]) -> Iterator[list[int]]:
+    """The most bytes that a process had, with all that it started; looked at now and then."""
+    peak = [0]
+
+    def look() -> None:
+        while process.poll() is None:
+            pids = [process.pid, *descendants(process.pid)]
+            peak[0] = max(peak[0], sum(map(resident, pids)))
+            ended.wait(0.2)
+
+    ended = threading.Event()
+    looker = threading.Thread(target=look)
+    looker.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        looker.join()
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has: its own, and its share of what others have too."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # it has ended
+        return 0
+    return (
+        sum(int(kilobytes) for kilobytes in re.findall(r"^Pss:\s+(\d+)", text, re.MULTILINE)) << 10
+    )
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @each_notebook
 def test_runs_from_top_to_bottom(path: Path) -> None:
     pytest.importorskip("nbclient")
     wrong = WRONG.get(path.stem, ())
     # Warnings of Jupyter's own packages are not ours to turn into errors.
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, path, json.dumps([source for source, _title in wrong])],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=140,
-        cwd=path.parent,
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    command = [
+        sys.executable,
+        "-c",
+        RUN,
+        str(path),
+        json.dumps([source for source, _title in wrong]),
+    ]
+    with (
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=path.parent
+        ) as running,
+        memory_of(running) as peak,
+    ):
+        out, err = running.communicate(timeout=280)
+    assert running.returncode == 0, err
+    assert 0 < peak[0] < MEMORY
+    said = json.loads(out)
     for tag in ("stub", "solution"):
         assert sum(each == tag for each, _ in said) == len(cells_with(path, tag))
     for tag, text in said:

@@ -23,8 +23,8 @@ ROOT = Path(__file__).parent.parent.parent
 NEEDED = ("playwright", "jupyterlab", "anywidget", "ipywidgets", "ipykernel")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 TOKEN = "a-test-of-paralab"
-START_SECONDS = 40.0
-WAIT_MS = 30_000
+START_SECONDS = 120.0
+WAIT_MS = 90_000
 """For what has to come from a kernel on a busy machine."""
 
 
