@@ -194,7 +194,8 @@ def test_import_is_light() -> None:
     # grpc is for a second node and numpy for who uses it; no thread starts at import.
     code = (
         "import sys, threading, paralab;"
-        "heavy = {'grpc', 'numpy', 'asyncio', 'multiprocessing', 'IPython', 'rich', 'click'};"
+        "heavy = {'grpc', 'numpy', 'asyncio', 'multiprocessing', 'IPython', 'rich', 'click',"
+        " 'joblib', 'dask', 'tqdm'};"
         "print(sorted(heavy & set(sys.modules)), threading.active_count())"
     )
     done = subprocess.run(

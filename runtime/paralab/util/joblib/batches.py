@@ -1,0 +1,130 @@
+"""A batch of joblib's calls as bytes, with its large arrays beside it.
+
+::
+
+    BatchedCalls ──pack──▶ pickle, with a number in place of each large array
+                     └───▶ a ref for each, which is put once for all batches that have the array
+                               │
+    worker: run_batch(pickle, array, array, ...) ──▶ a pickle of the results
+
+The arrays are read-only views of the store in all tasks, as memory-mapped ones are with loky.
+Results come as one pickle and not as views, because who gets them may write into them.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+import paralab
+from paralab.platform import NumericThreads
+from paralab.serialization import pack as pack_or_say_why
+
+_SHARED = (np.ndarray, np.memmap)
+
+
+class Arrays:
+    """The refs of the arrays that batches have in common.
+
+    Args:
+        least: bytes from which an array is shared; None for never.
+    """
+
+    def __init__(self, least: int | None) -> None:
+        self.least = least
+        self._refs: dict[int, tuple[weakref.ref[Any], Any]] = {}
+        """By the array's id; an entry leaves with its array, or with all of them."""
+
+    def ref_of(self, array: Any) -> Any:
+        """The ref of a copy that was made when the array was met first."""
+        known = self._refs.get(id(array))
+        if known is not None and known[0]() is array:
+            return known[1]
+        ref = paralab.put(np.asarray(array))
+        key, refs = id(array), self._refs
+        self._refs[key] = weakref.ref(array, lambda _gone: refs.pop(key, None)), ref
+        return ref
+
+
+class _Pickler(cloudpickle.Pickler):
+    def __init__(self, file: io.BytesIO, arrays: Arrays) -> None:
+        super().__init__(file, protocol=5)
+        self.refs: list[Any] = []
+        self._arrays = arrays
+        self._numbers: dict[int, int] = {}
+
+    def persistent_id(self, value: Any) -> int | None:
+        """The number of a large array in ``refs``; None for all else."""
+        if type(value) not in _SHARED or value.dtype.hasobject:
+            return None
+        least = self._arrays.least
+        if least is None or value.nbytes < least:
+            return None
+        number = self._numbers.get(id(value))
+        if number is None:
+            number = self._numbers[id(value)] = len(self.refs)
+            self.refs.append(self._arrays.ref_of(value))
+        return number
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, arrays: Sequence[Any]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._arrays = arrays
+
+    def persistent_load(self, number: int) -> Any:
+        return self._arrays[number]
+
+
+def pack(batch: Any, arrays: Arrays) -> tuple[bytes, list[Any]]:
+    """The pickle of a batch, and the refs of its large arrays.
+
+    Raises:
+        pickle.PicklingError: it cannot be pickled; the cause names what cannot.
+    """
+    file = io.BytesIO()
+    pickler = _Pickler(file, arrays)
+    try:
+        pickler.dump(batch)
+    except Exception as error:
+        message = "Could not pickle the task to send it to the workers."
+        raise pickle.PicklingError(message) from _why(batch, error)
+    return file.getvalue(), pickler.refs
+
+
+def _why(batch: Any, error: Exception) -> Exception:
+    """What says where the culprit is; else what the pickler has said."""
+    try:
+        pack_or_say_why(batch, "the task", "task")
+    except Exception as why:
+        return why
+    return error
+
+
+def run_batch(data: bytes, threads: tuple[int, int] | None, writable: bool, *arrays: Any) -> bytes:
+    """Runs a batch; a pickle of the list of its results.
+
+    Args:
+        threads: how many threads BLAS and OpenMP may use in it, and how many afterwards.
+        writable: whether the batch gets copies of its arrays.
+    """
+    batch = _Unpickler(data, [each.copy() for each in arrays] if writable else arrays).load()
+    if threads is None:
+        return _packed(batch())
+    numeric = NumericThreads()
+    numeric.set(threads[0])
+    try:
+        return _packed(batch())
+    finally:
+        numeric.set(threads[1])
+
+
+def _packed(results: Any) -> bytes:
+    packed: bytes = cloudpickle.dumps(results)
+    return packed
