@@ -23,9 +23,12 @@ from paralab_profiling.profilers import (
     Frame,
     Profile,
     ProfileError,
+    Profiling,
+    collect,
     flame,
     icicle,
     merge,
+    profile,
 )
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
 from paralab_profiling.runs import Run, Slice, record
@@ -55,6 +58,7 @@ __all__ = [
     "Prediction",
     "Profile",
     "ProfileError",
+    "Profiling",
     "Put",
     "Recording",
     "RecordingError",
@@ -71,6 +75,7 @@ __all__ = [
     "WhatIf",
     "aggregate",
     "cluster",
+    "collect",
     "compare",
     "exercise",
     "explain",
@@ -81,6 +86,7 @@ __all__ = [
     "overhead",
     "perfetto",
     "predict",
+    "profile",
     "progress",
     "record",
     "replay",

@@ -30,18 +30,16 @@ from paralab.actor_interface import (
     methods_of,
     no_such_method,
     public_names,
-    stale,
     table_of,
 )
 from paralab.actor_interface import is_async as is_async_method
+from paralab.actor_method import ActorMethod, actor_id_of, method_class, shown_actor
 from paralab.call_signature import CallSignature, Shape, shape_of
 from paralab.engine import _Slot, current
 from paralab.exceptions import (
     ActorAlreadyExistsError,
     ActorClassInheritanceException,
-    PendingCallsLimitExceeded,
 )
-from paralab.ids import actor_id
 from paralab.library_name import said
 from paralab.object_ref import ObjectRef
 from paralab.options import (
@@ -50,9 +48,9 @@ from paralab.options import (
     check_num_returns,
     refuse_in_actor_options,
 )
-from paralab.remote_function import result_of, settled, start_engine
+from paralab.remote_function import settled, start_engine
 from paralab.shown_text import shown_name
-from paralab.task_spec import ActorOptions, ActorSpec, TaskOptions
+from paralab.task_spec import ActorOptions, ActorSpec
 
 __all__ = [
     "ActorClass",
@@ -62,11 +60,6 @@ __all__ = [
     "exit_actor",
     "method",
 ]
-
-
-def actor_id_of(ref: ObjectRef) -> bytes:
-    """The 16 bytes that name the actor behind ``ref``: 12 of its ref's digest, 4 of the job."""
-    return actor_id(ref.binary())
 
 
 def method(*args: Any, **options: Any) -> Any:
@@ -159,7 +152,8 @@ class ActorClass:
         in_order = not (at_once if out_of_order is None else out_of_order)
         self._has_impossible_order = at_once and in_order
         traits = interface.traits._replace(in_order=in_order, recorded=options.recorded)
-        traits = traits._replace(max_pending_calls=options.max_pending_calls)
+        tool = options.extra.get("profile")
+        traits = traits._replace(max_pending_calls=options.max_pending_calls, profile=tool)
         self._interface = interface.with_traits(traits)
         self._options = replace(options, handle_state=self._interface.handle_state())
 
@@ -195,7 +189,12 @@ class ActorClass:
             self._signature.check(args, kwargs)
         if self._options.get_if_exists:
             return self._get_or_create(args, kwargs)
-        ref = engine.create_actor(self._spec, self._options, args, kwargs)
+        spec = self._spec
+        if self._options.extra.get("profile") is not None:
+            from paralab.profiled import measured_actor, wanted  # most programs need none
+
+            spec = measured_actor(spec, wanted(self._options.extra["profile"]))
+        ref = engine.create_actor(spec, self._options, args, kwargs)
         return ActorHandle(ref, self._interface)
 
     def bind(self, *args: Any, **kwargs: Any) -> Any:
@@ -310,7 +309,7 @@ class ActorHandle:
         options = interface.options.get(name)
         if options is None:
             no_such_method(interface, name)
-        made = _method_class(interface)(self._ref, name, options, interface)
+        made = method_class(interface, options)(self._ref, name, options, interface)
         self.__dict__[name] = made
         return made
 
@@ -326,7 +325,7 @@ class ActorHandle:
     _ray_actor_id = _actor_id  # Ray's other name of it
 
     def __repr__(self) -> str:
-        return f"Actor({self._interface.name}, {self._actor_id.hex()})"
+        return shown_actor(self._interface.name, self._ref)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is ActorHandle and self._ref == other._ref
@@ -346,103 +345,3 @@ def _rebuild_handle(
 
 _Actor = TypeVar("_Actor")
 ActorProxy = Union[ActorHandle, type[_Actor]]  # noqa: UP007 - for annotations
-
-
-class ActorMethod:
-    """One method of one actor; ``remote`` calls it."""
-
-    __slots__ = ("_accepted", "_interface", "_name", "_options", "_ref")
-
-    def __init__(
-        self, ref: ObjectRef, name: str, options: TaskOptions, interface: Interface
-    ) -> None:
-        self._ref = ref
-        self._name = name
-        self._options = options
-        self._interface = interface
-        self._accepted = interface.signatures[name].accepted
-
-    def remote(self, *args: Any, **kwargs: Any) -> Any:
-        """Queues one call; calls from one caller run in order.
-
-        Args:
-            *args, **kwargs: of the method; refs among them are replaced by their values.
-
-        Returns:
-            A ref; a list of refs or None where ``num_returns`` is not 1; an ObjectRefGenerator
-            where the method is a generator.
-
-        Raises:
-            TypeError: the arguments do not fit the method, or one cannot be pickled.
-            ActorHandleNotFoundError: the handle is from an earlier session.
-        """
-        engine: Any = _Slot.engine
-        ref = self._ref
-        if engine is None or ref._entry.mailbox is not engine.mailbox:
-            raise stale(self._interface.name, actor_id_of(ref))
-        if ((len(args), *kwargs) if kwargs else len(args)) not in self._accepted:
-            self._interface.signatures[self._name].check(args, kwargs)
-        options = self._options
-        if options.num_returns == 1:
-            return engine.call_actor(ref, self._name, options, args, kwargs)[0]
-        refs = engine.call_actor(ref, self._name, options, args, kwargs)
-        return result_of(refs, options.num_returns)
-
-    def bind(self, *args: Any, **kwargs: Any) -> Any:
-        """A node of a graph for one call that is made later, see :mod:`paralab.dag`."""
-        from paralab.dag.class_node import bind_method
-
-        return bind_method(ActorHandle(self._ref, self._interface), self, args, kwargs)
-
-    def options(self, **options: Any) -> ActorMethod:
-        """The same method with other options, such as ``num_returns``.
-
-        Raises:
-            ValueError, TypeError: an option is unknown or wrong; the message names it.
-        """
-        _, _, generates = self._interface.table[self._name]
-        check_num_returns(options.get("num_returns"), generates, 3)
-        checked = self._interface.method_options(self._name, options)
-        return type(self)(self._ref, self._name, checked, self._interface)
-
-    def _remote(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        """Ray's older way to write ``.options(...).remote(...)``."""
-        return self.options(**options).remote(*(args or ()), **(kwargs or {}))
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(
-            "Actor methods cannot be called directly. Instead of running "
-            f"'object.{(name := shown_name(self._name))}()', try 'object.{name}.remote()'."
-        )
-
-    def __repr__(self) -> str:
-        return f"<method {shown_name(self._name)} of {ActorHandle(self._ref, self._interface)!r}>"
-
-
-class _LimitedMethod(ActorMethod):
-    """A method of an actor with ``max_pending_calls``."""
-
-    __slots__ = ()
-
-    def remote(self, *args: Any, **kwargs: Any) -> Any:
-        """Queues one call unless too many wait; see :meth:`ActorMethod.remote`.
-
-        Raises:
-            PendingCallsLimitExceeded: so many of this process's calls are not answered yet.
-        """
-        engine = _Slot.engine
-        ref = self._ref
-        limit = self._interface.traits.max_pending_calls
-        if engine is not None and ref._entry.mailbox is engine.mailbox:  # type: ignore[attr-defined]
-            if engine.pending_calls(ref) >= limit:
-                raise PendingCallsLimitExceeded(
-                    f"The task {self._name} could not be submitted to "
-                    f"{ActorHandle(ref, self._interface)!r} because more than {limit} tasks are "
-                    "queued on the actor. This limit can be adjusted with the "
-                    "`max_pending_calls` actor option."
-                )
-        return super().remote(*args, **kwargs)
-
-
-def _method_class(interface: Interface) -> type[ActorMethod]:
-    return ActorMethod if interface.traits.max_pending_calls <= 0 else _LimitedMethod

@@ -36,6 +36,8 @@ class Traits(NamedTuple):
     """Names of its concurrency groups."""
     recorded: bool = True
     """Whether its calls are recorded, where a method does not say otherwise."""
+    profile: str | None = None
+    """By which tool its calls are profiled, where a method does not say otherwise."""
 
 
 def is_async(function: Any) -> bool:
@@ -70,7 +72,12 @@ class Interface:
             ValueError, TypeError: one is unknown or wrong; the message names it.
         """
         _, given, generator = self.table[method]
-        default = {"name": f"{self.name}.{method}", "enable_task_events": self.traits.recorded}
+        default: dict[str, Any] = {
+            "name": f"{self.name}.{method}",
+            "enable_task_events": self.traits.recorded,
+        }
+        if self.traits.profile is not None:
+            default["profile"] = self.traits.profile
         options = {**default, **given, **more}
         group = options.get("concurrency_group")
         if group and group not in self.traits.groups:

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from paralab.shown_text import did_you_mean, shown_name
@@ -99,6 +100,7 @@ _AMOUNT = Option((float, int, _NONE), "0 or a number >= 0.0001", _is_amount)
 _TEXT = Option((str, _NONE), "a str or None")
 _DICT = Option((dict, _NONE), "a dict or None")
 _FLAG = Option((bool, _NONE), "True or False")
+_PROFILE = Option((str, _NONE), "the name of a profiler, such as 'pyinstrument', or None")
 
 COMMON: dict[str, Option] = {
     "num_cpus": _AMOUNT,
@@ -119,6 +121,7 @@ COMMON: dict[str, Option] = {
     "placement_group_bundle_index": Option((int,), "an int"),
     "placement_group_capture_child_tasks": _FLAG,
     "enable_task_events": Option((bool,), "True or False"),
+    "profile": _PROFILE,
     "_labels": _DICT,
 }
 _NUM_RETURNS = Option(
@@ -177,6 +180,7 @@ METHOD: dict[str, Option] = {
     "retry_exceptions": _RETRY_EXCEPTIONS,
     "enable_task_events": Option((bool,), "True or False"),
     "tensor_transport": _TEXT,
+    "profile": _PROFILE,
     **_GENERATOR,
 }
 
@@ -223,6 +227,8 @@ def _check_more(name: str, value: Any) -> None:
         check_resources(value, "resources")
     elif name == "concurrency_groups" and value:
         _check_groups(value)
+    elif name == "profile" and value is not None:
+        import_module("paralab.profiled").check(value)  # most programs need none
 
 
 def check_resources(resources: Mapping[Any, Any], argument: str) -> None:

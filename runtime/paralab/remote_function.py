@@ -85,10 +85,22 @@ def _max_calls(given: dict[str, Any]) -> int:
     return (1 if given.get("num_gpus") else 0) if limit is None else limit
 
 
+def _sent(spec: FunctionSpec, options: TaskOptions) -> FunctionSpec:
+    """What workers are sent of a function with these options."""
+    tool = options.extra.get("profile")
+    if tool is None or spec.function is None:  # it has not been unpickled yet
+        return spec
+    from paralab.profiled import measured_function, wanted  # most programs need none
+
+    return measured_function(spec, options.name or spec.name, wanted(tool))
+
+
 class RemoteFunction:
     """A function whose calls run as tasks.  Made by :func:`paralab.remote`."""
 
     _spec: FunctionSpec
+    _sent: FunctionSpec
+    """The same, or what measures itself in its place."""
     _options: TaskOptions
     _given: dict[str, Any]
     _signature: CallSignature
@@ -113,6 +125,7 @@ class RemoteFunction:
         self._spec = spec
         self._given = given
         self._options = build_task_options(given, is_generator=spec.is_generator, name=spec.name)
+        self._sent = _sent(spec, self._options)
         self._signature = signature
         self._accepted = signature.accepted
 
@@ -137,8 +150,8 @@ class RemoteFunction:
             self._signature.check(args, kwargs)
         options = self._options
         if options.num_returns == 1:
-            return engine.submit(self._spec, options, args, kwargs)[0]
-        return result_of(engine.submit(self._spec, options, args, kwargs), options.num_returns)
+            return engine.submit(self._sent, options, args, kwargs)[0]
+        return result_of(engine.submit(self._sent, options, args, kwargs), options.num_returns)
 
     def bind(self, *args: Any, **kwargs: Any) -> Any:
         """A node of a graph for one call that is made later, see :mod:`paralab.dag`."""
@@ -189,6 +202,7 @@ class RemoteFunction:
         spec: Any = self._spec
         if spec.function is None:
             spec.function = function
+        self._sent = _sent(spec, self._options)
         self.__wrapped__ = self._spec.function
 
 

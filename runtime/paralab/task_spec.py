@@ -6,6 +6,7 @@ One options object serves all calls of one remote function, so engines may key t
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -184,9 +185,23 @@ ACTOR_METHODS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 """Methods that every actor has."""
 
 
+PROFILED = "__paralab_profiled__"
+"""The method through which a method is called that is measured; see ``profiled``."""
+
+
+def _profiled(
+    instance: Any, module: str, requests: Any, name: str, method: str, /, *args: Any, **kwargs: Any
+) -> Any:
+    made = importlib.import_module(module).measured(bound_method(instance, method), name, requests)
+    return made(*args, **kwargs)
+
+
+_EVERYONES = {**ACTOR_METHODS, PROFILED: _profiled}
+
+
 def bound_method(instance: Any, name: str) -> Callable[..., Any]:
     """A method of an actor's instance, or one that every actor has."""
-    everyones = ACTOR_METHODS.get(name)
+    everyones = _EVERYONES.get(name)
     if everyones is not None:
         return partial(everyones, instance)
     return getattr(instance, name)  # type: ignore[no-any-return]

@@ -1,7 +1,10 @@
 """Profilers on remote work: what ran inside the workers, merged to one result."""
 
+from paralab.profiled import provide as _provide
+from paralab_profiling.profilers import inside as _inside
 from paralab_profiling.profilers.difference import Change, Difference
 from paralab_profiling.profilers.icicle import flame, icicle
+from paralab_profiling.profilers.measuring import Profiling, collect, profile
 from paralab_profiling.profilers.result import Function, Profile, ProfileError, merge
 from paralab_profiling.profilers.tree import Frame, Tree, Where
 
@@ -12,9 +15,14 @@ __all__ = [
     "Function",
     "Profile",
     "ProfileError",
+    "Profiling",
     "Tree",
     "Where",
+    "collect",
     "flame",
     "icicle",
     "merge",
+    "profile",
 ]
+
+_provide(_inside)

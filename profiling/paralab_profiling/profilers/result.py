@@ -108,7 +108,11 @@ class Profile:
         return sum(root.total for root in self.roots)
 
     def own(self, name: str) -> float:
-        """What functions of that name took themselves, in the profile's unit; 0 if none ran."""
+        """What functions of that name took themselves, in the profile's unit; 0 if none ran.
+
+        Args:
+            name: of a function, such as ``"add"``, or of a task, such as ``"Counter.add"``.
+        """
         return sum(
             frame.own for root in self.roots for _, frame in root.walk() if frame.name == name
         )

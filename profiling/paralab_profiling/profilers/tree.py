@@ -141,12 +141,14 @@ class Tree:
         node.own += own
         node.calls += calls
 
-    def add_frames(self, frames: Iterable[Frame], under: Sequence[Where] = ()) -> None:
-        """Adds whole frames, below the path ``under``."""
+    def add_frames(
+        self, frames: Iterable[Frame], under: Sequence[Where] = (), factor: float = 1.0
+    ) -> None:
+        """Adds whole frames, their figures times ``factor``, below the path ``under``."""
         for frame in frames:
             path = [*under, frame.where]
-            self.add(path, frame.own, frame.calls)
-            self.add_frames(frame.children, path)
+            self.add(path, frame.own * factor, frame.calls)
+            self.add_frames(frame.children, path, factor)
 
     def frames(self) -> tuple[Frame, ...]:
         """The roots, the largest first."""
@@ -161,6 +163,14 @@ def _frames(node: _Node) -> tuple[Frame, ...]:
         frame = (where.name, where.file, where.line, each.own, total, each.calls)
         made.append(Frame(*frame, children, where.kind))
     return tuple(sorted(made, key=lambda frame: (-frame.total, frame.where)))
+
+
+def without_inside(path: Sequence[Where]) -> Sequence[Where]:
+    """A path that ends where it enters paralab, whose inside is nobody's business."""
+    for at, where in enumerate(path):
+        if where.kind == "runtime":
+            return path[: at + 1]
+    return path
 
 
 def merged(roots: Iterable[Iterable[Frame]]) -> tuple[Frame, ...]:

@@ -18,7 +18,7 @@ LONGEST = 44
 
 
 class Answer(NamedTuple):
-    """The function that took most, together with the libraries that it called."""
+    """What took most: the user's function, with its libraries, or waiting in one of paralab's."""
 
     where: Where
     amount: float
@@ -45,10 +45,7 @@ def short(name: str, most: int = LONGEST) -> str:
 
 
 def answer(profile: Profile) -> Answer | None:
-    """Which of the user's functions took most, with the libraries that they called.
-
-    None if nothing was measured.
-    """
+    """What took most, see :class:`Answer`; None if nothing was measured."""
     charged: dict[Where, float] = {}
     for root in profile.roots:
         _charge(root, root.where, charged)
@@ -59,7 +56,7 @@ def answer(profile: Profile) -> Answer | None:
 
 
 def _charge(frame: Frame, to: Where, charged: dict[Where, float]) -> None:
-    if frame.kind in ("task", "yours"):
+    if frame.kind != "library":
         to = frame.where
     charged[to] = charged.get(to, 0.0) + frame.own
     for child in frame.children:
@@ -78,7 +75,10 @@ def title(profile: Profile) -> str:
         return "Nothing was measured: no task ran" if not tasks else f"Nothing measured{over}"
     share = percent(found.amount / profile.total_of_all)
     whole = amount_of(profile.total_of_all, profile.unit)
-    return f"{share} of {whole} in {short(found.where.name)}{over}"
+    name = short(found.where.name)
+    if found.where.kind == "runtime":
+        name = f"{name} of paralab"
+    return f"{share} of {whole} in {name}{over}"
 
 
 def note(profile: Profile) -> str:

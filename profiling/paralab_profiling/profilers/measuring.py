@@ -1,0 +1,239 @@
+"""``profile``: everything that a block, or a function, has workers do is profiled.
+
+::
+
+    with profile(tool="pyinstrument") as p:      @profile(tool="cprofile")
+        paralab.get([f.remote(x) for x in xs])   def program(): ...
+    p                                            program(); program.profile
+
+Tasks, actors' constructors and methods that are submitted inside are measured where they run, and
+so are those that they submit themselves.  A call that has not ended with the block is added when it
+has: what is shown is what there is.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from paralab.engine import current, installed
+from paralab.ids import process_number
+from paralab.profiled import Request
+from paralab.remote_function import start_engine
+from paralab_profiling.profilers import kept, submitting
+from paralab_profiling.profilers.inside import Span
+from paralab_profiling.profilers.result import Profile, ProfileError, merge
+from paralab_profiling.profilers.tools import TOOLS, check, find
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+SECONDS = 5.0
+"""How long a process may take to tell what it has measured."""
+_blocks: list[Request] = []
+"""The driver's open blocks; an entry leaves when its block does."""
+_lock = threading.Lock()
+_finished: list[str] = []
+"""Requests whose results the node keeps, oldest first."""
+
+
+class Profiling:
+    """A block that is profiled, and afterwards its result; made by :func:`profile`.
+
+    It has everything that a :class:`Profile` has: ``p.own("f")``, ``p.picture``, ``p.save(path)``.
+    """
+
+    def __init__(self, request: Request, driver: bool) -> None:
+        self._request = request
+        self._driver = driver
+        self._span: Span | None = None
+        self._engine: Any = None
+        self._result: Profile | None = None
+        self._is_open = False
+
+    def __enter__(self) -> Self:
+        if self._is_open or self._engine is not None:
+            raise RuntimeError("This profile has begun already: call profile() once a block.")
+        with _lock:
+            check([self._request.tool, *(each.tool for each in _blocks)])
+            _blocks.append(self._request)
+        try:
+            self._engine = installed() or start_engine()
+            submitting.open_for((self._request,))
+        except BaseException:
+            _blocks.remove(self._request)
+            raise
+        self._is_open = True
+        if self._driver:
+            self._span = Span("", (self._request._replace(nested=False),))
+            self._span.nested = (self._request,)
+            self._span.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._span is not None:
+            self._span.stop()
+            self._span.nested = ()
+            self._span.end()
+        submitting.close_for((self._request,))
+        self._is_open = False
+        with _lock:
+            _blocks.remove(self._request)
+        self.refresh()
+        _remember(self._engine, self._request.id)
+
+    def __call__(self, function: _Function) -> _Function:
+        """As a decorator: each call is profiled; the last one's result is ``function.profile``."""
+        request, driver = self._request, self._driver
+
+        @functools.wraps(function)
+        def profiled(*args: Any, **kwargs: Any) -> Any:
+            block = Profiling(request._replace(id=_new_id()), driver)
+            with block:
+                value = function(*args, **kwargs)
+            profiled.profile = block  # type: ignore[attr-defined]
+            return value
+
+        profiled.profile = None  # type: ignore[attr-defined]
+        return profiled  # type: ignore[return-value]
+
+    def refresh(self) -> Profile:
+        """Asks the workers anew and returns what there is now: calls that had not ended may have.
+
+        Once the session has ended, it is what there was.
+        """
+        if self._engine is not None and installed() is self._engine:
+            found = gathered(self._request.id)
+            tool = find(self._request.tool)
+            empty = Profile(tool.name, tool.unit, ())
+            self._result = merge([empty, *found])
+        return self.result
+
+    @property
+    def result(self) -> Profile:
+        """What was measured, as it was when the block ended or at the last :meth:`refresh`.
+
+        Raises:
+            RuntimeError: the block has not begun.
+        """
+        if self._result is None:
+            if self._engine is None:
+                raise RuntimeError("Nothing was profiled yet: the block has not begun.")
+            return self.refresh()
+        return self._result
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.result, name)
+
+    def __repr__(self) -> str:
+        if self._engine is None:
+            return f"<profile with {self._request.tool}, not begun>"
+        return repr(self.result)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        if self._engine is None:
+            return {"text/plain": repr(self)}
+        return self.result._repr_mimebundle_()
+
+
+def profile(tool: str = "pyinstrument", *, driver: bool = False, **settings: Any) -> Profiling:
+    """Profiles what the tasks do that are submitted in a block, those that they submit included.
+
+    Args:
+        tool: "pyinstrument" samples the stack, which costs little; "cprofile" counts every call.
+        driver: whether the block's own code is measured too, as "this process".
+        **settings: of the tool; ``interval`` of pyinstrument is seconds between two samples.
+
+    Returns:
+        for ``with profile() as p:`` or as a decorator.  Afterwards ``p`` is the result.
+
+    Raises:
+        ValueError: there is no such tool, it cannot run here, or it has no such setting.
+        TypeError: a setting has the wrong type.
+    """
+    check([tool], settings)
+    return Profiling(Request(tool, _new_id(), True, tuple(sorted(settings.items()))), driver)
+
+
+def collect(tool: str | None = None) -> Profile:
+    """What the option ``profile=`` of tasks, actors and methods has measured in this session.
+
+    Args:
+        tool: which, if several were used.
+
+    Raises:
+        ProfileError: nothing was measured, or with several tools and none is named.
+        ValueError: there is no such tool.
+        SystemFailure: paralab is not running.
+    """
+    if tool is not None:
+        find(tool)
+    current()
+    parts = gathered("")
+    found = sorted({each.tool for each in parts})
+    if tool is not None:
+        parts = [each for each in parts if each.tool == tool]
+    elif len(found) > 1:
+        raise ProfileError(
+            f"Tasks were profiled with {' and '.join(found)}: say which, as collect({found[0]!r})."
+        )
+    if not parts:
+        options = ", ".join(repr(name) for name in sorted(TOOLS))
+        raise ProfileError(
+            "Nothing was profiled in this session: give a task the option profile=, which is one "
+            f"of {options}, and collect() when it has run."
+        )
+    return merge(parts)
+
+
+def gathered(request_id: str) -> list[Profile]:
+    """What all processes have measured for a request, those included that have ended."""
+    engine = current()
+    found: dict[str, bytes] = {}
+    start = f"{request_id}/"
+    for key in engine.key_values("list", kept.SPACE, start.encode(), None):
+        value = engine.key_values("get", kept.SPACE, key, None)
+        if value is not None:
+            found[key.decode()] = value
+    answers = engine.survey("profiles", 0, SECONDS).answers()
+    for told in [*answers, kept.STORE.told(0)]:
+        for key, value in (told or {}).items():
+            if key.startswith(start) and _ended(value) >= _ended(found.get(key)):
+                found[key] = value
+    profiles = []
+    for key, value in found.items():
+        ended, profile = kept.unpacked(value)
+        address = key.split("/")[2]
+        number = process_number(bytes.fromhex(address)) if address else 0
+        if ended:
+            profile = merge([profile, Profile(profile.tool, profile.unit, (), {number: ended})])
+        profiles.append(profile)
+    return profiles
+
+
+def _ended(value: bytes | None) -> int:
+    return -1 if value is None else kept.unpacked(value)[0]
+
+
+def _new_id() -> str:
+    return secrets.token_hex(6)
+
+
+def _remember(engine: Any, request_id: str) -> None:
+    """Has the node forget what is older than the last few requests."""
+    _finished.append(request_id)
+    while len(_finished) > kept.MOST_REQUESTS:
+        old = _finished.pop(0)
+        try:
+            engine.key_values("delete", kept.SPACE, f"{old}/".encode(), True)
+        except Exception:
+            return  # that session has ended

@@ -1,0 +1,227 @@
+"""Profiling what workers do: options, blocks, nested calls, actors, generators, coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pstats
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from process_helpers import eventually
+
+import paralab
+from paralab_profiling import Profile, ProfileError, collect, profile, take
+
+pytestmark = pytest.mark.slow
+
+
+def leaf(number: int) -> int:
+    return number + 1
+
+
+def middle(count: int) -> int:
+    return sum(leaf(number) for number in range(count))
+
+
+@paralab.remote
+def work(count: int) -> int:
+    return middle(count)
+
+
+@paralab.remote
+def parent(tasks: int, count: int) -> int:
+    return sum(paralab.get([work.remote(count) for _ in range(tasks)]))
+
+
+@paralab.remote
+def in_a_thread(count: int) -> int:
+    found: list[Any] = []
+
+    def submit() -> None:
+        found.append(paralab.get(work.remote(count)))
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    thread.join()
+    return int(found[0])
+
+
+@paralab.remote
+def items(count: int) -> Iterator[int]:
+    for number in range(count):
+        yield leaf(number)
+
+
+@paralab.remote
+class Adder:
+    def __init__(self, start: int) -> None:
+        self.sum = leaf(start)
+
+    def add(self, count: int) -> int:
+        self.sum += middle(count)
+        return self.sum
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+@paralab.remote
+class Waiter:
+    async def wait(self, count: int) -> int:
+        await asyncio.sleep(0)
+        found = middle(count)
+        await asyncio.sleep(0)
+        return found
+
+
+def test_calls_are_counted_exactly_over_tasks_and_workers(session: Any) -> None:
+    with profile("cprofile") as p:
+        paralab.get([work.remote(100) for _ in range(8)])
+    assert p.tasks == {"work": 8}
+    assert p.calls("leaf") == 800
+    assert p.calls("middle") == 8
+    assert sum(p.workers.values()) == 8
+    assert p.total("work") >= p.total("middle") >= p.own("middle") > 0
+    assert not p.missed
+    assert isinstance(p.result, Profile)
+
+
+def test_nested_calls_are_profiled_too_also_from_threads(session: Any) -> None:
+    with profile("cprofile") as p:
+        paralab.get([parent.remote(3, 10), in_a_thread.remote(10)], timeout=60)
+    assert p.tasks == {"parent": 1, "in_a_thread": 1, "work": 4}
+    assert p.calls("leaf") == 40
+
+
+def test_what_is_submitted_outside_is_not(session: Any) -> None:
+    with profile("cprofile") as p:
+        paralab.get(work.remote(1))
+    paralab.get(work.remote(1))
+    assert p.refresh().tasks == {"work": 1}
+    assert not {"submit", "call_actor", "create_actor"} & set(vars(paralab.engine.current()))
+
+
+def test_actors_are_measured_from_their_constructors_on(session: Any) -> None:
+    with profile("cprofile") as p:
+        adder = Adder.remote(1)
+        assert paralab.get([adder.add.remote(10) for _ in range(3)])[-1] == 2 + 3 * 55
+    assert p.tasks == {"Adder.__init__": 1, "Adder.add": 3}
+    assert p.calls("leaf") == 31
+    assert p.total("Adder.add") >= p.own("leaf")
+    assert paralab.get(adder.add.remote(0)) == 167
+    assert p.refresh().tasks == {"Adder.__init__": 1, "Adder.add": 3}
+
+
+def test_generators_and_coroutines_are_measured_where_they_run(session: Any) -> None:
+    with profile("cprofile") as p:
+        assert [paralab.get(ref) for ref in items.remote(5)] == [1, 2, 3, 4, 5]
+        waiter = Waiter.remote()
+        paralab.get([waiter.wait.remote(10) for _ in range(20)], timeout=60)
+    p.refresh()
+    assert p.tasks == {"items": 1, "Waiter.wait": 20} | dict.fromkeys(p.missed, 0) | {
+        name: count for name, count in p.tasks.items() if name == "Waiter.__init__"
+    }
+    assert p.calls("leaf") == 5 + 200
+    assert not p.missed
+
+
+def test_the_option_profiles_one_task_one_actor_or_one_method(session: Any) -> None:
+    paralab.get([work.options(profile="cprofile").remote(7), work.remote(1000)])
+    adder = Adder.options(profile="cprofile").remote(0)
+    paralab.get([adder.add.remote(3), Adder.remote(0).add.options(profile="cprofile").remote(4)])
+    found = collect()
+    assert found.tasks == {"work": 1, "Adder.__init__": 1, "Adder.add": 2}
+    assert found.calls("leaf") == 7 + 1 + 3 + 4
+    assert collect("cprofile").tool == "cprofile"
+    with pytest.raises(ProfileError, match="Nothing was profiled"):
+        collect("pyinstrument")
+
+
+def test_a_result_outlives_the_process_that_made_it(session: Any) -> None:
+    with profile("cprofile") as p:
+        adder = Adder.remote(0)
+        pid = paralab.get(adder.pid.remote())
+        paralab.get(adder.add.remote(10))
+        del adder
+        eventually(lambda: not Path(f"/proc/{pid}").exists(), 60)
+    assert p.tasks == {"Adder.__init__": 1, "Adder.pid": 1, "Adder.add": 1}
+
+
+def test_ten_thousand_tasks_are_few_messages(session: Any) -> None:
+    with profile("cprofile") as p:
+        paralab.get([work.remote(1) for _ in range(2_000)])
+    assert p.calls("leaf") == 2_000
+    assert len(p.roots) == 1
+
+
+def test_errors_and_results_are_the_task_s_own(session: Any) -> None:
+    @paralab.remote
+    def fails() -> None:
+        leaf(1)
+        raise KeyError("mine")
+
+    with profile("cprofile") as p, pytest.raises(KeyError, match="mine"):
+        paralab.get(fails.options(max_retries=0).remote())
+    assert p.calls("leaf") == 1
+
+
+def test_the_driver_s_own_code_is_measured_on_request(session: Any) -> None:
+    with profile("cprofile", driver=True) as p:
+        middle(50)
+        paralab.get(work.remote(10))
+    assert p.calls("leaf") == 60
+    assert p.tasks == {"this process": 1, "work": 1}
+
+
+def test_a_decorated_function_keeps_its_value_and_its_profile(session: Any) -> None:
+    @profile("cprofile")
+    def program(count: int) -> Any:
+        """It."""
+        return paralab.get(work.remote(count))
+
+    assert program.profile is None
+    assert (program(3), program.__doc__) == (6, "It.")
+    assert program.profile.calls("leaf") == 3
+    program(4)
+    assert program.profile.calls("leaf") == 4
+
+
+def test_what_lies_or_cannot_be_is_refused_by_name(session: Any) -> None:
+    with pytest.raises(ValueError, match=r"no profiler 'cprofil'. Did you mean 'cprofile'"):
+        work.options(profile="cprofil")
+    with pytest.raises(ValueError, match="no profiler ''"):
+        profile("")
+    with pytest.raises(TypeError, match="'profile'"):
+        work.options(profile=3)
+    with pytest.raises(ValueError, match="no setting 'interval'"):
+        profile("cprofile", interval=1)
+    with profile("cprofile") as p:
+        with pytest.raises(ValueError, match="open already"), profile("cprofile"):
+            pass
+        paralab.get(work.remote(1))
+    with pytest.raises(RuntimeError, match="begun already"), p:
+        pass
+    assert p.tasks == {"work": 1}
+    with pytest.raises(RuntimeError, match="has not begun"):
+        profile("cprofile").own("f")
+
+
+def test_times_agree_with_the_events_within_wide_bounds(session: Any) -> None:
+    with profile("cprofile") as p:
+        paralab.get([work.remote(20_000) for _ in range(4)])
+    runs = [task.run_ns / 1e9 for task in take() if task.name == "work"][-4:]
+    # The events' time has what measures in it, and a starved machine may stop between the two.
+    assert 0.2 * sum(runs) < p.total("work") <= 1.05 * sum(runs)
+    assert p.seconds <= 1.05 * sum(runs)
+
+
+def test_snakeviz_s_file_has_every_call(session: Any, tmp_path: Path) -> None:
+    with profile("cprofile") as p:
+        paralab.get(work.remote(9))
+    stats: Any = pstats.Stats(str(p.save(tmp_path / "run.prof")))
+    [leaf_calls] = [each[1] for key, each in stats.stats.items() if key[2] == "leaf"]
+    assert leaf_calls == 9
