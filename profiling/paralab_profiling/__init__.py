@@ -8,6 +8,7 @@ folders of their own, see ``profiling/README.md``.  Every picture has the same f
 
 from paralab_profiling.aggregation.measuring import aggregate
 from paralab_profiling.aggregation.result import Aggregation
+from paralab_profiling.attaching import AttachError, attach
 from paralab_profiling.breakdown.drawing import overhead
 from paralab_profiling.exercises.exercise import Exercise, Outcome, exercise
 from paralab_profiling.explain import Explanation, Finding, explain
@@ -44,6 +45,7 @@ from paralab_profiling.timelines.perfetto import perfetto, save_perfetto
 
 __all__ = [
     "Aggregation",
+    "AttachError",
     "Check",
     "ClusterState",
     "Difference",
@@ -74,6 +76,7 @@ __all__ = [
     "Wait",
     "WhatIf",
     "aggregate",
+    "attach",
     "cluster",
     "collect",
     "compare",

@@ -30,6 +30,21 @@ tells: dict[str, Callable[[int], Any]] = {
 the limit, which returns plain data.  "metrics" comes with the first metric; entries stay."""
 
 
+acts: dict[str, Callable[[str], Any]] = {
+    "sampling": lambda wish: importlib.import_module("paralab.sampling").act(wish),
+}
+"""What this process does and tells of when a survey asks for a name, a blank and a text: a
+function of that text, which neither waits nor raises."""
+
+
+def tell(what: str, limit: int) -> Any:
+    """What this process says in a survey besides its tables; None if it has nothing to say."""
+    name, _, wish = what.partition(" ")
+    if name in acts:
+        return acts[name](wish)
+    return tells[what](limit) if what in tells else None
+
+
 class Told(NamedTuple):
     """What one process says in a survey."""
 
@@ -187,8 +202,8 @@ class Engine(Protocol):
 
         Args:
             what: "tasks", "objects" (rows as ``state.told`` makes them), "news" (see
-                ``state.told.news``), "marks" (see ``state.events.EventRing.marks``), or a name in
-                ``tells``.
+                ``state.told.news``), "marks" (see ``state.events.EventRing.marks``), a name in
+                ``tells``, or one in ``acts`` and what is wished.
             limit: how many rows each may send, the newest ones.
             timeout: seconds to wait at most.
         """

@@ -108,7 +108,11 @@ class _Painter:
         profile, draw = self._profile, self._drawing
         width = frame.total * self._scale - 1.5
         is_yours = frame.kind in ("task", "yours")
-        fill = _YOURS if is_yours else draw.hatch if frame.kind == "runtime" else "var(--panel)"
+        fill = (
+            _YOURS
+            if is_yours
+            else {"runtime": draw.hatch, "waiting": IDLE}.get(frame.kind, "var(--panel)")
+        )
         is_answer = frame.where == self._answer
         name = words.short(frame.name, 80)
         if frame.kind == "task":
@@ -164,6 +168,7 @@ class _Painter:
             ("yours", _YOURS, "your code"),
             ("library", "var(--panel)", "libraries"),
             ("runtime", self._drawing.hatch, "paralab itself"),
+            ("waiting", IDLE, "waiting"),
         ):
             if kind in kinds:
                 self._drawing.box(x, y, 18, 10, fill, stroke=LINE)

@@ -75,7 +75,8 @@ class Profile:
         cost: how much longer the work took with the tool than without, as a ratio; None if that
             was not measured.
         missed: tasks that were to be profiled and were not, by the reason.
-        extra: rows of plain data that only this tool has; merging joins them.
+        extra: rows of plain data that only this tool has; merging joins them.  "notes" are said of
+            the profile wherever it is shown.
     """
 
     tool: str

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 DEEPEST = 200
-KINDS = ("task", "yours", "library", "runtime")
+KINDS = ("task", "yours", "library", "runtime", "waiting")
 
 
 class Where(NamedTuple):
@@ -23,8 +23,8 @@ class Where(NamedTuple):
         name: of the function, as it is shown.
         file: short, without folders of this machine; "" for what is built in.
         line: its first, 0 if it has none.
-        kind: one of :data:`KINDS`: the task itself, the user's code, a library's or Python's, or
-            paralab's.
+        kind: one of :data:`KINDS`: the task itself, the user's code, a library's or Python's,
+            paralab's, or no code at all: what stands above it was waiting.
     """
 
     name: str

@@ -95,6 +95,7 @@ def note(profile: Profile) -> str:
         parts.append(f"the work takes {three_digits(profile.cost)} × as long with it")
     for why, count in profile.missed.items():
         parts.append(f"{counted(count, 'task')} not profiled: {why}")
+    parts += map(str, profile.extra.get("notes", ()))
     return ", ".join(parts)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from paralab.actor_errors import name_taken
-from paralab.engine import tells
+from paralab.engine import tell
 from paralab.exceptions import (
     ActorDiedError,
     ActorExit,
@@ -187,7 +187,7 @@ def told(what: str, limit: int, events: EventRing, entries: list[Entry]) -> Any:
         return [entry.row() for entry in entries[-limit:]]
     if what == "marks":
         return events.marks(limit)
-    return tells[what](limit) if what in tells else None
+    return tell(what, limit)
 
 
 def refuse_generator(value: Any) -> None:

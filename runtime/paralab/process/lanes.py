@@ -23,6 +23,7 @@ import time
 from collections import deque
 from contextvars import ContextVar
 from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from paralab.exceptions import ActorExit, AsyncioActorExit
@@ -188,7 +189,7 @@ class Lanes:
         """Runs one call to its end.  Without an event loop it never suspends."""
         executor = self.executor
         core = self.core
-        call.begun = True
+        call.begun = get_ident()
         RUNNING.set(call)
         taken = loaded = _now()
         try:

@@ -86,8 +86,8 @@ class Call:
     cancelled = False
     with_children = False
     """Whether what it has submitted was cancelled with it."""
-    begun = False
-    """Of a call in a lane: its function has been entered."""
+    begun = 0
+    """Of a call in a lane: the thread that has entered it."""
     leaves = False
     """It has called ``exit_actor`` in an event loop."""
     wanted: Sequence[int] | None = None

@@ -17,7 +17,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from paralab.engine import Survey, Told, tells
+from paralab.engine import Survey, Told, tell
 from paralab.ids import Address
 from paralab.messages import SURVEY, TOLD
 from paralab.process.links import Link
@@ -81,4 +81,4 @@ class Surveys:
             return object_rows(entries, pending.values(), recipes.values(), sys.getrefcount, limit)
         if what == "marks":
             return core.events.marks(limit)
-        return tells[what](limit) if what in tells else None
+        return tell(what, limit)

@@ -1,0 +1,92 @@
+"""What samplers saw, as a :class:`Profile`: pure, from plain data to frames.
+
+A stack that was seen for a second stands for a second of its task, whether that ran or waited.
+Where less than :data:`WORKS` of it was CPU time, the task was waiting: for a lock, a file, a sleep,
+other tasks; a frame of its own says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from paralab_profiling.profilers.result import Profile
+from paralab_profiling.profilers.tree import Tree, Where
+from paralab_profiling.stamps import stamp
+from paralab_profiling.svg import duration, percent
+
+WORKS = 0.1
+"""Share of CPU time below which a stack counts as waiting.  Low, for on a busy machine a task that
+works is often not let."""
+WAITING = Where("(waiting)", "", 0, "waiting")
+
+
+def profile_of(answers: Iterable[Mapping[str, Any]], numbers: Mapping[int, int]) -> Profile:
+    """One profile of what several processes told.
+
+    Args:
+        answers: as ``paralab.sampling.Sampler.seen`` gives them, one a process.
+        numbers: the session's numbers of the processes, by their pids.
+    """
+    tree, told = Tree(), list(answers)
+    for each in told:
+        for name, path, wall, cpu, _looks in each["stacks"]:
+            frames = [Where(name, "", 0, "task")]
+            frames += [Where(*each["frames"][number]) for number in path]
+            if each["has_cpu"] and cpu < WORKS * wall:
+                frames.append(WAITING)
+            tree.add(frames, wall / 1e9)
+        for name, calls in each["calls"].items():
+            tree.add([Where(name, "", 0, "task")], 0.0, calls)
+    watched = sum(each["watched"] for each in told)
+    cost = sum(each["cost"] for each in told)
+    return Profile(
+        *("sampler", "s", tree.frames()),
+        workers={numbers.get(each["pid"], 0): sum(each["calls"].values()) for each in told},
+        seconds=sum(wall for each in told for _, _, wall, _, _ in each["stacks"]) / 1e9,
+        samples=sum(each["looks"] for each in told),
+        stamp=measured_on(),
+        cost=watched / (watched - cost) if cost < watched else None,
+        extra={"notes": notes(told), "sampling": [_facts(each) for each in told]},
+    )
+
+
+def measured_on() -> dict[str, str]:
+    """What it was measured on, as text by name."""
+    here = stamp()
+    facts = {name: str(fact) for name, fact in here.to_dict().items() if name != "packages"}
+    packages = (f"{name} {version}" for name, version in here.packages.items())
+    return {**facts, "packages": ", ".join(packages)}
+
+
+def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
+    left_out = ("stacks", "frames", "calls", "over", "lines")
+    return {name: fact for name, fact in told.items() if name not in left_out}
+
+
+def notes(told: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What has to be known beside the frames, as sentences without an end."""
+    said = []
+    told = list(told)
+    wall = sum(stack[2] for each in told for stack in each["stacks"])
+    cpu = sum(stack[3] for each in told for stack in each["stacks"])
+    if wall and all(each["has_cpu"] for each in told):
+        said.append(f"on a CPU {percent(cpu / wall)} of that time")
+    looks = sum(each["looks"] for each in told)
+    idle = sum(each["idle"] for each in told)
+    if idle and looks:
+        said.append(f"{percent(idle / looks)} of the looks found no call")
+    missed = sum(each["missed"] for each in told)
+    if missed:
+        worst = max(told, key=lambda each: int(each["longest_gap"]))
+        behind = f", before {worst['behind']} was seen" if worst["behind"] else ""
+        share = percent(missed / (missed + looks))
+        said.append(
+            f"{missed:,} looks ({share}) missed, up to {duration(worst['longest_gap'] / 1e9)} in a "
+            f"row{behind}: a call into C kept the GIL, or there was no CPU"
+        )
+    dropped = sum(each["dropped"] for each in told)
+    if dropped:
+        said.append(f"{dropped:,} looks kept without their frames: there were too many stacks")
+    said += [f"process {each['pid']}: {each['error']}" for each in told if "error" in each]
+    return said

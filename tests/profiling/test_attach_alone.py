@@ -1,0 +1,198 @@
+"""``attach`` without a session, the sampler alone, and what is made of what it saw."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import paralab
+from paralab import sampling
+from paralab_profiling.attaching import AttachError, attach, outside
+from paralab_profiling.attaching.command import profile
+from paralab_profiling.attaching.sampled import profile_of
+from paralab_profiling.attaching.targets import Target
+from paralab_profiling.profilers import words
+
+SECONDS = 60.0
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seconds": 0}, "seconds=0"),
+        ({"seconds": float("nan")}, "seconds=nan"),
+        ({"seconds": 10_000}, "seconds=10000"),
+        ({"interval": 0}, "interval=0"),
+        ({"method": "perf"}, "method='perf'"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        attach(None, **options)
+    with pytest.raises(TypeError, match="expected a number"):
+        attach(None, seconds="5")  # type: ignore[arg-type]
+
+
+def test_a_sampler_that_nobody_asks_ends(monkeypatch: Any) -> None:
+    monkeypatch.setattr(sampling, "PATIENCE", 0.0)
+    sampler = sampling.Sampler("nobody's", 3_000, 0.001, time.monotonic_ns())
+    sampler.start()
+    sampler._thread.join(SECONDS)
+    assert not sampler._thread.is_alive()
+    assert sampler.seen()["over"]
+
+
+def test_looks_that_could_not_be_made_are_counted() -> None:
+    before = time.monotonic_ns() - 5_000_000_000
+    sampler = sampling.Sampler("late", 1, 0.01, before)
+    sampler.start()  # its time is over already: one look
+    eventually_over(sampler)
+    seen = sampler.seen()
+    sampler.stop()
+    sampler._thread.join(SECONDS)
+    assert seen["looks"] == 1
+    assert seen["missed"] >= 498
+    assert seen["longest_gap"] >= 5_000_000_000
+    assert seen["behind"] != ""
+
+
+def eventually_over(sampler: Any) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not sampler.seen()["over"]:
+        assert time.monotonic() < deadline
+
+
+def test_local_mode_says_that_nothing_runs_beside(shutdown_after: None) -> None:
+    paralab.init(local_mode=True)
+    with pytest.raises(AttachError, match="In local mode"):
+        attach()
+
+
+def test_without_a_session() -> None:
+    with pytest.raises(RuntimeError, match="init"):
+        attach()
+
+
+# -- what is made of it ---------------------------------------------------------------------------
+
+
+def seen(**more: Any) -> dict[str, Any]:
+    """What a sampler tells: a task that worked for 300 ms and waited for 700."""
+    frames = [("main", "a.py", 1, "yours"), ("sum_up", "a.py", 9, "yours"),
+              ("wait", "threading.py", 80, "library")]  # fmt: skip
+    stacks = [("task", (0, 1), 300 * MS, 290 * MS, 30), ("task", (0, 2), 700 * MS, 5 * MS, 70)]
+    facts = dict.fromkeys(("idle", "missed", "longest_gap", "dropped"), 0)
+    return {
+        "pid": 7, "stacks": stacks, "lines": [], "frames": frames, "interval": 10 * MS,
+        "has_cpu": True, "behind": "", "over": True, "calls": {"task": 2}, "looks": 100,
+        "cost": 10 * MS, "watched": 1_000 * MS, **facts, **more,
+    }  # fmt: skip
+
+
+def test_a_stack_without_cpu_time_waits() -> None:
+    found = profile_of([seen()], {7: 3})
+    assert words.tree(found).splitlines() == [
+        "      1.00 s  task ×2",
+        "      1.00 s    main  a.py:1",
+        "      700 ms      wait  threading.py:80",
+        "      700 ms        (waiting)",
+        "      300 ms      sum_up  a.py:9",
+    ]
+    assert found.workers == {3: 2}
+    assert found.cost == pytest.approx(1 / 0.99)
+    assert "on a CPU 30 % of that time" in words.note(found)
+    nothing_known = profile_of([seen(has_cpu=False)], {})
+    assert "(waiting)" not in words.tree(nothing_known)
+    assert "on a CPU" not in words.note(nothing_known)
+
+
+def test_what_was_not_seen_is_said() -> None:
+    told = seen(missed=100, longest_gap=900 * MS, behind="sum_up", idle=50, dropped=4)
+    note = words.note(profile_of([told], {}))
+    assert "100 looks (50 %) missed, up to 900 ms in a row, before sum_up was seen" in note
+    assert "50 % of the looks found no call" in note
+    assert "4 looks kept without their frames" in note
+    assert "process 7: it broke" in words.note(profile_of([seen(error="it broke")], {}))
+
+
+def test_several_processes_are_one_tree() -> None:
+    found = profile_of([seen(), seen(pid=8)], {7: 3, 8: 4})
+    assert found.tasks == {"task": 4}
+    assert found.total("sum_up") == pytest.approx(0.6)
+    assert found.samples == 200
+
+
+# -- py-spy ---------------------------------------------------------------------------------------
+
+RAW = """\
+thread (8): paralab-io;Thread._bootstrap (/usr/threading.py:1);_serve (/x/process/baton.py:3) 5
+thread (7): MainThread;<module> (<string>:1);Executor._run (/x/paralab/process/executor.py:2);\
+A.b (/home/a.py:8);<lambda> (/home/a.py:5) 3
+thread (9): paralab-default-1;Lanes.run_call (/x/paralab/process/lanes.py:2);A.c (/home/a.py:8) 4
+nonsense
+"""
+
+
+def test_stacks_of_a_worker() -> None:
+    found = list(outside.stacks(RAW, Target(7, 1, "A")))
+    assert [([each.name for each in path], looks) for path, looks in found] == [
+        (["A", "A.b", "<lambda>"], 3),
+        (["A", "A.c"], 4),
+    ]
+    assert found[0][0][1].line == 8
+    every = outside.stacks(RAW, Target(7, 0, "process 7"))
+    assert [path[0].name for path, _ in every] == ["paralab-io", "MainThread", "paralab-default-1"]
+
+
+def fake(folder: Path, monkeypatch: Any, script: str) -> None:
+    """A program that is called py-spy."""
+    program = folder / "py-spy"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(outside, "get_path", lambda _name: str(folder))
+
+
+def test_py_spy_that_is_not_there_or_may_not(tmp_path: Path, monkeypatch: Any) -> None:
+    fake(tmp_path, monkeypatch, "echo 'Error: Permission Denied: try sudo'; exit 1")
+    with pytest.raises(AttachError, match=r"does not permit.*--cap-add SYS_PTRACE"):
+        attach(os.getpid(), SECONDS, method="py-spy")
+    fake(tmp_path, monkeypatch, "printf 'what\\033[2J went wrong\\n'; exit 1")
+    with pytest.raises(AttachError, match=r"could not look at process .* went wrong") as caught:
+        attach(os.getpid(), SECONDS, method="py-spy")
+    assert "\x1b" not in str(caught.value)
+    (tmp_path / "py-spy").unlink()
+    monkeypatch.setattr(shutil, "which", lambda *_words, **_more: None)
+    with pytest.raises(AttachError, match=r"pip install 'paralab\[attach\]'"):
+        attach(os.getpid(), SECONDS, method="py-spy")
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["x", "--output", "a.prof"], "expected a name that ends with"),
+        (["x", "--output", "nowhere/a.json"], "There is no folder nowhere"),
+        (["x", "--seconds", "0"], "--seconds"),
+        (["x", "--method", "perf"], "--method"),
+    ],
+)
+def test_wrong_words(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(profile, words)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_nothing_runs(monkeypatch: Any) -> None:
+    monkeypatch.setattr("paralab.process.session_folder.running", lambda **_how: [])
+    done = CliRunner().invoke(profile, ["x"])
+    assert done.exit_code == 1
+    assert "No session of paralab runs on this machine" in done.output
