@@ -151,6 +151,7 @@ class Wait:
         count: how many objects it waited for.
         first: id of the task or put that makes the first of them; None if it is not known.
         start, end: ns.
+        call: "get" or "wait"; "" in recordings of an earlier version.
     """
 
     process: int
@@ -159,6 +160,7 @@ class Wait:
     first: str | None
     start: int
     end: int
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)

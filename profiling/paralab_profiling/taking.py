@@ -220,9 +220,10 @@ class _Session:
                 first=_id(owner, key) if owner else None,
                 start=start,
                 end=end,
+                call=call,
             )
             for told in self._marks
-            for start, end, parent, count, owner, key in told.answer["waits"]
+            for start, end, parent, count, owner, key, call in told.answer["waits"]
         )
 
     def processes(self) -> dict[int, str]:

@@ -88,7 +88,7 @@ def put(put_id: str, at: float, size: int = 1_000) -> Put:
 
 def wait(start: float, end: float, first: str | None = None, **more: Any) -> Wait:
     """One time in which the driver stood in ``get``, in ms."""
-    fields: dict[str, Any] = {"process": DRIVER, "parent": None, "count": 1} | more
+    fields: dict[str, Any] = {"process": DRIVER, "parent": None, "count": 1, "call": "get"} | more
     fields |= {"start": BEGIN + round(start * MS), "end": BEGIN + round(end * MS)}
     return Wait(first=first, **fields)
 

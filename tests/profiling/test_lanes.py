@@ -11,6 +11,7 @@ from synthetic import BEGIN, DRIVER, MS, pending, put, recording, task, wait
 from paralab_profiling import Recording, Task
 from paralab_profiling.timelines.lanes import Lane, lanes_of
 from paralab_profiling.timelines.spans import length
+from paralab_profiling.timelines.words import note_of
 
 
 def lane(run: Recording, name: str) -> Lane:
@@ -100,16 +101,23 @@ def test_words_for_what_a_driver_waits_for() -> None:
         wait(12, 13, "b", count=1_001),
         wait(13, 14, "p"),
         wait(14, 15, None),
-        wait(15, 16, "a", count=2),
+        wait(15, 16, "a", count=2, call="wait"),
+        wait(16, 17, "a", call=""),
+        wait(17, 18, None, call=""),
     )
     assert [each.words for each in lane(run, "driver").blocked] == [
         "blocked in get(load)",
-        "blocked, waits for merge",
-        "blocked, waits for merge + 1,000 more",
-        "blocked, waits for what was put",
+        "blocked in get(merge)",
+        "blocked in get(merge + 1,000 more)",
+        "blocked in get(what was put)",
+        "blocked in get",
+        "blocked in wait(load + 1 more)",
+        "blocked, waits for load",
         "blocked",
-        "blocked, waits for load + 1 more",
     ]
+    assert note_of(lanes_of(run)).startswith("driver blocked 1")
+    told = replace(run, waits=tuple(each for each in run.waits if each.call))
+    assert note_of(lanes_of(told)).startswith("driver blocked in get and wait 1")
 
 
 def test_the_busiest_of_many_lanes_are_kept() -> None:

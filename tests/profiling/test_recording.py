@@ -134,7 +134,7 @@ def marked(**more: Any) -> list[Told]:
 def test_puts_and_waits() -> None:
     marks = marked(
         puts=[(key(4) - 1, 500, 10, 20, 0)],
-        waits=[(30, 40, 0, 2, WORKER, key(1)), (50, 60, 0, 0, b"", 0)],
+        waits=[(30, 40, 0, 2, WORKER, key(1), "get"), (50, 60, 0, 0, b"", 0, "wait")],
         dropped=3,
         marks_dropped=4,
     )
@@ -145,13 +145,14 @@ def test_puts_and_waits() -> None:
     first, second = recording.waits
     assert (first.first, first.count, first.process) == ("2.1", 2, 1)
     assert second.first is None
+    assert (first.call, second.call) == ("get", "wait")
     assert recording.dropped == 7
 
 
 def test_a_piece_of_a_recording() -> None:
     marks = marked(
         puts=[(key(at) - 1, 1, at * 100_000, at * 100_000, 0) for at in (7, 8, 9)],
-        waits=[(250_000, 260_000, 0, 1, DRIVER, key(1)), (1, 2, 0, 1, DRIVER, key(1))],
+        waits=[(at, at + 10_000, 0, 1, DRIVER, key(1), "get") for at in (250_000, 1)],
     )
     rows = [row(n, n * 100_000, needs=((DRIVER, key(7) - 1),)) for n in (3, 1, 2)]
     recording = recording_of([told(*rows)], marks)
@@ -165,7 +166,7 @@ def test_a_piece_of_a_recording() -> None:
 
 @pytest.mark.parametrize("name", ["run.json", "run.json.gz"])
 def test_a_file_keeps_all_of_it(tmp_path: Path, name: str) -> None:
-    marks = marked(puts=[(key(4) - 1, 1, 2, 3, 0)], waits=[(1, 2, 0, 0, b"", 0)], dropped=1)
+    marks = marked(puts=[(key(4) - 1, 1, 2, 3, 0)], waits=[(1, 2, 0, 0, b"", 0, "get")], dropped=1)
     recording = recording_of(
         [told(row(1), row(2, 9, needs=((DRIVER, key(1)), (DRIVER, key(3), 1))))],
         marks,
@@ -251,6 +252,7 @@ def test_what_a_session_remembers(runtime: Any, tmp_path: Path) -> None:
     blocked = {(wait.process, wait.parent) for wait in recording.waits}
     assert (named["inner"].worker, named["inner"].id) in blocked, "in get, in the task"
     assert (named["inner"].owner, None) in blocked, "in get, in the driver"
+    assert {wait.call for wait in recording.waits} == {"get"}
     assert recording.processes[named["inner"].owner] == "driver"
     assert recording.dropped == recording.silent == 0
     assert len(recording.session) == 12
@@ -258,6 +260,9 @@ def test_what_a_session_remembers(runtime: Any, tmp_path: Path) -> None:
     assert named["inner"].run_ns > named["leaf"].run_ns
     recording.save(tmp_path / "run.json")
     assert Recording.load(tmp_path / "run.json") == recording
+    never = leaf.options(resources={"nowhere": 1}).remote(1)
+    assert paralab.wait([never], timeout=0.01) == ([], [never])
+    assert [wait.call for wait in take().waits] == [*["get"] * len(recording.waits), "wait"]
 
 
 def test_taking_needs_a_session() -> None:

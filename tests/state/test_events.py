@@ -93,10 +93,11 @@ def test_puts_and_waits_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch)
     ring = EventRing()
     for at in range(5):
         ring.puts.append((ring.put_number(), at << INDEX_BITS, 100, BIG, BIG + 5, 0))
-        ring.note_wait(BIG, BIG + 5, 0, 2, b"owner", at)
+        ring.note_wait(BIG, BIG + 5, 0, 2, b"owner", at, "get")
     marks = ring.marks(2)
     assert [Put(*each).key >> INDEX_BITS for each in marks["puts"]] == [3, 4]
     assert [Wait(*each).key for each in marks["waits"]] == [3, 4]
+    assert {Wait(*each).call for each in marks["waits"]} == {"get"}
     assert marks["marks_dropped"] == 4
 
 

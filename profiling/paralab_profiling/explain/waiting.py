@@ -30,12 +30,14 @@ def get_in_a_loop(facts: Facts) -> Iterator[Finding]:
         waited = sum(wait.end - wait.start for wait, _ in found)
         at_once = min(facts.workers, len(found) + 1)
         f = name_in_code(name)
+        stood = " or ".join(sorted({f"{wait.call or 'get'}()" for wait, _ in found}))
         yield Finding(
             kind="get in a loop",
             finding=f"{called(name)} ran one call at a time: each was waited for before the next",
             evidence=(
-                f"{len(found)} times the caller stood in get() for the only task that it had under"
-                f" way, {duration(waited / 1e9)} in all, while {facts.workers} workers were there."
+                f"{len(found)} times the caller stood in {stood} for the only task that it had"
+                f" under way, {duration(waited / 1e9)} in all, while {facts.workers} workers were"
+                " there."
             ),
             remedy="Submit all calls first, then get them, unless each needs the result before it:",
             code=f"refs = [{f}.remote(item) for item in items]\nresults = paralab.get(refs)",

@@ -43,7 +43,7 @@ function headline(svg, known, note) {
   const title = `${done} of ${total} tasks done${failed ? `, ${failed} failed ✕` : ""}, ${running} running`;
   add(svg, "text", { x: 16, y: 26, class: "h" }, title);
   add(svg, "text", { x: 16, y: 44, class: "s" },
-    `${time(known.now)} so far; ${note}${known.more ? `; + ${known.more} more, not drawn` : ""}`);
+    `${time(known.now)} so far; ${note}${known.more ? `; + ${known.more.toLocaleString("en")} more, not drawn` : ""}`);
   svg.setAttribute("aria-label", title);
 }
 

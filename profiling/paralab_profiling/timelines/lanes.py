@@ -34,8 +34,6 @@ from paralab_profiling.timelines.spans import (
 )
 
 MOST_LANES = 12
-GET_IS_LATE = 5_000_000
-"""ns; a value that was fetched this long after a wait's end was not what the wait was for."""
 _GAPS = 8
 """The longest gaps of the workers, among which the one to tell of is searched."""
 
@@ -73,11 +71,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A time in which a driver stood still, and what the words for it are."""
+    """A time in which a driver stood still, what the words for it are, and in which call."""
 
     start: int
     end: int
     words: str
+    call: str
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,7 @@ def _driver(
     ]
     puts = {put.id for put in recording.puts}
     blocked = (
-        Blocked(start, end, wait_words(wait, by_id, puts))
+        Blocked(start, end, wait_words(wait, by_id, puts), wait.call)
         for wait in recording.waits
         if wait.process == number and wait.parent is None
         for start, end in clipped([(wait.start - begin, wait.end - begin)], 0, ns)
@@ -253,10 +252,8 @@ def wait_words(wait: Wait, by_id: Mapping[str, Task], puts: Container[str | None
     what = task.name if task else "what was put" if wait.first in puts else ""
     if wait.count > 1:
         what = f"{what} + {wait.count - 1:,} more" if what else f"{wait.count:,} objects"
-    fetched = task.stamps.get("fetched", 0) if task else 0
-    if wait.start <= fetched <= wait.end + GET_IS_LATE:
-        return f"blocked in get({what})"
-    # It may have been `wait`, or a `get` that raised.
+    if wait.call:
+        return f"blocked in {wait.call}({what})" if what else f"blocked in {wait.call}"
     return f"blocked, waits for {what}" if what else "blocked"
 
 

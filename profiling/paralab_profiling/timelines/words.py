@@ -56,8 +56,8 @@ def note_of(lanes: Lanes) -> str:
     for lane in [lane for lane in lanes.lanes if lane.kind == "driver"][:1]:
         name, still, calls = lane_name(lane), length(lane.still), length(lane.calls)
         if still > WORTH_TELLING * lanes.ns:
-            in_get = all(each.words.startswith("blocked in get") for each in lane.blocked)
-            where = " in get" if in_get else ""
+            calls_of = {each.call for each in lane.blocked}
+            where = f" in {' and '.join(sorted(calls_of))}" if "" not in calls_of else ""
             found.append(f"{name} blocked{where} {duration(still / 1e9)}")
         if calls > WORTH_TELLING * lanes.ns:
             found.append(f"{name} in .remote() and put {duration(calls / 1e9)}")

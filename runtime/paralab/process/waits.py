@@ -59,7 +59,7 @@ class Waits:
                 )
             return failed
 
-        finished = self._wait(done, entries, timeout)
+        finished = self._wait(done, entries, timeout, "get")
         if core.broken is not None and at < count:
             raise core.broken
         if not finished:
@@ -75,7 +75,7 @@ class Waits:
                 raise unpack_failure(entry.payload)
 
     def _wait(
-        self, done: Callable[[], bool], entries: Sequence[Entry], timeout: float | None
+        self, done: Callable[[], bool], entries: Sequence[Entry], timeout: float | None, call: str
     ) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
         core = self._core
@@ -90,7 +90,7 @@ class Waits:
         finally:
             if core.events.on and entries:
                 first = entries[0]
-                facts = (core.parent_key, len(entries), first.owner, first.key)
+                facts = (core.parent_key, len(entries), first.owner, first.key, call)
                 core.events.note_wait(start, time.monotonic_ns(), *facts)
             if self.after is not None:
                 self.after()
@@ -102,7 +102,7 @@ class Waits:
             LocalNodeDied: there is nobody left who could make it true.
         """
         core = self._core
-        finished = self._wait(lambda: bool(done() or core.broken), (), timeout)
+        finished = self._wait(lambda: bool(done() or core.broken), (), timeout, "")
         if core.broken is not None:
             raise core.broken
         return finished
@@ -135,7 +135,7 @@ class Waits:
                 pending = [entry for entry in pending if entry.payload is None]
                 return len(entries) - len(pending) >= lacking or core.broken is not None
 
-            self._wait(done, entries, timeout)
+            self._wait(done, entries, timeout, "wait")
             if core.broken is not None:
                 raise core.broken
             ready, rest = _split(refs, num_returns)

@@ -52,6 +52,8 @@ class Wait(NamedTuple):
     """Of the first of them, b"" if there was none."""
     key: int
     """Of the first of them."""
+    call: str
+    """What it waited in: "get" or "wait"."""
 
 
 class Large(NamedTuple):
@@ -125,7 +127,7 @@ class EventRing:
         self.puts: deque[tuple[int, int, int, int, int, int]] = deque(maxlen=MARKS)
         """A number and the fields of :class:`Put`; numbered, so that those that went are known."""
         self.put_number = itertools.count().__next__
-        self.waits: deque[tuple[int, int, int, int, bytes, int]] = deque()
+        self.waits: deque[tuple[int, int, int, int, bytes, int, str]] = deque()
         """Fields of :class:`Wait`."""
         self.large: deque[tuple[int, int, int]] = deque()
         """Fields of :class:`Large`."""
@@ -157,11 +159,11 @@ class EventRing:
         return self.tally
 
     def note_wait(
-        self, started: int, ended: int, parent: int, count: int, owner: bytes, key: int
+        self, started: int, ended: int, parent: int, count: int, owner: bytes, key: int, call: str
     ) -> None:
         """Remembers a :class:`Wait`.  Any thread."""
         waits = self.waits
-        waits.append((started, ended, parent, count, owner, key))
+        waits.append((started, ended, parent, count, owner, key, call))
         if len(waits) > MARKS:
             waits.popleft()
             self.marks_dropped += 1
