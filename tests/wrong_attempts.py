@@ -241,6 +241,30 @@ def mean_of(values):
 exercise_2(mean_of)
 """
 
+A_CHUNK_EACH = """
+def errors_in_all(texts):
+    return pool.map(errors_in, texts, chunksize=200)
+exercise_1(errors_in_all)
+"""
+
+TWO_AT_A_TIME = """
+def errors_in_all(texts):
+    return pool.map(errors_in, texts, chunksize=2)
+exercise_1(errors_in_all)
+"""
+
+SMALL_CHUNKS = """
+def words_in_all(texts):
+    return sum(pool.map(words_in, texts, chunksize=5))
+exercise_2(words_in_all)
+"""
+
+LONGEST_FIRST = """
+def words_in_all(texts):
+    return sum(pool.map(words_in, texts[::-1], chunksize=100))
+exercise_2(words_in_all)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -284,6 +308,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (WAITS_FOR_ALL, "Not yet, handled: quick pages lay there until the slow one came."),
         (A_WINDOW_OF_ALL, "Not yet, total: too many tasks were under way."),
         (FOUR_AND_FOUR, "Not yet, total: the window ran empty."),
+    ],
+    "10_pools": [
+        (A_CHUNK_EACH, "Not yet, errors_in_all: there are too few chunks."),
+        (TWO_AT_A_TIME, "Not yet, errors_in_all: there are too many chunks."),
+        (SMALL_CHUNKS, "Not yet, words_in_all: there are too many calls."),
+        (LONGEST_FIRST, "Not yet, words_in_all: one call has far more than the others."),
     ],
     "15_when_things_die": [
         (GIVES_UP, "Not yet: words_of(...) raised an error."),

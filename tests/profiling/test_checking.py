@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ from synthetic import pending, put, recording, task
 import paralab
 from paralab_profiling import Check, Recording, Rule, compare
 from paralab_profiling.details import byte_count
+from paralab_profiling.lessons import checking
 from paralab_profiling.lessons import measures as count
 from paralab_profiling.runs import Run
+from paralab_profiling.taking import take
 
 EVIL = "</p><script>alert(1)</script>\x1b[2J\x00&\"'"
 
@@ -220,6 +224,29 @@ def test_what_has_not_ended_cannot_be_judged(runtime: Any) -> None:
     assert verdict.state == "cannot judge"
     assert not verdict.passed
     assert ("tasks not ended or failed", "1") in verdict.rows
+
+
+def test_what_ends_behind_the_result_is_waited_for(
+    runtime: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    signal = tmp_path / "the check has looked"
+
+    def waits() -> None:
+        while not signal.exists():
+            time.sleep(0.01)
+
+    def looks() -> Recording:
+        found = take()
+        signal.touch()
+        return found
+
+    def does_not_wait(numbers: list[int]) -> int:
+        paralab.remote(waits).remote()
+        return sum(numbers)
+
+    monkeypatch.setattr(checking, "take", looks)
+    monkeypatch.setattr(checking, "BEHIND_SECONDS", 60.0)
+    assert check()(does_not_wait).passed
 
 
 def _fails() -> None:

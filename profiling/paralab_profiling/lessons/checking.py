@@ -25,6 +25,8 @@ from paralab_profiling.recording import Recording
 from paralab_profiling.taking import take
 
 PASSED, NOT_YET, CANNOT_JUDGE = "passed", "not yet", "cannot judge"
+BEHIND_SECONDS = 2.0
+"""For how long tasks that nobody waited for may still end, and be judged."""
 
 
 def _count(number: float) -> str:
@@ -147,9 +149,7 @@ class Check:
                 result = attempt(*arguments)
             except Exception as error:
                 raised = error
-            end = time.monotonic_ns()
-            whole = take()
-        recording = whole.between(start, end)
+            whole, recording = _seen(start, time.monotonic_ns())
         wrong = self._broken(name, recording, self.mistakes)
         if wrong is None:
             wrong = self._wrong(call, result, expected) if raised is None else _raised(call, raised)
@@ -234,6 +234,21 @@ def _raised(call: str, error: Exception) -> Verdict:
 
 def _short(value: Any) -> str:
     return " ".join(reprlib.repr(value).split())
+
+
+def _seen(start: int, end: int) -> tuple[Recording, Recording]:
+    """All that was recorded, and what was submitted between two stamps.
+
+    What a pool sends behind a result, such as to forget a function, may end a moment later.
+    """
+    limit = time.monotonic() + BEHIND_SECONDS
+    while True:
+        whole = take()
+        recording = whole.between(start, end)
+        ended = all(task.state in ("done", "failed") for task in recording)
+        if ended or time.monotonic() > limit:
+            return whole, recording
+        time.sleep(0.01)
 
 
 def _unfinished(recording: Recording) -> int:
