@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from paralab import sampling
 from paralab_profiling.attaching import AttachError, attach, outside
 from paralab_profiling.attaching.command import profile
 from paralab_profiling.attaching.sampled import profile_of
-from paralab_profiling.attaching.targets import Target
+from paralab_profiling.attaching.targets import Target, is_stopped
 from paralab_profiling.profilers import words
 
 SECONDS = 60.0
@@ -108,6 +111,7 @@ def test_a_stack_without_cpu_time_waits() -> None:
     assert found.workers == {3: 2}
     assert found.cost == pytest.approx(1 / 0.99)
     assert "on a CPU 30 % of that time" in words.note(found)
+    assert words.title(found) == "70 % of 1.00 s spent waiting, most of it in main, over 2 tasks"
     nothing_known = profile_of([seen(has_cpu=False)], {})
     assert "(waiting)" not in words.tree(nothing_known)
     assert "on a CPU" not in words.note(nothing_known)
@@ -116,7 +120,8 @@ def test_a_stack_without_cpu_time_waits() -> None:
 def test_what_was_not_seen_is_said() -> None:
     told = seen(missed=100, longest_gap=900 * MS, behind="sum_up", idle=50, dropped=4)
     note = words.note(profile_of([told], {}))
-    assert "100 looks (50 %) missed, up to 900 ms in a row, before sum_up was seen" in note
+    assert "100 of 200 looks missed, up to 900 ms in a row, before sum_up was seen" in note
+    assert words.title(profile_of([told], {})).endswith("; 100 of 200 looks missed")
     assert "50 % of the looks found no call" in note
     assert "4 looks kept without their frames" in note
     assert "process 7: it broke" in words.note(profile_of([seen(error="it broke")], {}))
@@ -159,6 +164,7 @@ def fake(folder: Path, monkeypatch: Any, script: str) -> None:
     monkeypatch.setattr(outside, "get_path", lambda _name: str(folder))
 
 
+@pytest.mark.slow
 def test_py_spy_that_is_not_there_or_may_not(tmp_path: Path, monkeypatch: Any) -> None:
     fake(tmp_path, monkeypatch, "echo 'Error: Permission Denied: try sudo'; exit 1")
     with pytest.raises(AttachError, match=r"does not permit.*--cap-add SYS_PTRACE"):
@@ -167,6 +173,19 @@ def test_py_spy_that_is_not_there_or_may_not(tmp_path: Path, monkeypatch: Any) -
     with pytest.raises(AttachError, match=r"could not look at process .* went wrong") as caught:
         attach(os.getpid(), SECONDS, method="py-spy")
     assert "\x1b" not in str(caught.value)
+    # A process that a signal has stopped would never stop for py-spy.
+    fake(tmp_path, monkeypatch, 'echo "$*"; exit 1')
+    stopped = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        stopped.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
+        assert is_stopped(stopped.pid)
+        with pytest.raises(AttachError, match="--nonblocking"):
+            attach(stopped.pid, SECONDS, method="py-spy")
+    finally:
+        stopped.kill()
+        stopped.communicate()
+    assert not is_stopped(os.getpid())
     (tmp_path / "py-spy").unlink()
     monkeypatch.setattr(shutil, "which", lambda *_words, **_more: None)
     with pytest.raises(AttachError, match=r"pip install 'paralab\[attach\]'"):

@@ -20,7 +20,7 @@ from paralab.engine import Engine, Survey, current
 from paralab.local_mode.engine import LocalEngine
 from paralab_profiling.attaching.outside import look
 from paralab_profiling.attaching.sampled import profile_of
-from paralab_profiling.attaching.targets import AttachError, Target, found
+from paralab_profiling.attaching.targets import AttachError, Target, found, is_stopped
 from paralab_profiling.profilers.result import Profile
 
 METHODS = ("sampler", "py-spy")
@@ -173,7 +173,12 @@ class _Asking:
             return f"{what}: {answer['error']}."
         if target.pid in self._gone:
             return f"{what} ended before it was looked at."
+        if is_stopped(target.pid):
+            return (
+                f"{what} is stopped by a signal, and no thread of it runs: kill -CONT {target.pid} "
+                "lets it go on, and method='py-spy' looks at it as it is."
+            )
         return (
             f"{what} did not answer for {self._seconds + LAST_SECONDS:.3g} s: a call into C "
-            "keeps the GIL, or it is stopped. method='py-spy' looks at it from outside."
+            "keeps the GIL. method='py-spy' looks at it from outside."
         )

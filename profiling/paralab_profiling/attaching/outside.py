@@ -28,7 +28,7 @@ from paralab.engine import Engine, installed
 from paralab.shown_text import shown_name
 from paralab.what_runs import placed
 from paralab_profiling.attaching.sampled import measured_on
-from paralab_profiling.attaching.targets import AttachError, Target, exists, found
+from paralab_profiling.attaching.targets import AttachError, Target, exists, found, is_stopped
 from paralab_profiling.profilers.result import Profile
 from paralab_profiling.profilers.tree import Tree, Where
 
@@ -135,6 +135,8 @@ def _named(engine: Engine, target: Target) -> Target:
 def _begin(program: str, pid: int, rate: int, folder: str) -> subprocess.Popen[str]:
     words = [program, "record", "--pid", str(pid), "--format", "raw", "--rate", str(rate)]
     words += ["--idle", "--threads", "--function", "--full-filenames", "--duration", "unlimited"]
+    if is_stopped(pid):
+        words.append("--nonblocking")  # py-spy would wait for ever for it to stop
     words += ["--output", os.path.join(folder, str(pid))]
     # A process session of its own: Ctrl-C is for us, and we tell it when to end.
     return subprocess.Popen(

@@ -7,7 +7,7 @@ other tasks; a frame of its own says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from paralab_profiling.profilers.result import Profile
@@ -18,6 +18,8 @@ from paralab_profiling.svg import duration, percent
 WORKS = 0.1
 """Share of CPU time below which a stack counts as waiting.  Low, for on a busy machine a task that
 works is often not let."""
+MISSED = 0.25
+"""Share of looks that were missed from which the title says so."""
 WAITING = Where("(waiting)", "", 0, "waiting")
 
 
@@ -47,7 +49,11 @@ def profile_of(answers: Iterable[Mapping[str, Any]], numbers: Mapping[int, int])
         samples=sum(each["looks"] for each in told),
         stamp=measured_on(),
         cost=watched / (watched - cost) if cost < watched else None,
-        extra={"notes": notes(told), "sampling": [_facts(each) for each in told]},
+        extra={
+            "notes": notes(told),
+            "cautions": cautions(told),
+            "sampling": [_facts(each) for each in told],
+        },
     )
 
 
@@ -64,29 +70,32 @@ def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: fact for name, fact in told.items() if name not in left_out}
 
 
-def notes(told: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What has to be known beside the frames, as sentences without an end."""
-    said = []
-    told = list(told)
-    wall = sum(stack[2] for each in told for stack in each["stacks"])
-    cpu = sum(stack[3] for each in told for stack in each["stacks"])
-    if wall and all(each["has_cpu"] for each in told):
-        said.append(f"on a CPU {percent(cpu / wall)} of that time")
-    looks = sum(each["looks"] for each in told)
-    idle = sum(each["idle"] for each in told)
-    if idle and looks:
-        said.append(f"{percent(idle / looks)} of the looks found no call")
-    missed = sum(each["missed"] for each in told)
+def notes(told: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What has to be known beside the frames, as sentences without an end, the gravest first."""
+    said = [f"process {each['pid']}: {each['error']}" for each in told if "error" in each]
+    looks, idle, missed = (sum(each[what] for each in told) for what in ("looks", "idle", "missed"))
     if missed:
         worst = max(told, key=lambda each: int(each["longest_gap"]))
         behind = f", before {worst['behind']} was seen" if worst["behind"] else ""
-        share = percent(missed / (missed + looks))
         said.append(
-            f"{missed:,} looks ({share}) missed, up to {duration(worst['longest_gap'] / 1e9)} in a "
-            f"row{behind}: a call into C kept the GIL, or there was no CPU"
+            f"{missed:,} of {missed + looks:,} looks missed, up to "
+            f"{duration(worst['longest_gap'] / 1e9)} in a row{behind}: a call into C kept the GIL, "
+            "or there was no CPU"
         )
     dropped = sum(each["dropped"] for each in told)
     if dropped:
         said.append(f"{dropped:,} looks kept without their frames: there were too many stacks")
-    said += [f"process {each['pid']}: {each['error']}" for each in told if "error" in each]
+    wall = sum(stack[2] for each in told for stack in each["stacks"])
+    cpu = sum(stack[3] for each in told for stack in each["stacks"])
+    if wall and all(each["has_cpu"] for each in told):
+        said.append(f"on a CPU {percent(cpu / wall)} of that time")
+    if idle and looks:
+        said.append(f"{percent(idle / looks)} of the looks found no call")
     return said
+
+
+def cautions(told: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is so grave that it belongs to the finding itself."""
+    looks, missed = (sum(each[what] for each in told) for what in ("looks", "missed"))
+    every = missed + looks
+    return [f"{missed:,} of {every:,} looks missed"] if missed > MISSED * every else []

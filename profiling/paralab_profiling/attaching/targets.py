@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from paralab.actor import ActorHandle
@@ -233,6 +234,15 @@ def _process(session: Session, pid: int) -> Target:
 def _some(names: list[str]) -> str:
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped the process; False where the system does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[:1] == ["T"]
 
 
 def exists(pid: int) -> bool:

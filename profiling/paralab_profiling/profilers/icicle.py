@@ -115,7 +115,7 @@ class _Painter:
         )
         is_answer = frame.where == self._answer
         name = words.short(frame.name, 80)
-        if frame.kind == "task":
+        if frame.kind == "task" and frame.calls:
             name = f"{name} ×{frame.calls:,}"
         share = percent(frame.total / self._whole)
         whole, own = (words.amount_of(each, profile.unit) for each in (frame.total, frame.own))

@@ -76,7 +76,7 @@ class Profile:
             was not measured.
         missed: tasks that were to be profiled and were not, by the reason.
         extra: rows of plain data that only this tool has; merging joins them.  "notes" are said of
-            the profile wherever it is shown.
+            the profile wherever it is shown, "cautions" in its title.
     """
 
     tool: str

@@ -75,10 +75,30 @@ def title(profile: Profile) -> str:
         return "Nothing was measured: no task ran" if not tasks else f"Nothing measured{over}"
     share = percent(found.amount / profile.total_of_all)
     whole = amount_of(profile.total_of_all, profile.unit)
+    over += "".join(f"; {each}" for each in profile.extra.get("cautions", ()))
+    if found.where.kind == "waiting":
+        return f"{share} of {whole} spent waiting, most of it in {_who_waits(profile)}{over}"
     name = short(found.where.name)
     if found.where.kind == "runtime":
         name = f"{name} of paralab"
     return f"{share} of {whole} in {name}{over}"
+
+
+def _who_waits(profile: Profile) -> str:
+    """The task or function of the user that waited longest."""
+    waited: dict[str, float] = {}
+
+    def add(frame: Frame, to: str) -> None:
+        if frame.kind in ("task", "yours"):
+            to = frame.name
+        elif frame.kind == "waiting":
+            waited[to] = waited.get(to, 0.0) + frame.own
+        for child in frame.children:
+            add(child, to)
+
+    for root in profile.roots:
+        add(root, root.name)
+    return short(max(waited, key=lambda name: (waited[name], name)))
 
 
 def note(profile: Profile) -> str:
@@ -91,11 +111,11 @@ def note(profile: Profile) -> str:
         parts.append(counted(profile.samples, "sample"))
     if profile.functions:
         parts.append("every call counted")
+    parts += map(str, profile.extra.get("notes", ()))
     if profile.cost is not None:
         parts.append(f"the work takes {three_digits(profile.cost)} × as long with it")
     for why, count in profile.missed.items():
         parts.append(f"{counted(count, 'task')} not profiled: {why}")
-    parts += map(str, profile.extra.get("notes", ()))
     return ", ".join(parts)
 
 
@@ -150,7 +170,7 @@ def _tree(profile: Profile, frame: Frame, depth: int, least: float) -> Iterator[
     whole = profile.total_of_all or 1.0
     if frame.total / whole < least:
         return
-    times = f" ×{frame.calls:,}" if frame.kind == "task" else ""
+    times = f" ×{frame.calls:,}" if frame.kind == "task" and frame.calls else ""
     yield (
         f"{amount_of(frame.total, profile.unit):>12}  {'  ' * depth}"
         f"{short(frame.name)}{times}  {place(frame.where)}"
