@@ -52,13 +52,19 @@ class Stamp:
     source: str = field(default="the standard library", compare=False)
 
     def __str__(self) -> str:
+        return " · ".join(self.facts().values())
+
+    def facts(self) -> dict[str, str]:
+        """The same as text by name, as profiles keep it."""
         cores = "1 core" if self.cores == 1 else f"{self.cores} cores"
+        facts = {"python": self.python, "system": self.system, "machine": self.machine}
+        facts |= {"cores": cores, "memory": byte_count(self.memory)}
         packages = [f"{name} {version}" for name, version in self.packages.items()]
         if len(packages) > MOST_PACKAGES:
             left = len(packages) - MOST_PACKAGES
             packages = [*packages[:MOST_PACKAGES], f"{left} more packages"]
-        facts = (self.python, self.system, self.machine, cores, byte_count(self.memory))
-        return shown_name(f"{' · '.join(facts)} · {', '.join(packages)}")
+        facts["packages"] = ", ".join(packages)
+        return {name: shown_name(fact) for name, fact in facts.items()}
 
     def differences(self, other: Stamp) -> list[str]:
         """In what two results were measured differently, one sentence each; best none."""

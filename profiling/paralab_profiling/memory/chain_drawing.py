@@ -13,7 +13,7 @@ from paralab.shown_text import shown_name
 from paralab_profiling.memory.chains import Chain, Step
 from paralab_profiling.palette import RUN, STORE
 from paralab_profiling.picture import Picture
-from paralab_profiling.svg import INK, LINE, WIDTH, Drawing
+from paralab_profiling.svg import INK, LINE, Drawing
 
 TOP, STEP, BOX = 66.0, 46.0, 26.0
 LETTER = 7.0
@@ -44,32 +44,7 @@ def draw_chains(
     """
     drawing = Drawing()
     drawing.headline(_cut(title, 92), _cut(note, 118))
-    lines = [_folded(chain) for chain in chains[:MOST_LINES]]
-    more = others[: max(0, MOST_LINES - len(lines))]
-    ends = [_width_of(line) for line in lines] + [16 + _box(each, 56) + 40 for each in more]
-    at = max([*ends, 200.0])
-    right = at + _box(name, LONGEST_WHAT) + 8
-    drawing.width = WIDTH if right <= WIDTH - 12 else right + 16
-    y = TOP
-    for chain, line in zip(chains, lines, strict=False):
-        _draw_line(drawing, y, line, at, chain.is_whole)
-        y += STEP
-    for each in more:
-        width = _box(each, 56)
-        tip = f"{each}; the steps between are not known"
-        drawing.box(16, y, width, BOX, "var(--paper)", stroke=STORE.colour, is_dashed=True, tip=tip)
-        drawing.text(16 + 8, y + 17, _cut(each, 56), "m")
-        drawing.route([(16 + width, y + BOX / 2), (at, y + BOX / 2)], dash="4 3")
-        y += STEP
-    if lines or more:
-        height = y - TOP - STEP + BOX
-        fill = "var(--panel)"
-        drawing.box(at, TOP, right - at, height, fill, stroke=INK, is_thick=True, tip=name)
-        drawing.text((at + right) / 2, TOP + height / 2 + 4, _cut(name, LONGEST_WHAT), "m b c")
-    left = len(chains) + len(others) - len(lines) - len(more)
-    if left:
-        drawing.text(16, y, f"+ {left:,} more, in the table", "s")
-        y += 20
+    y = draw_into(drawing, TOP, chains, others, name)
     if stamp:
         drawing.text(16, y + 4, _cut(stamp, 118), "s")
         y += 20
@@ -90,6 +65,40 @@ def draw_chains(
         drawing.id,
         width=drawing.width,
     )
+
+
+def draw_into(
+    drawing: Drawing, top: float, chains: Sequence[Chain], others: Sequence[str], name: str
+) -> float:
+    """Draws the chains from ``top`` on, makes room to the right, and returns where they end."""
+    lines = [_folded(chain) for chain in chains[:MOST_LINES]]
+    more = others[: max(0, MOST_LINES - len(lines))]
+    ends = [_width_of(line) for line in lines] + [16 + _box(each, 56) + 40 for each in more]
+    at = max([*ends, 200.0])
+    right = at + _box(name, LONGEST_WHAT) + 8
+    if right > drawing.width - 12:
+        drawing.width = right + 16
+    y = top
+    for chain, line in zip(chains, lines, strict=False):
+        _draw_line(drawing, y, line, at, chain.is_whole)
+        y += STEP
+    for each in more:
+        width = _box(each, 56)
+        tip = f"{each}; the steps between are not known"
+        drawing.box(16, y, width, BOX, "var(--paper)", stroke=STORE.colour, is_dashed=True, tip=tip)
+        drawing.text(16 + 8, y + 17, _cut(each, 56), "m")
+        drawing.route([(16 + width, y + BOX / 2), (at, y + BOX / 2)], dash="4 3")
+        y += STEP
+    if lines or more:
+        height = y - top - STEP + BOX
+        fill = "var(--panel)"
+        drawing.box(at, top, right - at, height, fill, stroke=INK, is_thick=True, tip=name)
+        drawing.text((at + right) / 2, top + height / 2 + 4, _cut(name, LONGEST_WHAT), "m b c")
+    left = len(chains) + len(others) - len(lines) - len(more)
+    if left:
+        drawing.text(16, y, f"+ {left:,} more, in the table", "s")
+        y += 20
+    return y
 
 
 def _draw_line(

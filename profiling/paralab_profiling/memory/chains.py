@@ -1,8 +1,8 @@
 """Who keeps an object alive: chains of references that lead to it, as plain data.
 
-From the object one goes back to what holds it, and on, until one meets modules or the variables of
-functions that run.  Each chain is then told from that end on, with how each object holds the
-next::
+From the object one goes back to what holds it, and on, until one meets modules, the variables of
+functions that run, or the actor of this process.  Each chain is then told from that end on, with
+how each object holds the next::
 
     module __main__ ──cache──▶ dict of 3 ──['last']──▶ Result ──.data──▶ the object
 
@@ -23,13 +23,15 @@ from dataclasses import dataclass
 from types import CellType, FrameType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
+from paralab.boot import ROOT
+from paralab.engine import installed
 from paralab.shown_text import shown_name
 
 MOST_CHAINS = 6
 MOST_LOOKED_AT = 20_000
 """Objects on the way; each search ends then, and what it has is told."""
 DEEPEST = 20
-_LIBRARIES = (sysconfig.get_path("stdlib"), "<frozen")
+_LIBRARIES = (sysconfig.get_path("stdlib"), "<frozen", ROOT)
 _SEARCHING = (__name__, "paralab_profiling.memory.holders")
 
 
@@ -53,7 +55,7 @@ class Chain:
 
     Attributes:
         steps: from what holds it in the end to the object itself.
-        is_whole: it begins at a module or a running function; else the search ended before.
+        is_whole: it begins at a module, a running function or the actor; else it was given up.
     """
 
     steps: tuple[Step, ...]
@@ -76,7 +78,8 @@ def chains_to(target: Any, most: int = MOST_CHAINS, ignore: Iterable[Any] = ()) 
     running, variables = _held_by_running()
     hidden = {id(each) for each in [*ignore, *variables]} | {id(ignore), id(variables)}
     gc.collect()  # what is dead already holds nothing
-    search = _Search(target, running, hidden)
+    actor = getattr(getattr(installed(), "executor", None), "instance", None)
+    search = _Search(target, [actor], running, hidden)
     while search.is_open():
         search.look()
     found: dict[tuple[Step, ...], Chain] = {}
@@ -89,7 +92,7 @@ def chains_to(target: Any, most: int = MOST_CHAINS, ignore: Iterable[Any] = ()) 
         start = running.get(id(path[0]))
         if start is not None:
             steps = (start, *steps)
-        chain = Chain(steps, start is not None or _is_end(path[0]))
+        chain = Chain(steps, start is not None or path[0] is actor or _is_end(path[0]))
         found.setdefault(chain.steps, chain)
     ordered = sorted(found.values(), key=lambda chain: (not chain.is_whole, len(chain.steps)))
     return ordered[:most]
@@ -104,9 +107,11 @@ class _Search:
         distance: how many steps each is from an end of a chain, where there is a way.
     """
 
-    def __init__(self, target: Any, running: dict[int, Step], hidden: set[int]) -> None:
+    def __init__(
+        self, target: Any, ends: Sequence[Any], running: dict[int, Step], hidden: set[int]
+    ) -> None:
         self._target = id(target)
-        self._running = running
+        self._ends = {id(each) for each in ends}.union(running)
         self._hidden = hidden
         self.known: dict[int, Any] = {id(target): target}
         self.above: dict[int, list[int]] = {}
@@ -138,7 +143,7 @@ class _Search:
                 self.above.setdefault(below, []).append(id(each))
             if id(each) not in self.known:
                 self.known[id(each)] = each
-                if id(each) in self._running or _is_end(each):
+                if id(each) in self._ends or _is_end(each):
                     self.distance[id(each)] = 0
                 else:
                     above.append(each)

@@ -27,7 +27,7 @@ from paralab.remote_function import start_engine
 from paralab_profiling.profilers import kept, submitting
 from paralab_profiling.profilers.inside import Span
 from paralab_profiling.profilers.result import Profile, ProfileError, merge
-from paralab_profiling.profilers.tools import TOOLS, check, find
+from paralab_profiling.profilers.tools import TOOLS, check, find, finished
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 SECONDS = 5.0
@@ -113,7 +113,7 @@ class Profiling:
             found = gathered(self._request.id)
             tool = find(self._request.tool)
             empty = Profile(tool.name, tool.unit, ())
-            self._result = merge([empty, *found])
+            self._result = finished(merge([empty, *found]))
         return self.result
 
     @property
@@ -150,6 +150,8 @@ def profile(tool: str = "pyinstrument", *, driver: bool = False, **settings: Any
 
     Args:
         tool: "pyinstrument" samples the stack, which costs little; "cprofile" counts every call.
+            Of memory, "peak" tells the most that each task had, "tracemalloc" the lines and
+            "objgraph" the types that grow with every call.
         driver: whether the block's own code is measured too, as "this process".
         **settings: of the tool; ``interval`` of pyinstrument is seconds between two samples.
 
@@ -192,7 +194,7 @@ def collect(tool: str | None = None) -> Profile:
             "Nothing was profiled in this session: give a task the option profile=, which is one "
             f"of {options}, and collect() when it has run."
         )
-    return merge(parts)
+    return finished(merge(parts))
 
 
 def gathered(request_id: str) -> list[Profile]:

@@ -281,10 +281,10 @@ class Profile:
 
     @cached_property
     def picture(self) -> Picture:
-        """The frames, roots at the top, each as wide as what it took."""
-        from paralab_profiling.profilers.icicle import icicle  # it draws what is defined here
+        """Of times and samples the frames, each as wide as what it took; of memory bars."""
+        from paralab_profiling.profilers.tools import picture_of  # it draws what is defined here
 
-        return icicle(self)
+        return picture_of(self)
 
     @property
     def title(self) -> str:

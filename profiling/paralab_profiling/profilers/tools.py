@@ -23,13 +23,24 @@ from itertools import combinations
 from typing import Any, Protocol
 
 from paralab.shown_text import shown_name
+from paralab_profiling.picture import Picture
 from paralab_profiling.profilers.result import Profile
+from paralab_profiling.stamps import stamp
 
 TOOLS: dict[str, str] = {
     "pyinstrument": "paralab_profiling.profilers.sampling:Pyinstrument",
     "cprofile": "paralab_profiling.profilers.counting:CProfile",
+    "peak": "paralab_profiling.memory.peak_tool:Peak",
+    "tracemalloc": "paralab_profiling.memory.growth:Tracemalloc",
+    "objgraph": "paralab_profiling.memory.objects:Objgraph",
 }
 """Module and class of each tool, by its name."""
+PICTURES: dict[str, str] = {
+    "peak": "paralab_profiling.memory.peak_tool:draw",
+    "tracemalloc": "paralab_profiling.memory.growth_drawing:draw_lines",
+    "objgraph": "paralab_profiling.memory.growth_drawing:draw_types",
+}
+"""Module and function that draws the profiles of a tool; of the others, frames are drawn."""
 
 
 class ToolError(RuntimeError):
@@ -104,6 +115,22 @@ def find(name: str) -> Tool:
         ) from None
     tool: Tool = getattr(importlib.import_module(module), kind)()
     return tool
+
+
+def picture_of(profile: Profile) -> Picture:
+    """The picture of a profile, which may come from a file."""
+    where = PICTURES.get(profile.tool, "paralab_profiling.profilers.icicle:icicle")
+    module, _, function = where.partition(":")
+    drawn: Picture = getattr(importlib.import_module(module), function)(profile)
+    return drawn
+
+
+def finished(profile: Profile) -> Profile:
+    """In the driver: stamped, and with what only the driver knows, where the tool wants that."""
+    finish = getattr(find(profile.tool), "finish", None)
+    if finish is not None:
+        profile = finish(profile)
+    return profile.with_stamp(stamp([profile.tool]).facts())
 
 
 def check(names: Sequence[str], settings: Mapping[str, Any] | None = None) -> None:
