@@ -26,6 +26,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import re
 import select
 import shutil
 import signal
@@ -137,8 +138,12 @@ def names_in(folder: Path) -> set[str]:
 def used_by_others(name: str, ours: set[int]) -> bool:
     """Whether a process that is not ours has the shared memory ``name`` open or mapped.
 
-    A named semaphore is mapped under another name than it has: its inode tells.
+    A named semaphore is mapped under another name than it has: its inode tells.  A name that holds
+    the number of a process, as joblib's folders do, is that one's.
     """
+    pids = set(map(int, re.findall(r"\d+", name)))
+    if any(pid not in ours and Path(f"/proc/{pid}").exists() for pid in pids if 1 < pid < 1 << 22):
+        return True
     target = str(SHM / name)
     try:
         inode = f" {os.stat(target).st_ino} "
@@ -255,14 +260,15 @@ class LeakCheck:
         return result
 
     def compare(self, before: Snapshot, test: str) -> None:
+        # The helper process that the standard library starts once and keeps is no leak.
+        tracker = sys.modules.get("multiprocessing.resource_tracker")
+        if tracker and tracker._resource_tracker._pid in before.new_processes():
+            tracker._resource_tracker._stop()
         before.settle(time.monotonic() + patient(GRACE))
         if not before.leaks():
             return
-        # Perhaps only garbage in a cycle that has not been collected: that is no leak.  Nor is
-        # the helper process that the standard library starts once and keeps.
+        # Perhaps only garbage in a cycle that has not been collected: that is no leak.
         gc.collect()
-        if tracker := sys.modules.get("multiprocessing.resource_tracker"):
-            tracker._resource_tracker._stop()
         before.settle(time.monotonic() + 0.1)
         if not (found := before.leaks()):
             return

@@ -31,7 +31,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(body: str) -> pytest.RunResult:
         pytester.makepyfile(test_it=HEAD + body)
         pytester.makeini(f"[pytest]\npythonpath = {HERE}\naddopts = -p leak_check")
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=50)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=110)
 
     return run
 
@@ -129,6 +129,9 @@ def test_uses_too(shared): pass
 def test_a_leaked_process_is_ended(run: Run, pytester: pytest.Pytester) -> None:
     result = run(
         """
+import leak_check
+leak_check.GRACE = 0.2
+
 def test_leaks():
     process = subprocess.Popen(["sleep", "600"])
     pathlib.Path("pid").write_text(str(process.pid))

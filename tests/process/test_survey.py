@@ -12,6 +12,7 @@ from process_helpers import eventually
 from program import program
 
 import paralab
+from paralab.engine import current
 from paralab.util import state
 from paralab.util.state.exception import RayStateApiException
 
@@ -107,6 +108,13 @@ def test_a_process_that_does_not_answer(runtime: Any) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     assert state.list_tasks()
+    node = current()._node_process.pid  # type: ignore[attr-defined]
+    os.kill(node, signal.SIGSTOP)
+    try:
+        with pytest.raises(RayStateApiException, match="1 of 2 processes did not answer"):
+            state.list_tasks(timeout=0.1)  # type: ignore[arg-type]
+    finally:
+        os.kill(node, signal.SIGCONT)
 
 
 def test_a_process_that_dies_is_not_waited_for(runtime: Any) -> None:

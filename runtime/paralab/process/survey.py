@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from paralab.engine import Survey, Told, tell
-from paralab.ids import Address
+from paralab.ids import Address, make_address
 from paralab.messages import SURVEY, TOLD
 from paralab.process.links import Link
 from paralab.state.told import news, object_rows, task_rows
@@ -55,9 +55,11 @@ class Surveys:
             core.baton.wait(done, time.monotonic() + timeout)
         finally:
             core.questions.open.pop(number, None)
-        asked = {who: (pid, is_driver) for who, pid, is_driver in box[0]} if box else {}
-        is_driver = core.address == core.welcome["driver"]
-        told = [Told(core.address, os.getpid(), is_driver, *mine or [None])]
+        nobody = [(make_address(core.welcome["node_id"], 0, 0), 0, False)]  # the node itself
+        asked = {who: (pid, is_driver) for who, pid, is_driver in (box[0] if box else nobody)}
+        told = [
+            Told(core.address, os.getpid(), core.address == core.welcome["driver"], *mine or [None])
+        ]
         told += [Told(who, *asked[who], rows) for who, rows in box[1:]]
         heard = {each.address for each in told}
         return Survey(told, [who for who in asked if who not in heard and who not in core.dead])
