@@ -1,15 +1,19 @@
-"""Names that programs take from Ray's C++ module: the public classes that paralab has too."""
+"""Names that programs take from Ray's C++ module: classes and errors that paralab has, too."""
 
 from __future__ import annotations
 
 from typing import Any
 
+_OLDER = {"StreamingObjectRefGenerator": "ObjectRefGenerator"}
+
 
 def __getattr__(name: str) -> Any:
     import paralab
 
-    if name in paralab.__all__ and isinstance(getattr(paralab, name), type):
-        return getattr(paralab, name)
+    public = _OLDER.get(name, name)
+    for module in (paralab, paralab.exceptions):
+        if public in module.__all__ and isinstance(getattr(module, public), type):
+            return getattr(module, public)
     raise AttributeError(
         f"{__name__} has no {name!r} here: paralab has no raylet. What is public stands in "
         "`paralab` itself."

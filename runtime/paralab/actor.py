@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import GenericAlias
 from typing import Any, NoReturn, TypeVar, Union
 from weakref import WeakValueDictionary
 
@@ -109,10 +110,7 @@ remote_classes: WeakValueDictionary[bytes, ActorSpec] = WeakValueDictionary()
 
 
 class ActorClass:
-    """A class whose instances are actors, each in a process of its own.
-
-    Made by :func:`paralab.remote`.
-    """
+    """A class whose instances are actors, each in a process of its own, as ``@remote`` makes it."""
 
     _spec: ActorSpec
     _interface: Interface
@@ -120,6 +118,7 @@ class ActorClass:
     _options: ActorOptions
     _given: dict[str, Any]
     __wrapped__: type
+    __class_getitem__: Any = classmethod(GenericAlias)  # ActorClass[Counter], for annotations
 
     def __init__(self, cls: type, options: dict[str, Any]) -> None:
         is_async = any(is_async_method(function) for _, function, _ in methods_of(cls))
@@ -294,9 +293,10 @@ def _rebuild_class(
 class ActorHandle:
     """Calls the methods of one actor: ``handle.method.remote(...)``.
 
-    Handles can be given to tasks and other actors, and compare equal when they mean the same
-    actor.
+    Tasks and other actors can be given it; two handles of one actor are equal.
     """
+
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(self, ref: ObjectRef, interface: Interface) -> None:
         self._ref = ref

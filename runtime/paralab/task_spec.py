@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +19,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from paralab.exceptions import ActorExit
+from paralab.shown_text import shown_name
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 AS_ACTOR = -2
@@ -205,6 +208,20 @@ def bound_method(instance: Any, name: str) -> Callable[..., Any]:
     if everyones is not None:
         return partial(everyones, instance)
     return getattr(instance, name)  # type: ignore[no-any-return]
+
+
+def shut_down(instance: Any) -> None:
+    """Lets an actor that ends in good order clean up, by its ``__ray_shutdown__``.
+
+    What that raises is told, and ends nothing.
+    """
+    try:
+        clean_up = getattr(instance, "__ray_shutdown__", None)
+        if clean_up is not None:
+            clean_up()
+    except BaseException:
+        name = shown_name(type(instance).__name__)
+        sys.stderr.write(f"Error in __ray_shutdown__ of {name}\n{traceback.format_exc()}")
 
 
 async def constructed(cls: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

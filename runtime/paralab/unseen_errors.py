@@ -5,8 +5,9 @@ as seen once somebody has called ``get`` on it, has found it by ``wait``, has fe
 process, or it has become the error of a task that takes it; then that one is told of, if nobody
 looks at it either.  What was cancelled or killed on purpose is not told.
 
-Told of are user's errors, a constructor's among them, and lost processes, with the text of the
-error.  Nothing of the user's is unpickled here, as this runs while the engine is at work.
+Told of are user's errors and lost processes, with the text of the error.  A constructor that
+raises is told of by its own process, at once.  Nothing of the user's is unpickled here, as this
+runs while the engine is at work.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ LOST = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ProcessLimit
 """Errors of the runtime's own that are told of."""
 CANCELLED = "TaskCancelledError"
 """Of a task that ran it has a traceback, as the user's errors have."""
-CONSTRUCTOR = "error raised in its creation task"
-"""Of an actor that is dead because its constructor has raised: told of by its first lost call."""
 KINDS = 1_000
 """So many different ones are counted."""
 
@@ -46,7 +45,7 @@ class UnseenErrors:
             return
         kind, is_users, text = shown_failure(failure)
         kind = kind.rpartition(".")[2]
-        if kind == CANCELLED or (not is_users and kind not in LOST and CONSTRUCTOR not in text):
+        if kind == CANCELLED or (not is_users and kind not in LOST):
             return
         first = text.partition("\n")[0]
         if len(self._counts) >= KINDS:

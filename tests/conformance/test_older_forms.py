@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from typing import Any
 
 import pytest
@@ -46,6 +48,37 @@ def test_refs_made_of_ids(rt: Any) -> None:
     assert rt.get(ref) == 3
 
 
-def test_refs_in_annotations(rt: Any) -> None:
-    assert rt.ObjectRef[int].__origin__ is rt.ObjectRef
+def test_annotations_that_are_looked_at(rt: Any) -> None:
+    actor = rt.actor
+    for cls in (rt.ObjectRef, actor.ActorClass, actor.ActorHandle):
+        assert (cls[int].__origin__, cls[int].__args__) == (cls, (int,))
+    assert type[int] in actor.ActorProxy[int].__args__
+
+
+def test_older_places_of_public_modules(rt: Any) -> None:
+    name = rt.library.__name__
+    find = importlib.import_module
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        queues = find(f"{name}.experimental.queue")
+    assert queues.Queue is find(f"{name}.util.queue").Queue
+    pools = find(f"{name}.experimental.multiprocessing")
+    assert issubclass(pools.Pool, find(f"{name}.util.multiprocessing").Pool)
+    states = find(f"{name}.experimental.state.api")
+    assert states.list_tasks is find(f"{name}.util.state").list_tasks
+
+
+def test_names_from_the_native_module(rt: Any) -> None:
+    native = importlib.import_module(f"{rt.library.__name__}._raylet")
+    assert native.StreamingObjectRefGenerator is native.ObjectRefGenerator is rt.ObjectRefGenerator
+    for name in ("ObjectRefStreamEndOfStreamError", "GetTimeoutError", "TaskCancelledError"):
+        assert issubclass(getattr(native, name), rt.exceptions.RayError)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = native.no_such_name
+
+
+def test_private_helpers_of_public_examples(rt: Any) -> None:
+    helpers = importlib.import_module(f"{rt.library.__name__}._private.utils")
+    assert 0 < helpers.get_used_memory() < helpers.get_system_memory()
+    assert 0 < helpers.estimate_available_memory() < helpers.get_system_memory()
     assert rt.ObjectRef[int].__args__ == (int,)

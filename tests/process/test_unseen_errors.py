@@ -12,7 +12,7 @@ import pytest
 from process_helpers import eventually
 
 import paralab
-from paralab.exceptions import TaskCancelledError, WorkerCrashedError
+from paralab.exceptions import ActorDiedError, TaskCancelledError, WorkerCrashedError
 from paralab.remote_errors import pack_failure
 from paralab.unseen_errors import KINDS, UnseenErrors
 from paralab.util.state import list_tasks
@@ -153,8 +153,15 @@ def test_a_constructor_that_raises(told: Callable[..., str]) -> None:
         def method(self) -> None:
             pass
 
-    Broken.remote().method.remote()
-    assert "LookupError: no such model" in told("Broken.__init__")
+    never_called = Broken.remote()
+    begins = "Exception raised in creation task: The actor died because of an error raised in its "
+    text = told("Broken pid", begins, "task Broken.__init__", "LookupError: no such model")
+    assert text.count(begins) == 1
+    with pytest.raises(ActorDiedError, match="no such model"):
+        paralab.get(never_called.method.remote(), timeout=60)
+    never_called.method.remote()  # nobody looks at it, and it has been told
+    assert told().count(begins) == 1
+    assert "Unhandled error (suppress with 'PARALAB_IGNORE_UNHANDLED_ERRORS=1'): The" not in text
 
 
 def test_a_task_tells_by_its_own_output(told: Callable[..., str]) -> None:

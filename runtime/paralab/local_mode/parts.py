@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from paralab.actor_errors import name_taken
-from paralab.engine import tell
+from paralab.engine import installed, tell
 from paralab.exceptions import (
     ActorDiedError,
     ActorExit,
@@ -34,7 +34,14 @@ from paralab.remote_errors import unpack_failure
 from paralab.remote_traceback import is_own_file
 from paralab.state.events import EventRing
 from paralab.state.told import ObjectRow, news, task_rows
-from paralab.task_spec import AS_ACTOR, RESOURCE_UNIT, ActorOptions, ActorSpec, TaskOptions
+from paralab.task_spec import (
+    AS_ACTOR,
+    RESOURCE_UNIT,
+    ActorOptions,
+    ActorSpec,
+    TaskOptions,
+    shut_down,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -115,6 +122,10 @@ class Actor:
         """Of an async actor; made by its first call, and closed with the actor."""
         self.streams: list[Any] = []
         """Generators that have begun and not ended."""
+
+    def __del__(self) -> None:  # the last handle is gone
+        if self.instance is not None and installed() is not None:
+            shut_down(self.instance)
 
     def finish_streams(self) -> None:
         """Calls run in order: what has begun ends before the next one begins."""
@@ -244,7 +255,8 @@ def left(ending: BaseException, context: dict[str, Any]) -> BaseException:
         return WorkerCrashedError(f"The task {context['task_name']} left with {ending!r}.")
     how = f"{ending!r}" if type(ending) is SystemExit else "exit_actor() was called"
     actor.dead = died(actor, f"It ended itself: {how}.")
-    actor.instance = None
+    instance, actor.instance = actor.instance, None
+    shut_down(instance)
     return actor.dead
 
 

@@ -56,7 +56,7 @@ from paralab.process.received import (
 from paralab.remote_errors import pack_failure, unpack_failure
 from paralab.serialization import load, load_args, pack
 from paralab.shown_text import shown_name
-from paralab.task_spec import bound_method, constructed
+from paralab.task_spec import bound_method, constructed, shut_down
 
 GOODBYE_SECONDS = 3.0
 """How long a process that ends waits until others have what it has sent."""
@@ -148,6 +148,7 @@ class Executor:
         """Returns when the node has read everything that this process has said."""
         core = self.core
         if core.broken is None:
+            shut_down(self.instance)
             if self.exit_cause is not None:
                 core.post_node((ACTOR_EXIT, self.exit_cause))
             try:
@@ -270,14 +271,15 @@ class Executor:
             return packed_cancellation(call, error, node)
         if template.what != ACTOR and issubclass(type(error), KeyboardInterrupt):
             return packed_cancellation(call, error, node)  # raised by the task, it means the same
-        failure = pack_failure(error, function=template.name, pid=os.getpid(), node=node)
+        name = template.name + ".__init__" * (template.what == ACTOR)
+        failure = pack_failure(error, function=name, pid=os.getpid(), node=node)
         if template.what == ACTOR:
             text = str(unpack_failure(failure))
-            died = ActorDiedError(
-                f"The actor died because of an error raised in its creation task, "
-                f"{template.name}.__init__(): {text}",
-                actor_init_failed=True,
+            why = (
+                f"The actor died because of an error raised in its creation task, {name}(): {text}"
             )
+            died = ActorDiedError(why, actor_init_failed=True)
+            sys.stderr.write(f"Exception raised in creation task: {died}\n")
             failure = self.core.objects.failure(died)
             self._end(failure)
         return failure
@@ -297,10 +299,8 @@ class Executor:
         self.core.mailbox.requests.append(lambda: self.incoming.give_back(None))
 
     def leave_actor(self) -> tuple[int, bytes]:
-        error = ActorDiedError(
-            "The actor is dead because its method called exit_actor() or sys.exit(0)."
-        )
-        failure = self.core.objects.failure(error)
+        why = "The actor is dead because its method called exit_actor() or sys.exit(0)."
+        failure = self.core.objects.failure(ActorDiedError(why))
         self._end(failure)
         return FAILED, failure
 

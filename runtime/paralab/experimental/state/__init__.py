@@ -1,0 +1,1 @@
+"""The older place of :mod:`paralab.util.state`."""

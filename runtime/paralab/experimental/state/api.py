@@ -1,0 +1,3 @@
+"""The older place of the functions of :mod:`paralab.util.state`."""
+
+from paralab.util.state import *  # noqa: F403
