@@ -265,6 +265,37 @@ def words_in_all(texts):
 exercise_2(words_in_all)
 """
 
+LINE_BY_LINE = """
+def protocol(seconds):
+    mailbox = Mailbox.remote()
+    for step, wait in enumerate(seconds):
+        paralab.get(mailbox.write.remote(line_of.remote(step, wait)))
+    return paralab.get(mailbox.read.remote())
+exercise_1(protocol)
+"""
+
+SORTS_AFTERWARDS = """
+def protocol(seconds):
+    mailbox = Mailbox.remote()
+    paralab.get([write_line.remote(mailbox, *each) for each in enumerate(seconds)])
+    return sorted(paralab.get(mailbox.read.remote()))
+exercise_1(protocol)
+"""
+
+ADDS_UP_THE_COUNTERS = """
+def pages_of(books):
+    return sum(paralab.get([count_pages.remote(pages) for pages in books]))
+exercise_2(pages_of)
+"""
+
+COUNTS_WITHOUT_TASKS = """
+def pages_of(books):
+    progress = Progress.remote()
+    paralab.get([progress.step.remote() for pages in books for _ in range(pages)])
+    return paralab.get(progress.so_far.remote())
+exercise_2(pages_of)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -314,6 +345,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (TWO_AT_A_TIME, "Not yet, errors_in_all: there are too many chunks."),
         (SMALL_CHUNKS, "Not yet, words_in_all: there are too many calls."),
         (LONGEST_FIRST, "Not yet, words_in_all: one call has far more than the others."),
+    ],
+    "14_handles_and_messages": [
+        (LINE_BY_LINE, "Not yet, protocol: one line was made after the other."),
+        (SORTS_AFTERWARDS, "Not yet, protocol: several callers write to the mailbox."),
+        (ADDS_UP_THE_COUNTERS, "Not yet, pages_of: there is not one counter for all."),
+        (COUNTS_WITHOUT_TASKS, "Not yet, pages_of: the books were not given to tasks, one each."),
     ],
     "15_when_things_die": [
         (GIVES_UP, "Not yet: words_of(...) raised an error."),

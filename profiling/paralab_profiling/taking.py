@@ -8,6 +8,7 @@ the session, and what only comparing them tells: parents and actors.
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -139,10 +140,11 @@ class _Session:
         }
         # A parent is told by its number alone: it ran in the process that submitted the task.
         self._ran = {(row.worker, row.caller[0]): owner for owner, row in self._rows if row.worker}
+        self._creations = _creations(self._rows)
         self._actors = {
             row.worker: (owner, row.caller[10])
             for owner, row in self._rows
-            if row.worker and _is_creation(row)
+            if row.worker and (owner, row.caller[0]) in self._creations
         }
 
     def tasks(self) -> tuple[Task, ...]:
@@ -150,7 +152,8 @@ class _Session:
 
     def _task(self, owner: Address, row: TaskRow) -> Task:
         name, attempt, bytes_in = row.caller[1], row.caller[3], row.caller[4]
-        if _is_creation(row) and not name.endswith(".__init__"):
+        is_creation = (owner, row.caller[0]) in self._creations
+        if is_creation and not name.endswith(".__init__"):
             name += ".__init__"
         # A task that failed without having run has five zeros for stamps.
         has_run = bool(row.stamps) and row.stamps[0] > 0
@@ -169,7 +172,7 @@ class _Session:
         return Task(
             id=_id(owner, record.key),
             name=shown_name(name.removeprefix("__main__.")),
-            kind="creation" if _is_creation(row) else "actor" if record.actor else "task",
+            kind="creation" if is_creation else "actor" if record.actor else "task",
             owner=process_number(owner),
             worker=process_number(row.worker) if row.worker else 0,
             parent=self._parent(owner, record.parent),
@@ -245,7 +248,11 @@ class _Session:
         return names
 
     def _actor_name(self, address: Address) -> str:
-        creation = next(r for _o, r in self._rows if r.worker == address and _is_creation(r))
+        creation = next(
+            row
+            for owner, row in self._rows
+            if row.worker == address and (owner, row.caller[0]) in self._creations
+        )
         name = str(creation.caller[1]).removeprefix("__main__.").removesuffix(".__init__")
         return f"{shown_name(name)} ({process_number(address)})"
 
@@ -258,9 +265,26 @@ class _Session:
         return sum(told.answer["dropped"] + told.answer["marks_dropped"] for told in self._marks)
 
 
-def _is_creation(row: TaskRow) -> bool:
-    """Whether this is a constructor's call, which has the number after its actor's."""
-    return bool(row.caller[10]) and bool(row.caller[0] - 1 == row.caller[10])
+def _creations(rows: Iterable[tuple[Address, TaskRow]]) -> set[tuple[Address, int]]:
+    """The constructors' calls, by who submitted them and their number.
+
+    A constructor has the number after its actor's.  So may a method that is called by another
+    process, which counts for itself; but in an actor's process the constructor came first.
+    """
+    found: set[tuple[Address, int]] = set()
+    first: dict[Address, tuple[float, Address, int]] = {}
+    for owner, row in rows:
+        key, actor = row.caller[0], row.caller[10]
+        if not actor or key - 1 != actor or (row.actor and row.actor[0] != owner):
+            continue
+        if row.worker:
+            began = row.stamps[0] if row.stamps else math.inf
+            first[row.worker] = min(
+                first.get(row.worker, (math.inf, owner, key)), (began, owner, key)
+            )
+        else:
+            found.add((owner, key))
+    return found | {(owner, key) for _began, owner, key in first.values()}
 
 
 def _id(owner: Address, key: int) -> str:

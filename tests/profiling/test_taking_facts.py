@@ -95,3 +95,26 @@ def test_files_are_told_without_folders_of_this_machine(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "IPython", known)
     assert shown_file(cell) == "In[7]"
     assert shown_file("run.py") == "run.py"
+
+
+def test_a_method_called_by_an_actor_is_no_constructor(runtime: Any) -> None:
+    @paralab.remote
+    class Safe:
+        def look(self) -> int:
+            return 3
+
+    @paralab.remote
+    class Reader:
+        def __init__(self, safe: Any) -> None:
+            # Its number in this process is one more than the safe's in the driver.
+            self.found = paralab.get(safe.look.remote())
+
+        def read(self) -> Any:
+            return self.found
+
+    safe = Safe.remote()
+    reader = Reader.remote(safe)
+    assert paralab.get(reader.read.remote()) == 3
+    kinds = {task.name.rpartition("<locals>.")[2]: task.kind for task in take()}
+    assert kinds["Safe.__init__"] == kinds["Reader.__init__"] == "creation"
+    assert kinds["Safe.look"] == kinds["Reader.read"] == "actor"
