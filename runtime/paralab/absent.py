@@ -28,7 +28,6 @@ ABSENT: dict[str, str] = {
     "tune": _LIBRARY.format("scikit-learn or Optuna"),
     "util.client": "There is no client for clusters elsewhere; init() starts on this machine.",
     "util.collective": "Use actors' methods, or torch.distributed inside of actors.",
-    "util.dask": "Use Dask's own schedulers.",
     "util.spark": "There is no bridge to Spark.",
     "util.tpu": "TPUs are not managed.",
     "util.tracing": "Nothing is sent to OpenTelemetry; see paralab.timeline().",
