@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from paralab_profiling import Profile, ProfileError, flame, icicle, merge
+from paralab_profiling import Profile, ProfileError, flame, icicle, merge, stamp
 from paralab_profiling.profilers import Function, Tree, Where, words
 
 CLEAN = Where("clean", "clean.py", 3, "task")
@@ -33,7 +33,7 @@ def profile(factor: float = 1.0, tasks: int = 8) -> Profile:
         workers={2: tasks, 3: 1},
         seconds=1.1,
         samples=1000,
-        stamp={"python": "3.11"},
+        stamp=stamp().facts(),
     )
 
 

@@ -225,3 +225,149 @@ def test_snakeviz_s_file_has_every_call(session: Any, tmp_path: Path) -> None:
     stats: Any = pstats.Stats(str(p.save(tmp_path / "run.prof")))
     [leaf_calls] = [each[1] for key, each in stats.stats.items() if key[2] == "leaf"]
     assert leaf_calls == 9
+
+
+def test_the_tool_s_cost_is_measured_in_pairs(session: Any) -> None:
+    runs = []
+
+    def program() -> None:
+        runs.append(1)
+        paralab.get(work.remote(50))
+
+    with pytest.raises(ValueError, match="pairs >= 1"):
+        profile("cprofile").run(program, pairs=0)
+    assert not runs
+    p = profile("cprofile").run(program, pairs=2)
+    assert len(runs) == 5
+    assert p.tasks == {"work": 2}
+    assert p.cost is not None
+    assert p.cost > 0
+    assert "× as long with it" in repr(p)
+
+
+def test_what_ends_after_the_block_is_added(session: Any) -> None:
+    @paralab.remote
+    def late(refs: list[Any]) -> int:
+        paralab.get(paralab.get(refs[0]).opened.remote())
+        return leaf(1)
+
+    @paralab.remote
+    class Gate:
+        def __init__(self) -> None:
+            self.event = threading.Event()
+
+        def open(self) -> None:
+            self.event.set()
+
+        def opened(self) -> None:
+            self.event.wait(60)
+
+    actor = Gate.options(max_concurrency=2).remote()
+    gate = paralab.put(actor)
+    with profile("cprofile") as p:
+        ref = late.remote([gate])
+    assert "late" not in p.tasks
+    actor.open.remote()
+    paralab.get(ref, timeout=60)
+    eventually(lambda: p._late, 60)
+    assert p.tasks["late"] == 1
+    assert p.calls("leaf") == 1
+
+
+def test_killed_actors_leave_what_was_handed_over(session: Any) -> None:
+    with profile("cprofile") as p:
+        adder = Adder.remote(0)
+        paralab.get(adder.add.remote(10))
+        paralab.kill(adder)
+    assert p.tasks["Adder.__init__"] == 1
+
+
+def test_spent_workers_hand_over_before_they_go(session: Any) -> None:
+    @paralab.remote(max_calls=1)
+    def once(count: int) -> int:
+        return middle(count)
+
+    with profile("cprofile") as p:
+        paralab.get([once.remote(10) for _ in range(4)])
+    assert p.tasks == {"once": 4}
+    assert len(p.workers) == 4
+    assert p.calls("leaf") == 40
+
+
+def test_hostile_names_of_tasks_are_text(session: Any) -> None:
+    name = "<script>alert(1)</script>\x1b[2J;\n"
+    with profile("cprofile") as p:
+        paralab.get(work.options(name=name).remote(3))
+    html = p.picture.to_html()
+    assert "<script>alert" not in html
+    assert "\x1b" not in html + repr(p) + p.to_collapsed()
+    assert sum(p.tasks.values()) == 1
+
+
+def test_pyinstrument_agrees_with_cprofile_by_share(session: Any) -> None:
+    pytest.importorskip("pyinstrument")
+
+    @paralab.remote
+    def uneven() -> int:
+        return middle(40_000) + sum(leaf(0) for _ in range(4_000))
+
+    def share(tool: str) -> Any:
+        with profile(tool) as p:
+            paralab.get([uneven.remote() for _ in range(10)], timeout=60)
+        found[tool] = p.total("middle") / p.total("uneven")
+        return p
+
+    found: dict[str, float] = {}
+    share("cprofile")
+    p = share("pyinstrument")
+    assert p.samples > 0
+    assert p.tasks == {"uneven": 10}
+    # 10 of 11 leaves are under `middle`; a sampler may be far off on a starved machine.
+    assert 0.6 < found["cprofile"] <= 1
+    assert 0.5 < found["pyinstrument"] <= 1
+    runs = [task.run_ns / 1e9 for task in take() if task.name == "uneven"][-10:]
+    assert 0.1 * sum(runs) < p.total("uneven") <= 1.05 * sum(runs)
+
+
+def test_pyinstrument_in_threads_coroutines_and_generators(session: Any) -> None:
+    pytest.importorskip("pyinstrument")
+    with profile("pyinstrument", interval=0.0005) as p:
+        adder = Adder.options(max_concurrency=4).remote(1)
+        waiter = Waiter.remote()
+        calls = [adder.add.remote(3_000) for _ in range(8)]
+        calls += [waiter.wait.remote(3_000) for _ in range(8)]
+        paralab.get(calls, timeout=60)
+        assert len([paralab.get(ref) for ref in items.remote(5)]) == 5
+    assert p.refresh().tasks["Adder.add"] == p.tasks["Waiter.wait"] == 8
+    assert p.tasks["items"] == 1
+    assert not p.missed
+    assert all(not frame.name.startswith("made") for r in p.roots for _, frame in r.walk())
+
+
+def test_two_tools_that_hook_the_same_are_refused(session: Any) -> None:
+    pytest.importorskip("pyinstrument")
+    with profile("pyinstrument"):
+        with pytest.raises(ValueError, match="both hook"), profile("cprofile"):
+            pass
+        with pytest.raises(ValueError, match="both hook"):
+            work.options(profile="cprofile").remote(1)
+    with pytest.raises(TypeError, match="interval='1'"):
+        profile("pyinstrument", interval="1")
+    with pytest.raises(ValueError, match="above 0"):
+        profile("pyinstrument", interval=0)
+
+
+def test_a_user_s_own_profiler_in_a_task_is_told_as_the_reason(session: Any) -> None:
+    @paralab.remote
+    def inside() -> int:
+        import cProfile
+
+        own = cProfile.Profile()
+        own.enable()
+        found = paralab.get(work.remote(2))
+        own.disable()
+        return int(found)
+
+    with profile("cprofile") as p:
+        paralab.get(inside.options(max_retries=0).remote(), timeout=60)
+    assert p.tasks["work"] == 1

@@ -19,6 +19,7 @@ class _Extension:
         from paralab_profiling.magics.interrupts import Interrupts
         from paralab_profiling.magics.measuring import MeasuringMagics
         from paralab_profiling.magics.pictures import PictureMagics
+        from paralab_profiling.magics.profiling import ProfilingMagics
         from paralab_profiling.magics.remote import RemoteMagics
 
         self._shell = shell
@@ -28,6 +29,7 @@ class _Extension:
             RemoteMagics(shell),
             PictureMagics(shell),
             MeasuringMagics(shell),
+            ProfilingMagics(shell),
         ]
         table = shell.magics_manager.magics
         self._before: dict[str, dict[str, Any]] = {

@@ -219,7 +219,3 @@ def measured_class(cls: Any, name: str, requests: Requests) -> Any:
 
         cls.__init__ = first_plain
     return cls
-
-
-RUN_FRAMES = frozenset({"made", "run_steps", "run_awaiting"})
-"""Names of the functions here below which the user's code stands in a stack."""

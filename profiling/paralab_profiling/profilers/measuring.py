@@ -7,8 +7,7 @@
     p                                            program(); program.profile
 
 Tasks, actors' constructors and methods that are submitted inside are measured where they run, and
-so are those that they submit themselves.  A call that has not ended with the block is added when it
-has: what is shown is what there is.
+so are those that they submit themselves.  A call that ends after the block is added once it has.
 """
 
 from __future__ import annotations
@@ -16,12 +15,16 @@ from __future__ import annotations
 import functools
 import secrets
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from paralab.engine import current, installed
 from paralab.ids import process_number
+from paralab.object_ref import ObjectRef
 from paralab.profiled import Request
 from paralab.remote_function import start_engine
 from paralab_profiling.profilers import kept, submitting
@@ -52,6 +55,8 @@ class Profiling:
         self._engine: Any = None
         self._result: Profile | None = None
         self._is_open = False
+        self._late = 0
+        """Calls of the block that have ended since the workers were asked."""
 
     def __enter__(self) -> Self:
         if self._is_open or self._engine is not None:
@@ -61,6 +66,7 @@ class Profiling:
             _blocks.append(self._request)
         try:
             self._engine = installed() or start_engine()
+            submitting.LISTENERS[self._request] = self._submitted
             submitting.open_for((self._request,))
         except BaseException:
             _blocks.remove(self._request)
@@ -83,11 +89,14 @@ class Profiling:
             self._span.nested = ()
             self._span.end()
         submitting.close_for((self._request,))
+        submitting.LISTENERS.pop(self._request, None)
         self._is_open = False
         with _lock:
             _blocks.remove(self._request)
-        self.refresh()
         _remember(self._engine, self._request.id)
+        self._late = 1  # so that whoever looks first asks
+        if kind is None:
+            self.refresh()
 
     def __call__(self, function: _Function) -> _Function:
         """As a decorator: each call is profiled; the last one's result is ``function.profile``."""
@@ -104,30 +113,73 @@ class Profiling:
         profiled.profile = None  # type: ignore[attr-defined]
         return profiled  # type: ignore[return-value]
 
+    def _submitted(self, ref: Any) -> None:
+        if isinstance(ref, ObjectRef):
+            self._engine.on_settled(ref, self._one_more)
+
+    def _one_more(self) -> None:
+        self._late += 1
+
+    def run(self, function: Callable[[], Any], pairs: int = 3) -> Self:
+        """Measures the tool's own cost too: the function runs with it and without it, in turns.
+
+        Args:
+            function: called without arguments, ``2 * pairs + 1`` times; the first call, which
+                starts workers, does not count.
+            pairs: of runs.  The cost is the median of their ratios.
+
+        Returns:
+            this; its result is that of the runs with the tool, its ``cost`` the ratio.
+
+        Raises:
+            ValueError: ``pairs`` is no positive int.
+        """
+        if type(pairs) is not int or pairs < 1:
+            raise ValueError(f"run() takes pairs >= 1, not {pairs!r}.")
+        function()
+        parts, ratios = [], []
+        for _ in range(pairs):
+            start = time.perf_counter()
+            function()
+            without = time.perf_counter() - start
+            block = Profiling(self._request._replace(id=_new_id()), self._driver)
+            with block:
+                start = time.perf_counter()
+                function()
+                ratios.append((time.perf_counter() - start) / max(without, 1e-9))
+            parts.append(block.result)
+        self._engine = installed()
+        self._result = replace(merge(parts), cost=median(ratios))
+        return self
+
     def refresh(self) -> Profile:
         """Asks the workers anew and returns what there is now: calls that had not ended may have.
 
         Once the session has ended, it is what there was.
         """
-        if self._engine is not None and installed() is self._engine:
-            found = gathered(self._request.id)
+        if self._is_asked_for() and self._engine is not None and installed() is self._engine:
+            self._late = 0
             tool = find(self._request.tool)
             empty = Profile(tool.name, tool.unit, ())
-            self._result = finished(merge([empty, *found]))
-        return self.result
+            self._result = finished(merge([empty, *gathered(self._request.id)]))
+        if self._result is None:
+            raise RuntimeError("Nothing was profiled yet: the block has not begun.")
+        return self._result
+
+    def _is_asked_for(self) -> bool:
+        """Whether workers have it: not after :meth:`run`, and the node forgets old ones."""
+        if self._is_open or self._result is None:
+            return True
+        return self._request.id in _finished
 
     @property
     def result(self) -> Profile:
-        """What was measured, as it was when the block ended or at the last :meth:`refresh`.
+        """What was measured of the calls that have ended.
 
         Raises:
             RuntimeError: the block has not begun.
         """
-        if self._result is None:
-            if self._engine is None:
-                raise RuntimeError("Nothing was profiled yet: the block has not begun.")
-            return self.refresh()
-        return self._result
+        return self.refresh() if self._result is None or self._late else self._result
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -325,7 +325,7 @@ def merge(profiles: Iterable[Profile]) -> Profile:
         seconds=sum(each.seconds for each in parts),
         samples=sum(each.samples for each in parts),
         functions=_functions(parts),
-        stamp=first.stamp,
+        stamp=next((each.stamp for each in parts if each.stamp), {}),
         cost=first.cost if len(costs) == 1 else None,
         missed=_added(each.missed for each in parts),
         extra=extra,

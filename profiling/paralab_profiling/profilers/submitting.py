@@ -9,6 +9,7 @@ of the call that makes it, or else of the driver's open blocks.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,10 @@ _open: list[Requests] = []
 """Of this process: an entry appears when a block or measured call begins and leaves at its end."""
 _variants: WeakKeyDictionary[TaskOptions, dict[Any, Any]] = WeakKeyDictionary()
 """What is submitted in place of a function with these options; see :func:`_variant`."""
+
+
+LISTENERS: dict[profiled.Request, Callable[[Any], None]] = {}
+"""Who hears of the refs of calls that this process submits in a block, while the block is open."""
 
 
 def open_for(requests: Requests) -> None:
@@ -92,7 +97,16 @@ def _submit(submit: Any, spec: Any, options: Any, args: Any, kwargs: Any) -> Any
     if not wanted:
         return submit(spec, options, args, kwargs)
     spec, options = _variant(spec, options, wanted)
-    return submit(spec, options, args, kwargs)
+    return _told(submit(spec, options, args, kwargs), wanted)
+
+
+def _told(refs: Any, wanted: Requests) -> Any:
+    for request in wanted:
+        listen = LISTENERS.get(request)
+        if listen is not None:
+            for ref in refs[:1]:
+                listen(ref)
+    return refs
 
 
 def _variant(spec: Any, options: TaskOptions, wanted: Requests) -> tuple[Any, TaskOptions]:
@@ -123,7 +137,7 @@ def _call_actor(call: Any, ref: Any, method: str, options: Any, args: Any, kwarg
     if method not in found:
         found[method] = replace(options, cache=None)
     method_there, args = profiled.measured_call(method, name, wanted, args)
-    return call(ref, method_there, found[method], args, kwargs)
+    return _told(call(ref, method_there, found[method], args, kwargs), wanted)
 
 
 def _create_actor(create: Any, spec: Any, options: Any, args: Any, kwargs: Any) -> Any:
