@@ -57,12 +57,10 @@ class Surveys:
             core.questions.open.pop(number, None)
         nobody = [(make_address(core.welcome["node_id"], 0, 0), 0, False)]  # the node itself
         asked = {who: (pid, is_driver) for who, pid, is_driver in (box[0] if box else nobody)}
-        told = [
-            Told(core.address, os.getpid(), core.address == core.welcome["driver"], *mine or [None])
-        ]
+        is_driver = core.address == core.welcome["driver"]
+        told = [Told(core.address, os.getpid(), is_driver, *mine or [None])]
         told += [Told(who, *asked[who], rows) for who, rows in box[1:]]
-        heard = {each.address for each in told}
-        return Survey(told, [who for who in asked if who not in heard and who not in core.dead])
+        return Survey(told, sorted(asked.keys() - {one.address for one in told} - core.dead.keys()))
 
     def on_tell(
         self, _link: Link, _kind: int, asker: Address, number: int, what: str, limit: int
