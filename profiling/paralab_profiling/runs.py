@@ -14,6 +14,7 @@ from typing import Any
 
 import paralab
 from paralab.shown_text import shown_name
+from paralab.sources import keep_definitions
 from paralab_profiling.picture import Picture
 from paralab_profiling.recording import Recording
 from paralab_profiling.scaling.missing_time import missing_time
@@ -141,10 +142,11 @@ def record(label: str) -> Iterator[Run]:
     """
     run = Run(label, workers=max(1, int(paralab.cluster_resources().get("CPU", 1))))
     begin = time.monotonic_ns()
-    try:
-        yield run
-    finally:
-        block = begin, time.monotonic_ns()
-        found = run_of(label, take(), block, run.workers)
-        run.seconds, run.slices, run.missing = found.seconds, found.slices, found.missing
-        run.recording = found.recording
+    with keep_definitions():  # what the block defines for itself is told, too
+        try:
+            yield run
+        finally:
+            block = begin, time.monotonic_ns()
+            found = run_of(label, take(), block, run.workers)
+            run.seconds, run.slices, run.missing = found.seconds, found.slices, found.missing
+            run.recording = found.recording

@@ -101,6 +101,11 @@ class _Child:
             leave_out = ("PARALAB_ADDRESS", "RAY_ADDRESS")
             env = {name: value for name, value in os.environ.items() if name not in leave_out}
             env |= {MARK: self._mark, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+            # Nor is it found there, and what a killed process leaves goes with the folder.
+            folder = tempfile.TemporaryDirectory(
+                prefix="paralab-check-", ignore_cleanup_errors=True
+            )
+            env["TMPDIR"] = stack.enter_context(folder)
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, *map(str, fds)],
                 stdin=subprocess.DEVNULL,

@@ -142,17 +142,17 @@ class Check:
         arguments = self.arguments(random.Random(self.seed))  # noqa: S311  # no secret
         call = f"{name}({', '.join(map(_short, arguments))})"
         expected = self.answer(*arguments)
-        result, raised = None, None
+        result, problem = None, None
         start = time.monotonic_ns()
         with keep_definitions():
             try:
                 result = attempt(*arguments)
             except Exception as error:
-                raised = error
+                problem = error
             whole, recording = _seen(start, time.monotonic_ns())
         wrong = self._broken(name, recording, self.mistakes)
         if wrong is None:
-            wrong = self._wrong(call, result, expected) if raised is None else _raised(call, raised)
+            wrong = raised(call, problem) if problem else self._wrong(call, result, expected)
         if wrong is not None:
             return wrong
         if whole.silent or any(task.state != "done" for task in recording):
@@ -221,7 +221,8 @@ class Check:
         return Verdict(NOT_YET, title, rows, kind=kind)
 
 
-def _raised(call: str, error: Exception) -> Verdict:
+def raised(call: str, error: Exception) -> Verdict:
+    """What is said of a call that raised an error."""
     said = shown_text(str(error)).strip().splitlines() or [""]
     rows = [
         ("measured", f"{type(error).__name__}: {said[-1]}"),
