@@ -16,8 +16,8 @@ CLOSE = 1.1
 def texts(rng: random.Random) -> tuple:
     """Ten short texts and, as the last one, one that is as long as seven of them."""
     words = [f"word{number}" for number in range(5_000)]
-    lengths = [rng.randrange(2_500, 3_500) for _ in range(10)]
-    return ([" ".join(rng.choices(words, k=length)) for length in [*lengths, 20_000]],)
+    lengths = [rng.randrange(8_000, 11_000) for _ in range(10)]
+    return ([" ".join(rng.choices(words, k=length)) for length in [*lengths, 66_000]],)
 
 
 def planned(run) -> float:
