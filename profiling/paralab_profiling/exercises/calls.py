@@ -22,9 +22,8 @@ import paralab
 from paralab.shown_text import shown_name
 from paralab.sources import keep_definitions
 from paralab_profiling.exercises.ladders import not_yet
-from paralab_profiling.lessons.checking import PASSED, Verdict, raised
+from paralab_profiling.lessons.checking import PASSED, Verdict, raised, seen
 from paralab_profiling.recording import Recording
-from paralab_profiling.taking import take
 
 
 class Decided(Exception):
@@ -85,8 +84,7 @@ def called(answer: Callable[..., Any], *arguments: Any) -> tuple[Any, Recording]
     start = time.monotonic_ns()
     with keep_definitions():
         result = call(answer, *arguments)
-        end = time.monotonic_ns()
-        return result, take().between(start, end)
+        return result, seen(start, time.monotonic_ns())[1]
 
 
 def name_of(answer: Callable[..., Any]) -> str:

@@ -149,7 +149,7 @@ class Check:
                 result = attempt(*arguments)
             except Exception as error:
                 problem = error
-            whole, recording = _seen(start, time.monotonic_ns())
+            whole, recording = seen(start, time.monotonic_ns())
         wrong = self._broken(name, recording, self.mistakes)
         if wrong is None:
             wrong = raised(call, problem) if problem else self._wrong(call, result, expected)
@@ -237,7 +237,7 @@ def _short(value: Any) -> str:
     return " ".join(reprlib.repr(value).split())
 
 
-def _seen(start: int, end: int) -> tuple[Recording, Recording]:
+def seen(start: int, end: int) -> tuple[Recording, Recording]:
     """All that was recorded, and what was submitted between two stamps.
 
     What a pool sends behind a result, such as to forget a function, may end a moment later.
