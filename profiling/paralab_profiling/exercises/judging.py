@@ -49,7 +49,7 @@ OUR_SECONDS = 60.0
 """How long one of our own steps may take, such as starting paralab on a busy machine."""
 GRACE = 3.0
 """Seconds in which a killed driver's node ends the rest by itself."""
-ASKING = 5
+ASKING = 10.0
 """Seconds in which a child that hangs may say what it waits for."""
 MARK = "PARALAB_EXERCISE_CHECK"
 _PRINTED = 20_000
@@ -195,17 +195,20 @@ class _Child:
         with contextlib.suppress(OSError):
             self._connection.send_bytes(b"?")
         self._open: tuple[tuple[str, str], ...] = ()
-        # C code that holds the GIL keeps the child from answering, but not from writing its lines.
-        message, text = None, ""
-        for _ in range(ASKING):
-            message = message or self._message(time.monotonic() + 1.0)
-            self._traces.seek(0)
-            text = self._traces.read().decode(errors="replace")
-            if message is not None and text:
+        # C code that holds the GIL keeps the child from answering, but not from writing its lines;
+        # on a busy machine either may come first.
+        limit = time.monotonic() + ASKING
+        message, where = None, standing.NOT_SEEN
+        while (message is None or where == standing.NOT_SEEN) and time.monotonic() < limit:
+            if message is None:
+                message = self._message(time.monotonic() + 0.2)
+            elif wait([self._pidfd], 0.05):
                 break
+            self._traces.seek(0)
+            where = standing.told(self._traces.read().decode(errors="replace"), self._thread)
         if message is not None and message[0] == "open":
             self._open = tuple(message[1])
-        return standing.told(text, self._thread)
+        return where
 
     def _open_tasks(self) -> str:
         if not self._open:

@@ -18,6 +18,7 @@ _THREAD = re.compile(
     r"^(?:Current thread|Thread) 0x([0-9a-f]+)[^\n]*\n((?:  File [^\n]*\n?)*)", re.MULTILINE
 )
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+NOT_SEEN = "it could not be seen where it stood"
 _WAITS = {"get", "wait"}
 
 
@@ -37,7 +38,7 @@ def told(traces: str, thread: int) -> str:
                 place = "a cell of the notebook"
             return f"it stood at line {line} of {place}, in {shown_name(name)}{_doing(inside)}"
         inside.append((file, name))
-    return "it could not be seen where it stood"
+    return NOT_SEEN
 
 
 def _doing(inside: list[tuple[str, str]]) -> str:
