@@ -70,6 +70,8 @@ def facts_of(task: Task, recording: Recording) -> dict[str, str]:
         facts["takes"] = ", ".join(task.needs[:8]) + (f" + {more:,} more" if more > 0 else "")
     if task.attempt:
         facts["attempt"] = str(task.attempt + 1)
+    if lines := recording.prints.get(task.id):
+        facts["printed last"] = "\n".join(lines)
     if task.error:
         facts["error"] = task.error
     return facts

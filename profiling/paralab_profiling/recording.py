@@ -202,6 +202,7 @@ class Recording:
             "spilled" and "restored".
         native_threads: how many threads a process had that Python knows nothing of, such as those
             of BLAS, by its number.
+        prints: the last lines that a task printed, by its id; of long ago they are forgotten.
         dropped: how many tasks, puts and waits are missing because newer ones took their place.
         silent: how many processes did not answer when it was taken.
         session: names the session, so that its recordings can be told from those of others; ""
@@ -221,6 +222,7 @@ class Recording:
     definitions: Mapping[str, Definition] = field(default_factory=dict)
     store: Mapping[str, int] = field(default_factory=dict)
     native_threads: Mapping[int, int] = field(default_factory=dict)
+    prints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ordered = sorted(self.tasks, key=lambda task: task.stamps["submitted"])
@@ -281,6 +283,7 @@ class Recording:
             "definitions": {name: asdict(each) for name, each in self.definitions.items()},
             "store": dict(self.store),
             "native_threads": list(self.native_threads.items()),
+            "prints": {task: list(lines) for task, lines in self.prints.items()},
         }
         text = json.dumps(data, separators=(",", ":")).encode()
         target = Path(path)
@@ -322,6 +325,10 @@ class Recording:
                 },
                 store={name: int(size) for name, size in data.get("store", {}).items()},
                 native_threads={int(at): int(n) for at, n in data.get("native_threads", ())},
+                prints={
+                    task: tuple(str(line) for line in lines)
+                    for task, lines in data.get("prints", {}).items()
+                },
             )
         except RecordingError:
             raise

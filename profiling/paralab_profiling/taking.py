@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
+import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -29,6 +31,10 @@ MOST_TASKS = 1_000_000
 SECONDS = 5.0
 """How long a process may take to answer; one whose GIL is held is left out, and counted."""
 LONGEST_ERROR = 2_000
+MOST_LINES, LONGEST_LINE = 3, 80
+"""Of what a task printed: the last lines, and characters of each.  A picture tells them of hundreds
+of tasks, and its file has to stay small."""
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _OF_CALLER = STAMPS[: STAMPS.index("sent") + 1]
 """The stamps of a task that has not run, as far as it has come."""
 _STATES = {
@@ -75,7 +81,21 @@ def take(seconds: float = SECONDS) -> Recording:
         definitions=_definitions(engine.survey("definitions", 1_000, seconds).told),
         store=_store(engine.info("store") or {}),
         native_threads={process_number(told.address): int(told.answer or 0) for told in threads},
+        prints=printed(engine.info("prints") or ()),
     )
+
+
+def printed(
+    lines: Iterable[tuple[int, str, tuple[Address, int] | None]],
+) -> dict[str, tuple[str, ...]]:
+    """The last lines that each task printed, by its id, of what ``engine.info("prints")`` tells."""
+    found: dict[str, deque[str]] = {}
+    for _pid, line, of in lines:
+        if of is not None:
+            text = shown_name(_COLOUR.sub("", line))
+            text = text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 1]}…"
+            found.setdefault(_id(*of), deque(maxlen=MOST_LINES)).append(text)
+    return {task: tuple(kept) for task, kept in found.items()}
 
 
 def _definitions(answers: Iterable[Told]) -> dict[str, Definition]:

@@ -193,8 +193,9 @@ class Engine(Protocol):
         """Facts.
 
         ``what`` is "nodes", "cluster_resources", "available_resources", "address", "groups",
-        "named_actors" (pairs of namespace and name), "prints" (pids and the lines that they
-        printed last), or "context" (a dict about the process, task and actor that asks).
+        "named_actors" (pairs of namespace and name), "prints" (pids, the lines that they
+        printed last, and of which task: owner and key, or None), or "context" (a dict about the
+        process, task and actor that asks).
         """
 
     def survey(self, what: str, limit: int, timeout: float) -> Survey:

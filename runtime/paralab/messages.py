@@ -28,7 +28,7 @@ CANCEL     key, force, recursive                                         caller 
 CANCEL_REF request number, key, force, recursive; ANSWER back        borrower → owner
 SURROUND   the driver's import path and folder, which have changed      driver → worker, node
 TERMINATE  nothing                                                       owner of an actor → it
-PRINTED    task name, pid, stream, text                                  worker → driver
+PRINTED    task name, pid, stream, text; owner and key, or None          worker → driver
 ASSIGNED   resources, accelerator ids, depth, where; once a lease        caller → worker
 ITEMS      key, number of the first, its items as in SEVERAL             worker → caller
 CREDIT     key, how many items a generator may make, whether to stop     caller → worker
@@ -97,7 +97,7 @@ READY = 48  # nothing: this worker can take work
 LOOKED = 83  # round, refs: those of WHO_LOOKS that this process looks at
 PLACE_OF = 84  # request number, owner, key: where is it now? is answered as ALLOCATE is
 LOOKING = 49  # owner, keys that this process still looks at
-RELAY_PRINT = 50  # task name, pid, stream, text
+RELAY_PRINT = 50  # as PRINTED
 RETIRING = 51  # bool: an idle worker's answer to RETIRE
 KEEP_ACTOR = 52  # request number or 0, key, facts: before CREATE_ACTOR; True, or False: name taken
 SPENT = 53  # nothing: this worker has run a function max_calls times and takes no more calls

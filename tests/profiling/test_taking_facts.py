@@ -8,10 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from process_helpers import eventually
 
 import paralab
 from paralab.sources import native_threads, shown_file
-from paralab_profiling import Recording, take
+from paralab_profiling import Recording, take, task_graph
+from paralab_profiling.details import facts_of
 
 
 def test_the_same_large_argument_is_told_from_others_of_its_size(runtime: Any) -> None:
@@ -118,3 +120,41 @@ def test_a_method_called_by_an_actor_is_no_constructor(runtime: Any) -> None:
     kinds = {task.name.rpartition("<locals>.")[2]: task.kind for task in take()}
     assert kinds["Safe.__init__"] == kinds["Reader.__init__"] == "creation"
     assert kinds["Safe.look"] == kinds["Reader.read"] == "actor"
+
+
+@pytest.mark.slow
+def test_what_each_task_printed_last(runtime: Any, tmp_path: Path) -> None:
+    @paralab.remote
+    def says(name: str, count: int = 1) -> None:
+        for number in range(count):
+            sys.stdout.write(f"{name} \x1b[31m<b>{number}\x1b[0m\x07\n")
+
+    @paralab.remote
+    def nests() -> None:
+        paralab.get(says.options(name="nested").remote("inner"))
+        sys.stdout.write(f"outer {'x' * 300}\n")
+
+    @paralab.remote
+    class Speaker:
+        async def speak(self, what: str) -> None:
+            sys.stdout.write(f"{what}\n")
+
+    speaker = Speaker.remote()
+    calls = [says.remote("a", 5), says.options(name="other").remote("b"), nests.remote()]
+    paralab.get([*calls, speaker.speak.remote("one"), speaker.speak.remote("two")])
+    # What a task of a task prints takes another way than its result.
+    recording = eventually(lambda: len((found := take()).prints) == 6 and found, 60.0)
+    saying = {recording.by_id[task].name: lines for task, lines in recording.prints.items()}
+    replaced = "\N{REPLACEMENT CHARACTER}"
+    assert saying.pop("nests")[0].startswith("outer xxx")
+    assert saying.pop("nested") == (f"inner <b>0{replaced}",)
+    assert saying.pop("other") == (f"b <b>0{replaced}",)
+    assert saying.pop("Speaker.speak") == ("two",)
+    (lines,) = saying.values()
+    assert lines == tuple(f"a <b>{number}{replaced}" for number in (2, 3, 4))
+    (task,) = (each for each in recording if recording.prints.get(each.id) == lines)
+    assert facts_of(task, recording)["printed last"] == "\n".join(lines)
+    html = task_graph(recording).to_html()
+    assert "a <b>" not in html
+    recording.save(tmp_path / "run.json")
+    assert Recording.load(tmp_path / "run.json").prints == recording.prints

@@ -50,7 +50,7 @@ class Facts:
     store: Mapping[str, Any]
     nodes: Sequence[Mapping[str, Any]]
     departed: Sequence[tuple[Any, ...]]
-    prints: Sequence[tuple[int, str]]
+    prints: Sequence[tuple[Any, ...]]
     news: Sequence[Told]
     use: Mapping[int, Use]
 
@@ -186,7 +186,7 @@ def state_of(facts: Facts, before: Facts | None = None) -> ClusterState:
     errors = Counter(row.worker for row in rows if row.state == "FAILED")
     cpu = percent(before.use, facts.use, facts.at - before.at) if before else {}
     actors = {each["worker"]: each for each in facts.actors if each["state"] == "ALIVE"}
-    lines = dict(facts.prints)
+    lines = {pid: line for pid, line, *_ in facts.prints}
     found = []
     workers = 0
     for each in sorted(facts.workers, key=lambda each: (each["state"] == "actor", each["pid"])):

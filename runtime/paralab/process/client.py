@@ -439,10 +439,8 @@ class CoreClient:
         self.calls.process_died(address, how)
         self.objects.process_died(address)
 
-    def _on_printed(
-        self, _link: Link, _kind: int, name: str, pid: int, stream: str, text: str
-    ) -> None:
-        self._on_print(name, pid, stream, text)
+    def _on_printed(self, _link: Link, _kind: int, *printed: Any) -> None:
+        self._on_print(*printed)
 
     def _on_unmet(self, _link: Link, _kind: int, number: int, text: str) -> None:
         self._on_print("", 0, "stderr", text + "\n")

@@ -127,11 +127,11 @@ class NodeDrivers:
         faults = self._node.config["faults"]
         return {"driver": job.driver, **job.config, "info": self.info, "faults": faults}
 
-    def show(self, process: Process, name: str, pid: int, stream: str, text: str) -> None:
+    def show(self, process: Process, name: str, pid: int, stream: str, text: str, *of: Any) -> None:
         """Tells the driver of a process's job what that has printed; or the log, without one."""
         driver = self.of(process.address)
         if driver is not None:
-            self._node.post(driver, (PRINTED, name, pid, stream, text))
+            self._node.post(driver, (PRINTED, name, pid, stream, text, *of))
         else:
             label = f"({shown_name(name)} pid={pid})"
             lines = shown_text(text.removesuffix("\n")).split("\n")

@@ -173,10 +173,8 @@ class NodeMessages:
 
     # -- facts and prints --------------------------------------------------------------------
 
-    def _relay_print(
-        self, process: Process, _kind: int, name: str, pid: int, stream: str, text: str
-    ) -> None:
-        self._node.drivers.show(process, name, pid, stream, text)
+    def _relay_print(self, process: Process, _kind: int, *printed: Any) -> None:
+        self._node.drivers.show(process, *printed)
 
     def _ask(self, process: Process, _kind: int, number: int, what: str) -> None:
         resources = self._leases.resources

@@ -28,7 +28,7 @@ from paralab.shown_text import shown_name, shown_text
 
 MAX_PENDING = 1 << 16
 """Characters of an unfinished line that are held back at most."""
-RECENT_LINES = 200
+RECENT_LINES = 1_000
 FOLD_SECONDS = 5.0
 """A repeat that comes so long after its line was shown is shown again."""
 
@@ -174,25 +174,25 @@ class PrintedLines:
         self._repeats = 0
         self._held = ""
         """Its last repeat as it would be shown, which it is if there is no other."""
-        self.recent: deque[tuple[int, str]] = deque(maxlen=RECENT_LINES)
-        """The last lines and the processes that printed them."""
+        self.recent: deque[tuple[int, str, Any]] = deque(maxlen=RECENT_LINES)
+        """The last lines: the process that printed it, its text, its task's owner and key."""
         self._pids: set[int] = set()
         """Who has printed that line, first and again."""
 
-    def __call__(self, name: str, pid: int, stream: str, text: str) -> None:
+    def __call__(self, name: str, pid: int, stream: str, text: str, of: Any = None) -> None:
         """Shows lines; called by any thread."""
         if self._show:
             with self._lock:
-                self._show_lines(name, pid, stream, text)
+                self._show_lines(name, pid, stream, text, of)
 
-    def _show_lines(self, name: str, pid: int, stream: str, text: str) -> None:
+    def _show_lines(self, name: str, pid: int, stream: str, text: str, of: Any) -> None:
         name = shown_name(name)
         label = f"({name} pid={pid}) " if name else f"(pid={pid}) " if pid else ""
         shown: list[str] = []
         now = self._clock()
         for raw in text.removesuffix("\n").split("\n"):
             line = harmless(raw)
-            self.recent.append((pid, line[:200]))
+            self.recent.append((pid, line[:200], of))
             is_repeat = (name, stream, line) == self._last and now - self._shown_at < FOLD_SECONDS
             if is_repeat and pid and self._fold:
                 self._pids.add(pid)

@@ -135,12 +135,13 @@ def _redirect(core: CoreClient, executor: Executor) -> None:
     def post(stream: str, text: str) -> None:
         call = executor.call_here()
         name = executor.label or (call.template.name if call is not None else "")
+        of = None if call is None else (call.link.address, call.key)
         if call is not None and call.link.address == driver:
             link = call.link
-            link.post((PRINTED, name, pid, stream, text))
+            link.post((PRINTED, name, pid, stream, text, of))
         else:
             link = core.node
-            link.post((RELAY_PRINT, name, pid, stream, text))
+            link.post((RELAY_PRINT, name, pid, stream, text, of))
         if core.baton.held_here():  # a finaliser prints while the engine is at work
             return
         # Not only posted: the process may be killed the moment after.
@@ -180,5 +181,5 @@ def _write_raw(stream: str, text: str) -> None:
         pass  # nobody reads any more
 
 
-def _ignore_print(_name: str, _pid: int, _stream: str, _text: str) -> None:
+def _ignore_print(*_printed: Any) -> None:
     pass
