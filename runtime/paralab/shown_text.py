@@ -25,10 +25,15 @@ _colour = re.compile(r"\x1b\[[0-9;:]*m")
 _RESET = "\x1b[0m"
 
 
-def shown_name(name: str) -> str:
-    """A name in one line: what could control a terminal is replaced, and a long one is cut."""
-    if len(name) > LONGEST_NAME:
-        name = name[: LONGEST_NAME - 1] + "…"
+def shown_name(name: str, most: int = LONGEST_NAME) -> str:
+    """A name in one line: what could control a terminal is replaced, and a long one is cut.
+
+    Args:
+        name: what a user has named something.
+        most: characters that are shown.
+    """
+    if len(name) > most:
+        name = name[: most - 1] + "…"
     if name.isprintable():
         return name
     return _hidden.sub(REPLACEMENT, " ".join(name.splitlines()).replace("\t", " "))

@@ -15,21 +15,9 @@ import pytest
 import paralab
 from paralab.engine import current
 from paralab.process.session import start_session
+from scorecard_tasks import deep, fib
 
 pytestmark = pytest.mark.slow
-
-
-@paralab.remote
-def deep(n: int) -> int:
-    return 0 if n == 0 else int(paralab.get(deep.remote(n - 1))) + 1
-
-
-@paralab.remote
-def fib(n: int) -> int:
-    if n < 2:
-        return n
-    left, right = fib.remote(n - 1), fib.remote(n - 2)
-    return int(paralab.get(left)) + int(paralab.get(right))
 
 
 @paralab.remote

@@ -48,6 +48,7 @@ MOST_DRAWN = 6
 """Functions drawn; the table has more."""
 MOST_ROWS = 60
 LONGEST_NAME = 22
+LONGEST_IN_WORDS = 40
 LONGEST_IN_TABLE = 200
 TEXT_BAR = 44
 _LETTERS = {"pickle + submit": "s", "queue": "·", "transfer + unpickle": "t", "run": "█",
@@ -116,9 +117,14 @@ def overhead(recording: Recording) -> Picture:
         drawing.text(16, 68, "one task, from .remote() to get()", "s b")
     y = 78.0
     for row in rows[:MOST_DRAWN]:
-        drawing.text(16, y + 15, _short(row.name, LONGEST_NAME), "m b")
+        drawing.text(16, y + 15, shown_name(row.name, LONGEST_NAME), "m b")
         drawing.text(left - 8, y + 15, f"× {row.count:,}", "s e")
-        _draw_bar(drawing, left, y, [(s, f"{_short(row.name)}, {_told(s)}") for s in segments(row)])
+        _draw_bar(
+            drawing,
+            left,
+            y,
+            [(s, f"{shown_name(row.name, LONGEST_IN_WORDS)}, {_told(s)}") for s in segments(row)],
+        )
         drawing.text(744, y + 15, duration(row.total_ns / 1e9), "b e")
         y += STEP
     if len(rows) > MOST_DRAWN:
@@ -166,7 +172,7 @@ def advice_on(better: Batching | None) -> list[str]:
     """What batches would bring, and what that rests on, as lines."""
     if better is None:
         return ["No function loses much to overhead that larger tasks would save."]
-    now = f"{_short(better.name)} is {percent(better.share)} your code."
+    now = f"{shown_name(better.name, LONGEST_IN_WORDS)} is {percent(better.share)} your code."
     run, lost = duration(better.run_ns / 1e9), duration(better.overhead_ns / 1e9)
     then = f"about {better.per_batch} per batch would bring that to {percent(better.share_then)}."
     rests_on = f"if the {lost} of overhead for a task do not grow with its size"
@@ -213,10 +219,6 @@ def _times(spent: WorkerTime) -> str:
 def _told(segment: Segment) -> str:
     waits = " (waiting in line)" if segment.waiting and segment.name != "idle" else ""
     return f"{segment.name}{waits}: {duration(segment.ns / 1e9)}"
-
-
-def _short(name: str, most: int = 40) -> str:
-    return shown_name(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
 def _draw_bar(
@@ -272,7 +274,7 @@ def _text(rows: Sequence[FunctionParts], run: Sequence[Segment], spent: WorkerTi
         return []
     lines = ["one task, from .remote() to get():"]
     for row in rows[:MOST_DRAWN]:
-        lines.append(_text_bar(_short(row.name, LONGEST_NAME), segments(row), row.total_ns))
+        lines.append(_text_bar(shown_name(row.name, LONGEST_NAME), segments(row), row.total_ns))
         lines += _wrapped([_told(segment) for segment in segments(row)])
     lines.append(f"{_times(spent)}:")
     lines.append(_text_bar("together", run, spent.total_ns))
@@ -306,7 +308,7 @@ def _table(rows: Sequence[FunctionParts], spent: WorkerTime) -> list[tuple[str, 
         return duration(ns / 1e9)
 
     table = [
-        (_short(row.name, LONGEST_IN_TABLE), f"{row.count:,}",
+        (shown_name(row.name, LONGEST_IN_TABLE), f"{row.count:,}",
          *(told(row.parts[part]) for part in PARTS),
          told(row.unaccounted_ns), "", told(row.total_ns))
         for row in rows[:MOST_ROWS]

@@ -237,7 +237,7 @@ def name_in_code(name: str) -> str:
 
 def called(name: str) -> str:
     """A name in a sentence."""
-    return shown_name(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…")
+    return shown_name(name, LONGEST)
 
 
 def some(tasks: list[Task], most: int = 20) -> tuple[str, ...]:

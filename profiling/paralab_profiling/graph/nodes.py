@@ -309,5 +309,4 @@ def _began(part: Task | Put) -> int:
 
 def short_name(name: str, most: int = 16) -> str:
     """The last part of a function's name, as long as there is room for."""
-    name = shown_name(name.rpartition(".")[2] or name)
-    return name if len(name) <= most else name[: most - 1] + "…"
+    return shown_name(name.rpartition(".")[2] or name, most)

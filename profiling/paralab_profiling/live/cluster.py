@@ -281,12 +281,9 @@ def _percent(process: Process) -> str:
 
 
 def _draw(drawing: Drawing, each: Process, y: float, most: int) -> None:
-    def cut(text: str, length: int) -> str:
-        return text if len(text) <= length else f"{text[: length - 1]}…"
-
-    drawing.text(16, y + 14, cut(each.name, 17), "m")
+    drawing.text(16, y + 14, shown_name(each.name, 17), "m")
     runs = f"{each.errors} failed ✕ {each.runs}" if each.errors else each.runs
-    drawing.text(RUNS_LEFT, y + 14, cut(runs or "idle", 24), "m" if each.runs else "s")
+    drawing.text(RUNS_LEFT, y + 14, shown_name(runs or "idle", 24), "m" if each.runs else "s")
     drawing.box(CPU_LEFT, y, CPU_WIDTH, 20, IDLE)
     if each.cpu_percent is not None:
         width = CPU_WIDTH * min(1.0, each.cpu_percent / 100)

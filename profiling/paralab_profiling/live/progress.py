@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from paralab.engine import Survey, current, installed
+from paralab.shown_text import shown_name
 from paralab_profiling.live.watched import Count, Watched
 from paralab_profiling.live.watcher import Watcher, ask_news
 from paralab_profiling.live.widgets import has_widgets
@@ -97,7 +98,7 @@ def progress_text(counts: Mapping[str, Count], seconds: float) -> str:
     """
     lines = [progress_title(counts, seconds)]
     for name, count in _folded(counts).items():
-        cut = name if len(name) <= NAME_COLUMNS else f"{name[: NAME_COLUMNS - 1]}…"
+        cut = shown_name(name, NAME_COLUMNS)
         lines.append(f"{cut:<{NAME_COLUMNS}} {_bar(count)} {_figures(count)}"[:80].rstrip())
     return "\n".join(lines)
 

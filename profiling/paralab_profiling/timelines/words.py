@@ -27,8 +27,7 @@ _STEPS = " ▁▂▃▄▅▆▇█"
 
 def shortened(name: str, most: int = LONGEST) -> str:
     """A name without the function that it was defined in, and with at most ``most`` characters."""
-    name = shown_name(name).rpartition("<locals>.")[2]
-    return name if len(name) <= most else name[: most - 1] + "…"
+    return shown_name(name.rpartition("<locals>.")[2], most)
 
 
 def lane_name(lane: Lane, most: int = 16) -> str:
@@ -39,7 +38,7 @@ def lane_name(lane: Lane, most: int = 16) -> str:
     if len(name) > most:
         start, _, end = name.rpartition(" ")
         room = most - len(end) - 2
-        name = f"{start[:room]}… {end}" if room > 0 else f"{name[: most - 1]}…"
+        name = f"{start[:room]}… {end}" if room > 0 else shown_name(name, most)
     return name
 
 
