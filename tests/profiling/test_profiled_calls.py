@@ -357,17 +357,18 @@ def test_two_tools_that_hook_the_same_are_refused(session: Any) -> None:
         profile("pyinstrument", interval=0)
 
 
-def test_a_user_s_own_profiler_in_a_task_is_told_as_the_reason(session: Any) -> None:
-    @paralab.remote
-    def inside() -> int:
-        import cProfile
+def test_a_profiler_that_is_at_work_already_is_told_as_the_reason(session: Any) -> None:
+    import cProfile
 
-        own = cProfile.Profile()
-        own.enable()
-        found = paralab.get(work.remote(2))
+    own = cProfile.Profile()
+    own.enable()
+    try:
+        with profile("cprofile", driver=True) as p:
+            paralab.get(work.remote(2), timeout=60)
+    finally:
         own.disable()
-        return int(found)
-
-    with profile("cprofile") as p:
-        paralab.get(inside.options(max_retries=0).remote(), timeout=60)
-    assert p.tasks["work"] == 1
+    assert p.tasks == {"work": 1}
+    [(why, count)] = p.missed.items()
+    assert "another profiler" in why
+    assert count == 1
+    assert "not profiled" in repr(p)

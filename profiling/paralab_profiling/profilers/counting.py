@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import cProfile
 import gc
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import CodeType
@@ -110,7 +111,11 @@ class Counts:
         counter.tasks, counter.seconds = 0, 0.0
         for entry in entries:
             where = _where(entry.code)
-            if where is None:
+            if where is None:  # what it called, it called to measure
+                for callee in entry.calls or ():
+                    of = _where(callee.code)
+                    if of is not None:
+                        _add(self._functions.setdefault(of, [0, 0, 0.0, 0.0]), callee, -1)
                 continue
             _add(self._functions.setdefault(where, [0, 0, 0.0, 0.0]), entry)
             for callee in entry.calls or ():
@@ -118,6 +123,8 @@ class Counts:
                 if of is not None:
                     callers = self._pairs.setdefault(of, {})
                     _add(callers.setdefault(where, [0, 0, 0.0, 0.0]), callee)
+        for where in [where for where, found in self._functions.items() if found[0] <= 0]:
+            del self._functions[where]
 
     def _table(self) -> tuple[Function, ...]:
         places = {where: place for place, where in enumerate(self._functions)}
@@ -126,6 +133,7 @@ class Counts:
             callers = tuple(
                 (places[caller], int(found[0]), int(found[1]), found[2], found[3])
                 for caller, found in self._pairs.get(where, {}).items()
+                if caller in places
             )
             figures = int(calls), int(primitive), own, total
             table.append(Function(where.name, where.file, where.line, *figures, callers))
@@ -143,6 +151,8 @@ class CountingSession:
 
     def start(self) -> None:
         """Counts from here on, in this thread."""
+        if sys.getprofile() is not None:  # before 3.12 ours would silently take its place
+            raise ToolError("another profiler was at work in its thread")
         self._since = time.perf_counter()
         try:
             self._counter.profile.enable()
@@ -169,11 +179,11 @@ def _where(code: CodeType | str) -> Where | None:
     return None if where.file.startswith("paralab_profiling/profilers/") else where
 
 
-def _add(to: list[float], entry: Any) -> None:
-    to[0] += entry.callcount
-    to[1] += entry.callcount - entry.reccallcount
-    to[2] += entry.inlinetime
-    to[3] += entry.totaltime
+def _add(to: list[float], entry: Any, times: int = 1) -> None:
+    to[0] += entry.callcount * times
+    to[1] += (entry.callcount - entry.reccallcount) * times
+    to[2] += entry.inlinetime * times
+    to[3] += entry.totaltime * times
 
 
 class _Sharing:
@@ -213,7 +223,8 @@ class _Sharing:
         """Fills the tree with one root, the task."""
         self._whole = sum(self._functions[each][3] * share for each, share in self._outside)
         outside = sorted(self._outside, key=lambda each: -self._functions[each[0]][3] * each[1])
-        if name and outside and outside[0][0].kind == "yours":
+        outside.sort(key=lambda each: each[0].kind != "yours")
+        if name and outside:
             function, share = outside.pop(0)
             root = Where(name, function.file, function.line, "task")
             self._tree.add([root], 0.0, tasks)
