@@ -10,6 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -73,6 +75,27 @@ def test_process_descriptor_tells_of_death() -> None:
     finally:
         os.close(fd)
         child.communicate()
+
+
+def test_the_clock_of_a_thread() -> None:
+    ends = threading.Event()
+    thread = threading.Thread(target=ends.wait)
+    thread.start()
+    try:
+        native = thread.native_id
+        assert native is not None
+        clock = platform.thread_cpu_clock(native)
+        assert clock is not None
+        first = time.clock_gettime_ns(clock)
+        assert 0 < first <= time.clock_gettime_ns(clock)
+    finally:
+        ends.set()
+        thread.join()
+    # Not a thread of this process, no more than one that has ended.
+    other = platform.thread_cpu_clock(os.getppid())
+    assert other is not None
+    with pytest.raises(OSError, match="Invalid argument"):
+        time.clock_gettime_ns(other)
 
 
 def test_name_and_parent() -> None:

@@ -46,6 +46,8 @@ SHARE = 0.05
 """Of a core, which looking may take at most; with more, it looks less often."""
 MOST_STACKS = 5_000
 """Different stacks that are kept; what comes after counts for the call alone."""
+MOST_CALLS = 20_000
+"""Calls of one name that are told apart when they are counted."""
 MOST_SAMPLERS = 4
 """At the same time, in one process."""
 GAP = 3
@@ -224,7 +226,9 @@ class Sampler:
         runs = Running(self._engine)
         for call, at, cpu in [*self._of_threads(runs), *self._of_coroutines(runs)]:
             found, name = True, call.name
-            self._calls.setdefault(name, set()).add((call.caller, call.key))
+            met = self._calls.setdefault(name, set())
+            if len(met) < MOST_CALLS:
+                met.add((call.caller, call.key))
             key = (name, tuple([number for number, _line in at]))
             if key not in self._stacks and len(self._stacks) >= MOST_STACKS:
                 self._facts["dropped"] += 1

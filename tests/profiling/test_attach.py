@@ -154,6 +154,20 @@ def test_a_task_that_works(session: Any, gate: Gate) -> None:
     assert told["looks"] == profile.samples >= 1
 
 
+def test_a_generator_that_runs(session: Any, gate: Gate) -> None:
+    @paralab.remote
+    def yields(begun: str, gate: str) -> Iterator[int]:
+        touch(begun)
+        while not os.path.exists(gate):
+            spin()
+        yield 1
+
+    generator = yields.options(num_returns="streaming").remote(*gate.files)
+    with gate.around(generator.completed()):
+        profile = attach(generator, 0.5)
+    assert profile.total("spin") > 0.5 * profile.total_of_all > 0
+
+
 def test_a_task_that_waits_says_so(session: Any, tmp_path: Path) -> None:
     gate = Gate(tmp_path, "fifo", is_fifo=True)
     with gate.around(waits.remote(*gate.files)) as ref:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,8 @@ def seen(**more: Any) -> dict[str, Any]:
     stacks = [("task", (0, 1), 300 * MS, 290 * MS, 30), ("task", (0, 2), 700 * MS, 5 * MS, 70)]
     facts = dict.fromkeys(("idle", "missed", "longest_gap", "dropped"), 0)
     return {
-        "pid": 7, "stacks": stacks, "lines": [], "frames": frames, "interval": 10 * MS,
+        "pid": 7, "stacks": stacks, "lines": [(1, 10, 30), (2, 81, 10)], "frames": frames,
+        "interval": 10 * MS,
         "has_cpu": True, "behind": "", "over": True, "calls": {"task": 2}, "looks": 100,
         "cost": 10 * MS, "watched": 1_000 * MS, **facts, **more,
     }  # fmt: skip
@@ -111,6 +114,7 @@ def test_a_stack_without_cpu_time_waits() -> None:
     assert found.workers == {3: 2}
     assert found.cost == pytest.approx(1 / 0.99)
     assert "on a CPU 30 % of that time" in words.note(found)
+    assert "most often at a.py:10, in 75 % of what was seen" in words.note(found)
     assert words.title(found) == "70 % of 1.00 s spent waiting, most of it in main, over 2 tasks"
     nothing_known = profile_of([seen(has_cpu=False)], {})
     assert "(waiting)" not in words.tree(nothing_known)
@@ -208,6 +212,12 @@ def test_wrong_words(words: list[str], said: str) -> None:
     done = CliRunner().invoke(profile, words)
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_it_is_a_command_of_paralab() -> None:
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
+    where = project["project"]["entry-points"]["paralab.commands"]["profile"]
+    assert EntryPoint("profile", where, "paralab.commands").load() is profile
 
 
 def test_nothing_runs(monkeypatch: Any) -> None:

@@ -7,6 +7,7 @@ other tasks; a frame of its own says so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -89,6 +90,13 @@ def notes(told: Sequence[Mapping[str, Any]]) -> list[str]:
     cpu = sum(stack[3] for each in told for stack in each["stacks"])
     if wall and all(each["has_cpu"] for each in told):
         said.append(f"on a CPU {percent(cpu / wall)} of that time")
+    hot: Counter[str] = Counter()
+    for each in told:
+        for number, line, seen in each["lines"]:
+            hot[f"{each['frames'][number][1]}:{line}"] += seen
+    if hot:
+        place, seen = max(hot.items(), key=lambda item: (item[1], item[0]))
+        said.append(f"most often at {place}, in {percent(seen / hot.total())} of what was seen")
     if idle and looks:
         said.append(f"{percent(idle / looks)} of the looks found no call")
     return said

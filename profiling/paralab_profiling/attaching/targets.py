@@ -16,6 +16,7 @@ from paralab.actor import ActorHandle
 from paralab.engine import Engine
 from paralab.ids import Address, actor_id, object_id, process_number, task_id
 from paralab.object_ref import ObjectRef
+from paralab.object_ref_generator import ObjectRefGenerator
 from paralab.shown_text import shown_name
 from paralab.state.told import TaskRow
 
@@ -133,6 +134,8 @@ def _found(session: Session, target: Any, namespace: str | None) -> Iterator[Tar
         yield _actor(session, ref, shown_name(repr(target)))
     elif isinstance(target, ObjectRef):
         yield _task(session, target)
+    elif isinstance(target, ObjectRefGenerator):
+        yield _task(session, target.completed())
     elif isinstance(target, str):
         yield from _named(session, target, namespace)
     elif isinstance(target, int) and not isinstance(target, bool):
