@@ -336,6 +336,16 @@ class Recording:
             raise RecordingError(f"{source.name} is no recording of paralab: {error!r}") from error
 
 
+def expect_recording(given: object, view: str) -> None:
+    """Raises TypeError in a view's name for what is no recording, such as the run that has it."""
+    if not isinstance(given, Recording):
+        has_one = isinstance(getattr(given, "recording", None), Recording)
+        raise TypeError(
+            f"{view}() takes a Recording, not {type(given).__name__}: write"
+            f" {view}({'run.recording' if has_one else 'take()'})."
+        )
+
+
 def _task(**fields: Any) -> Task:
     task = Task(**fields | {n: tuple(fields.get(n, ())) for n in ("needs", "holds")})
     if task.state not in STATES:

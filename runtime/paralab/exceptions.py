@@ -207,8 +207,9 @@ class WorkerCrashedError(ParalabError):
     """The worker process died while it ran the task."""
 
     ADVICE = (
-        "Likely causes: the process used too much memory and was killed, a crash in compiled "
-        "code, os._exit or sys.exit in the task. Raise max_retries if running it again may help."
+        "Likely causes: if it exited with a code, os._exit or sys.exit in the task; if a signal "
+        "ended it, too much memory (SIGKILL) or a crash in compiled code (SIGSEGV, SIGABRT). "
+        "Raise max_retries if running it again may help."
     )
 
     def _message(self) -> str:

@@ -13,8 +13,20 @@ import paralab
 from paralab.engine import Told
 from paralab.exceptions import SystemFailure
 from paralab.ids import INDEX_BITS, make_address
-from paralab_profiling import Recording, RecordingError, Source, take
+from paralab_profiling import (
+    Recording,
+    RecordingError,
+    Source,
+    explain,
+    overhead,
+    perfetto,
+    take,
+    task_graph,
+    timeline,
+    what_if,
+)
 from paralab_profiling.recording import PARTS
+from paralab_profiling.runs import run_of
 from paralab_profiling.taking import recording_of
 
 STEP = 1_000
@@ -268,3 +280,13 @@ def test_what_a_session_remembers(runtime: Any, tmp_path: Path) -> None:
 def test_taking_needs_a_session() -> None:
     with pytest.raises(SystemFailure, match="not been started"):
         take()
+
+
+@pytest.mark.parametrize("view", [task_graph, timeline, overhead, explain, perfetto, what_if])
+def test_a_run_is_not_its_recording(view: Any) -> None:
+    whole = recorded(row(1))
+    name = view.__name__
+    with pytest.raises(TypeError, match=rf"{name}\(\) takes a Recording, not Run: .*run\.rec"):
+        view(run_of("a run", whole, (0, 10), 2))
+    with pytest.raises(TypeError, match=rf"{name}\(\) takes a Recording, not int: .*take\(\)"):
+        view(3)

@@ -23,7 +23,7 @@ from paralab_profiling.breakdown.parts import (
 )
 from paralab_profiling.palette import FETCH, RUN, STORE, SUBMIT, TRANSFER
 from paralab_profiling.picture import Picture
-from paralab_profiling.recording import PARTS, Recording
+from paralab_profiling.recording import PARTS, Recording, expect_recording
 from paralab_profiling.svg import IDLE, INK, SOFT, Drawing, duration, percent
 
 JOINED: Mapping[str, tuple[str, ...]] = {
@@ -105,7 +105,11 @@ def overhead(recording: Recording) -> Picture:
 
     Args:
         recording: from :func:`paralab_profiling.take`, or a file.
+
+    Raises:
+        TypeError: it is something else.
     """
+    expect_recording(recording, "overhead")
     rows, spent = function_parts(recording), worker_time(recording)
     better = batching(recording, spent)
     title, note = _finding(spent), _note(recording, rows)

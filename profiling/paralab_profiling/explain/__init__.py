@@ -32,7 +32,7 @@ from paralab_profiling.explain.moving import (
 )
 from paralab_profiling.explain.threads import oversubscribed
 from paralab_profiling.explain.waiting import blocking, get_in_a_loop
-from paralab_profiling.recording import Recording
+from paralab_profiling.recording import Recording, expect_recording
 
 __all__ = ["Explanation", "Finding", "explain", "findings"]
 
@@ -78,7 +78,11 @@ def explain(recording: Recording) -> Explanation:
 
     Args:
         recording: from :func:`paralab_profiling.take`, or a file.
+
+    Raises:
+        TypeError: it is something else.
     """
+    expect_recording(recording, "explain")
     found = findings(recording)
     ended = sum(task.ran for task in recording)
     begin, end = recording.span_ns

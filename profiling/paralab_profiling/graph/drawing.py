@@ -28,7 +28,7 @@ from paralab_profiling.graph.words import (
 )
 from paralab_profiling.palette import FAILURE, NOTEBOOK
 from paralab_profiling.picture import Picture
-from paralab_profiling.recording import Recording
+from paralab_profiling.recording import Recording, expect_recording
 from paralab_profiling.svg import IDLE, INK, LINE, WIDTH, Drawing, duration
 
 LEFT, TOP = 16.0, 62.0
@@ -54,7 +54,11 @@ def task_graph(recording: Recording) -> Picture:
     Args:
         recording: from :func:`paralab_profiling.take`, or from a file; unfinished tasks are drawn
             too.
+
+    Raises:
+        TypeError: it is something else.
     """
+    expect_recording(recording, "task_graph")
     graph = graph_of(recording)
     # Hues go to functions in the order of their submission, whatever the picture's order is.
     for task in recording:

@@ -109,7 +109,13 @@ def _by_size(
 
 
 def both_ways(function: Any) -> tuple[Callable[..., Any], Any, str]:
-    """A function as it is, as a remote one that takes one CPU, and what pictures call it."""
+    """A function as it is, as a remote one that takes one CPU, and what pictures call it.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not callable(function) and not isinstance(function, RemoteFunction):
+        raise TypeError(f"what is measured is a function, not a {type(function).__name__}")
     if isinstance(function, RemoteFunction):
         plain = function.__wrapped__
         return plain, function.options(num_cpus=1), _name(plain)

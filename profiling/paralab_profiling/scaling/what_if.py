@@ -17,7 +17,7 @@ from typing import Any
 from paralab_profiling.palette import RUN
 from paralab_profiling.paths import span_ns, work_ns
 from paralab_profiling.picture import Picture, save_result
-from paralab_profiling.recording import Recording
+from paralab_profiling.recording import Recording, expect_recording
 from paralab_profiling.scaling.model import flat_from
 from paralab_profiling.scaling.plots import LogPlot
 from paralab_profiling.scaling.replay import WORKERS, Replay, replays
@@ -166,7 +166,9 @@ def what_if(recording: Recording, workers: Iterable[int] = WORKERS) -> WhatIf:
 
     Raises:
         ValueError: fewer than one worker.
+        TypeError: it is no recording.
     """
+    expect_recording(recording, "what_if")
     ran = replace(recording, tasks=tuple(task for task in recording if task.ran))
     begin, end = ran.span_ns
     return WhatIf(

@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 from paralab_profiling.details import details_of
 from paralab_profiling.palette import FAILURE, NOTEBOOK
 from paralab_profiling.picture import Picture
-from paralab_profiling.recording import Recording, Task
+from paralab_profiling.recording import Recording, Task, expect_recording
 from paralab_profiling.svg import IDLE, INK, SOFT, Drawing, duration, escape
 from paralab_profiling.timelines.lanes import Bar, Lane, Lanes, lanes_of
 from paralab_profiling.timelines.layout import (
@@ -72,7 +72,11 @@ def timeline(recording: Recording) -> Picture:
     Returns:
         A picture whose title says how long it took and how busy the workers were, and the note
         what kept them.  Zero is the first submission.
+
+    Raises:
+        TypeError: it is something else.
     """
+    expect_recording(recording, "timeline")
     lanes = lanes_of(recording)
     title, note = title_of(lanes), note_of(lanes)
     text = text_of(lanes, recording)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from paralab.shown_text import shown_name, shown_text
-from paralab_profiling.recording import Put, Recording, Task
+from paralab_profiling.recording import Put, Recording, Task, expect_recording
 from paralab_profiling.timelines.lanes import wait_words
 from paralab_profiling.timelines.spans import rows_of
 
@@ -49,7 +49,11 @@ def perfetto(recording: Recording) -> dict[str, Any]:
     Returns:
         ``{"traceEvents": [...], ...}``; times in µs since the first submission, put
         or wait, because readers want none below 0.
+
+    Raises:
+        TypeError: it is something else.
     """
+    expect_recording(recording, "perfetto")
     facts = {shown_name(key): shown_text(text) for key, text in recording.facts.items()}
     missing = {"forgotten": recording.dropped, "processes without answer": recording.silent}
     facts |= {what: f"{number:,}" for what, number in missing.items() if number}
