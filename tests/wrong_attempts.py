@@ -296,6 +296,36 @@ def pages_of(books):
 exercise_2(pages_of)
 """
 
+FETCHES_THE_RAIN = """
+def wet_days(names):
+    refs = [stations[name].ask.remote(lambda days: [day["PRCP"] or 0 for day in days])
+            for name in names]
+    return [sum(rain > 0 for rain in rains) for rains in paralab.get(refs)]
+exercise_1(wet_days)
+"""
+
+ONE_STATION_AT_A_TIME = """
+def wet_days(names):
+    def wet(days):
+        return sum((day["PRCP"] or 0) > 0 for day in days)
+    return [paralab.get(stations[name].ask.remote(wet)) for name in names]
+exercise_1(wet_days)
+"""
+
+NONE_AMONG_THE_GUSTS = """
+def strongest(names):
+    refs = [stations[name].ask.remote(lambda days: max(day["GUST"] for day in days))
+            for name in names]
+    return paralab.get(refs)
+exercise_2(strongest)
+"""
+
+GUSTS_IN_TURN = """
+def strongest(names):
+    return [paralab.get(stations[name].ask.remote(largest("GUST")))[0] for name in names]
+exercise_2(strongest)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -345,6 +375,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (TWO_AT_A_TIME, "Not yet, errors_in_all: there are too many chunks."),
         (SMALL_CHUNKS, "Not yet, words_in_all: there are too many calls."),
         (LONGEST_FIRST, "Not yet, words_in_all: one call has far more than the others."),
+    ],
+    "13_weather_actors": [
+        (FETCHES_THE_RAIN, "Not yet, wet_days: the days came to this notebook."),
+        (ONE_STATION_AT_A_TIME, "Not yet, wet_days: one station was asked after the other."),
+        (NONE_AMONG_THE_GUSTS, "Not yet: strongest(...) raised an error."),
+        (GUSTS_IN_TURN, "Not yet, strongest: one station was asked after the other."),
     ],
     "14_handles_and_messages": [
         (LINE_BY_LINE, "Not yet, protocol: one line was made after the other."),
