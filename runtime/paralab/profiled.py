@@ -15,7 +15,7 @@ function.  So a call that is not profiled takes the same way as ever, and pays n
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -52,6 +52,9 @@ class Provider(Protocol):
 
     def check(self, tools: Sequence[str]) -> None:
         """Raises ValueError where a tool is unknown, cannot run, or excludes another one."""
+
+    def environment(self, tools: Sequence[str]) -> dict[str, str]:
+        """Variables with which the workers of calls that these tools measure have to start."""
 
     def measured(
         self, function: Callable[..., Any], name: str, requests: Requests
@@ -103,6 +106,17 @@ def check(tool: str) -> None:
         ImportError: no profilers are installed.
     """
     provider().check([tool])
+
+
+def with_environment(runtime_env: Mapping[str, Any], tools: Sequence[str]) -> Mapping[str, Any]:
+    """An environment for calls that these tools measure: some need workers of their own."""
+    variables = provider().environment(tools)
+    if not variables:
+        return runtime_env
+    from paralab.runtime_env.runtime_env import as_runtime_env  # most programs need none
+
+    variables = {**runtime_env.get("env_vars", {}), **variables}
+    return as_runtime_env({**runtime_env, "env_vars": variables})
 
 
 def wanted(tool: str) -> Requests:

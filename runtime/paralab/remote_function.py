@@ -53,6 +53,12 @@ def settled(options: Mapping[str, Any]) -> dict[str, Any]:
         from paralab.runtime_env.runtime_env import as_runtime_env  # most programs need none
 
         given["runtime_env"] = as_runtime_env(given["runtime_env"])
+    if isinstance(given.get("profile"), str):
+        from paralab.profiled import with_environment  # most programs need none
+
+        before = given.get("runtime_env") or {}
+        if (after := with_environment(before, [given["profile"]])) is not before:
+            given["runtime_env"] = after
     return given
 
 

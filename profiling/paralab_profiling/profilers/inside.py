@@ -19,12 +19,17 @@ from paralab.profiled import Requests
 from paralab_profiling.profilers import kept, submitting, tools
 from paralab_profiling.profilers.tools import Session, ToolError
 
-__all__ = ["check", "measured", "measured_class"]
+__all__ = ["check", "environment", "measured", "measured_class"]
 
 
 def check(names: Sequence[str]) -> None:
     """Refuses tools that are unknown, cannot run here, or exclude each other."""
     tools.check(names)
+
+
+def environment(names: Sequence[str]) -> dict[str, str]:
+    """Variables with which the workers of calls that these tools measure have to start."""
+    return tools.environment(names)
 
 
 class Span:

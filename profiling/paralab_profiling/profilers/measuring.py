@@ -203,7 +203,8 @@ def profile(tool: str = "pyinstrument", *, driver: bool = False, **settings: Any
     Args:
         tool: "pyinstrument" samples the stack, which costs little; "cprofile" counts every call.
             Of memory, "peak" tells the most that each task had, "tracemalloc" the lines and
-            "objgraph" the types that grow with every call.
+            "objgraph" the types that grow with every call; "fil" and "memray" tell which lines had
+            the memory that was alive at the peak.
         driver: whether the block's own code is measured too, as "this process".
         **settings: of the tool; ``interval`` of pyinstrument is seconds between two samples.
 

@@ -119,7 +119,8 @@ def _variant(spec: Any, options: TaskOptions, wanted: Requests) -> tuple[Any, Ta
             inner = replace(spec, function=spec.function.thing)
             wanted = joined(spec.function.requests, wanted)
         made = profiled.measured_function(inner, name, wanted)
-        found[key] = made, replace(options, cache=None)
+        around = profiled.with_environment(options.runtime_env, [each.tool for each in wanted])
+        found[key] = made, replace(options, cache=None, runtime_env=around)
     variant: tuple[Any, TaskOptions] = found[key]
     return variant
 
@@ -147,4 +148,6 @@ def _create_actor(create: Any, spec: Any, options: Any, args: Any, kwargs: Any) 
     if type(spec.cls) is Measured:
         wanted = joined(spec.cls.requests, wanted)
         spec = replace(spec, cls=spec.cls.thing)
+    around = profiled.with_environment(options.runtime_env, [each.tool for each in wanted])
+    options = replace(options, runtime_env=around)
     return create(profiled.measured_actor(spec, wanted), options, args, kwargs)

@@ -33,6 +33,8 @@ TOOLS: dict[str, str] = {
     "peak": "paralab_profiling.memory.peak_tool:Peak",
     "tracemalloc": "paralab_profiling.memory.growth:Tracemalloc",
     "objgraph": "paralab_profiling.memory.objects:Objgraph",
+    "fil": "paralab_profiling.memory.fil:Fil",
+    "memray": "paralab_profiling.memory.memray_tool:Memray",
 }
 """Module and class of each tool, by its name."""
 PICTURES: dict[str, str] = {
@@ -123,6 +125,16 @@ def picture_of(profile: Profile) -> Picture:
     module, _, function = where.partition(":")
     drawn: Picture = getattr(importlib.import_module(module), function)(profile)
     return drawn
+
+
+def environment(names: Sequence[str]) -> dict[str, str]:
+    """Variables with which the workers of calls that these tools measure have to start."""
+    found: dict[str, str] = {}
+    for name in names:
+        wanted = getattr(find(name), "environment", None)
+        if wanted is not None:
+            found |= wanted()
+    return found
 
 
 def finished(profile: Profile) -> Profile:
