@@ -198,7 +198,9 @@ def status(address: str | None, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     click.echo(f"Node {facts['node_id'][:12]}, process {facts['pid']}, at {SCHEME}{folder}")
-    click.echo(f"{facts['workers']} workers; drivers:")
+    plural = "" if facts["workers"] == 1 else "s"
+    drivers = "drivers:" if facts["jobs"] else "no driver"
+    click.echo(f"{facts['workers']} worker{plural}; {drivers}")
     for job in facts["jobs"]:
         space = shown_name(job["namespace"])
         click.echo(f"  job {job['job_id']}: process {job['pid']}, namespace {space}")

@@ -204,7 +204,10 @@ _ORDERS: dict[str, Any] = {
 
 
 def _size(size: int, units: str) -> str:
-    return "?" if size < 0 else f"{size / UNITS[units]:g} {units}"
+    if size < 0:
+        return "?"
+    # Not by ":g", which makes 3e+06 of three million and loses what comes behind.
+    return f"{size:,} B" if units == "B" else f"{size / UNITS[units]:,.6g} {units}"
 
 
 def _together(rows: Iterable[MemoryRow]) -> int:

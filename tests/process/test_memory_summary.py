@@ -14,7 +14,7 @@ import pytest
 from process_helpers import LARGE, eventually
 
 import paralab
-from paralab.memory_summary import MemoryRow, memory_rows, memory_summary
+from paralab.memory_summary import MemoryRow, _size, memory_rows, memory_summary
 from paralab.util import state
 
 pytestmark = pytest.mark.slow
@@ -187,3 +187,8 @@ def test_who_does_not_answer_is_counted(runtime: Any, monkeypatch: pytest.Monkey
         assert "1 processes did not answer in time" in memory_summary()
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_sizes_are_written_out() -> None:
+    sizes = [(3_004_069, "B"), (-1, "B"), (0, "KB"), (3_004_069, "MB")]
+    assert [_size(*each) for each in sizes] == ["3,004,069 B", "?", "0 KB", "3.00407 MB"]
