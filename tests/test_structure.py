@@ -29,7 +29,7 @@ BOTTOM = (
     "exceptions", "actor_errors", "object_errors", "task_error", "unseen_errors", "library_name",
     "plain_exception", "remote_errors", "remote_traceback", "shown_text",
     "serialization", "blob_format", "unpicklable",
-    "platform", "limits", "boot", "system_config", "call_sites",
+    "platform", "limits", "boot", "system_config", "call_sites", "bar_lines",
 )  # fmt: skip
 LEVELS = dict.fromkeys(BOTTOM, 0) | {"state": 1, "store": 2, "transport": 2, "process": 3}
 API = 4

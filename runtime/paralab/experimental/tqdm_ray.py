@@ -1,22 +1,25 @@
 """Progress of tasks and actors: ``for x in tqdm(range(n)): ...``, in any process.
 
-A bar of a worker cannot move in the driver's terminal, where other processes print too.  So
-each bar prints a line of its own when it has gone on for a while, and one at its end; the line
-shows under the cell or in the terminal like everything that a task prints.
+A bar of a worker cannot move in the driver's terminal, where other processes print too.  So a bar
+tells the driver how far it is, at most ten times a second, and all bars are drawn there together:
+see ``bars``.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-_WIDTH = 30
+from paralab.experimental import bars
+from paralab.process.prints import PrintStream
 
 
 def safe_print(*args: Any, **kwargs: Any) -> None:
-    """``print``; lines of bars and of programs do not get into each other's way."""
+    """``print`` above the bars, in the driver; what tasks print is there by itself."""
+    bars.clear()
     print(*args, **kwargs)  # noqa: T201
 
 
@@ -28,11 +31,11 @@ class tqdm:  # noqa: N801 - the name that everybody knows
         desc: text before the bar.
         total: how many steps there are; by default the length of ``iterable``.
         unit: what a step is called.
-        position: Ray's row of the bar; here every bar has lines of its own.
-        flush_interval_s: seconds between two lines, 5 by default.
+        position: Ray's row of the bar; here each has the next free row.
+        flush_interval_s: seconds between two words to the driver, 0.1 by default.
     """
 
-    DEFAULT_FLUSH_INTERVAL_SECONDS = 5.0
+    DEFAULT_FLUSH_INTERVAL_SECONDS = 0.1
 
     def __init__(
         self,
@@ -53,8 +56,10 @@ class tqdm:  # noqa: N801 - the name that everybody knows
         default = self.DEFAULT_FLUSH_INTERVAL_SECONDS
         self._every = default if flush_interval_s is None else flush_interval_s
         self._count = 0
-        self._started = self._shown = time.monotonic()
+        self._started = self._told = time.monotonic()
+        self._key = os.urandom(6).hex()
         self._closed = False
+        self.refresh()
 
     @property
     def n(self) -> int:
@@ -77,37 +82,42 @@ class tqdm:  # noqa: N801 - the name that everybody knows
     def update(self, n: int = 1) -> None:
         """Goes on by ``n`` steps."""
         self._count += n
-        if time.monotonic() - self._shown >= self._every:
+        if time.monotonic() - self._told >= self._every:
             self.refresh()
 
     def refresh(self) -> None:
-        """Prints how far it is."""
-        self._shown = time.monotonic()
-        sys.stderr.write(self._line() + "\n")
+        """Tells the driver how far it is."""
+        now = self._told = time.monotonic()
+        line = bars.message(
+            self._key,
+            desc=self._desc,
+            unit=self._unit,
+            n=self._count,
+            total=self._total,
+            seconds=now - self._started,
+            closed=self._closed,
+        )
+        if isinstance(sys.stdout, PrintStream):
+            sys.stdout._post("stdout", line)  # past a line that is unfinished
+        else:  # in the driver
+            bars.taken("", 0, line)
 
     def close(self) -> None:
-        """Prints how far it has come; later calls do nothing."""
+        """Says that it has ended; later calls do nothing."""
         if not self._closed:
             self._closed = True
             self.refresh()
 
-    def _line(self) -> str:
-        seconds = time.monotonic() - self._started
-        rate = f"{self._count / seconds:,.1f} {self._unit}/s" if seconds > 0 else ""
-        start = f"{self._desc}: " if self._desc else ""
-        if not self._total:
-            return f"{start}{self._count}{self._unit} [{seconds:.0f} s, {rate}]"
-        share = min(1.0, self._count / self._total)
-        bar = "█" * round(share * _WIDTH)
-        return (
-            f"{start}{share:4.0%}|{bar:<{_WIDTH}}| {self._count}/{self._total} "
-            f"[{seconds:.0f} s, {rate}]"
-        )
+    def __del__(self) -> None:
+        if hasattr(self, "_closed") and not sys.is_finalizing():
+            self.close()
 
     def __iter__(self) -> Iterator[Any]:
         if self._iterable is None:
             raise ValueError("This progress bar was made without an iterable: call update().")
-        for item in self._iterable:
-            yield item
-            self.update()
-        self.close()
+        try:
+            for item in self._iterable:
+                yield item
+                self.update()
+        finally:
+            self.close()

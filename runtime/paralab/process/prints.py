@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from paralab.bar_lines import without_bars
 from paralab.shown_text import shown_name, shown_text
 
 MAX_PENDING = 1 << 16
@@ -183,7 +184,9 @@ class PrintedLines:
         """Shows lines; called by any thread."""
         if self._show:
             with self._lock:
-                self._show_lines(name, pid, stream, text, of)
+                text = without_bars(name, pid, text)
+                if text:
+                    self._show_lines(name, pid, stream, text, of)
 
     def _show_lines(self, name: str, pid: int, stream: str, text: str, of: Any) -> None:
         name = shown_name(name)
@@ -223,15 +226,11 @@ class PrintedLines:
         if repeats < 2:
             self._write(stream, self._held if repeats else "")
             return
-        label = f"({name}) " if name else ""
-        count = len(self._pids)
-        said = f"the line above came {repeats:,} more times; from {count} processes in all"
-        self._write(stream, f"{label}[{said}]\n")
+        many = f"{repeats:,} more times; from {len(self._pids)} processes in all"
+        self._write(stream, f"{f'({name}) ' if name else ''}[the line above came {many}]\n")
 
     def _write(self, stream: str, text: str) -> None:
-        if not text:
-            return
-        target = self._streams(stream)
+        target = self._streams(stream) if text else None
         if target is None:  # pythonw, a closed terminal
             return
         try:

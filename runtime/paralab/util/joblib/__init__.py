@@ -21,7 +21,7 @@ def register_paralab() -> None:
     the tasks such as ``{"resources": {"licence": 1}}``.
 
     Raises:
-        ImportError: joblib is not there, or older than 1.3.
+        ImportError: joblib is not there.
     """
     _register("paralab")
 
