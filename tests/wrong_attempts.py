@@ -326,6 +326,30 @@ def strongest(names):
 exercise_2(strongest)
 """
 
+AFTER_THE_LINE = """
+def means(items):
+    return blocks.gather_sync().for_each(mean).take(items)
+exercise_1(means)
+"""
+
+WITHOUT_SHARDS = """
+def means(items):
+    return first_means(items)
+exercise_1(means)
+"""
+
+IN_ROUNDS = """
+def values(items):
+    return slow_stations.batch_across_shards().flatten().take(items)
+exercise_2(values)
+"""
+
+MADE_UP = """
+def values(items):
+    return [f"quick{number}" for number in range(items)]
+exercise_2(values)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -375,6 +399,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (TWO_AT_A_TIME, "Not yet, errors_in_all: there are too many chunks."),
         (SMALL_CHUNKS, "Not yet, words_in_all: there are too many calls."),
         (LONGEST_FIRST, "Not yet, words_in_all: one call has far more than the others."),
+    ],
+    "12_parallel_iterators": [
+        (AFTER_THE_LINE, "Not yet, means: the blocks came to this notebook."),
+        (WITHOUT_SHARDS, "Not yet, means: the items were not taken from the shards."),
+        (IN_ROUNDS, "Not yet, values: each round waits for the slow station."),
+        (MADE_UP, "Not yet, values: the items were not taken from the shards."),
     ],
     "13_weather_actors": [
         (FETCHES_THE_RAIN, "Not yet, wet_days: the days came to this notebook."),
