@@ -238,7 +238,7 @@ def test_the_tool_s_cost_is_measured_in_pairs(session: Any) -> None:
         profile("cprofile").run(program, pairs=0)
     assert not runs
     p = profile("cprofile").run(program, pairs=2)
-    assert len(runs) == 5
+    assert len(runs) == 6
     assert p.tasks == {"work": 2}
     assert p.cost is not None
     assert p.cost > 0

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
 import paralab
+from paralab import profiled
 from paralab_profiling import profile
+from paralab_profiling.profilers.counting import short_name
+from paralab_profiling.profilers.places import place_of
+from paralab_profiling.profilers.sampling import path_of
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def leaf(number: int) -> int:
@@ -40,3 +53,66 @@ def test_without_processes_a_call_inside_another_one_is_part_of_it(shutdown_afte
     assert sum(p.missed.values()) == 2
     assert p.calls("leaf") == 10 + 1 + 3
     assert p.refresh().tasks == p.tasks
+
+
+def test_the_runtime_finds_the_profilers_by_their_entry_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    named = project["entry-points"][profiled.GROUP]["profilers"]
+    module = importlib.import_module(named)
+    monkeypatch.setattr(profiled, "_provided", [])
+    profiled._installed.cache_clear()
+    try:
+        monkeypatch.setattr(profiled, "entry_points", lambda group: [])
+        with pytest.raises(ImportError, match="option profile= needs profilers"):
+            work.options(profile="cprofile")
+        profiled._installed.cache_clear()
+        found = EntryPoint("profilers", named, profiled.GROUP)
+        monkeypatch.setattr(profiled, "entry_points", lambda group: [found])
+        assert profiled.provider() is module
+        with pytest.raises(ValueError, match="no profiler 'x'"):
+            work.options(profile="x")
+    finally:
+        profiled._installed.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("<built-in method builtins.sum>", "sum"),
+        ("<built-in method math.hypot>", "math.hypot"),
+        ("<method 'random' of '_random.Random' objects>", "Random.random"),
+        ("<method 'append' of 'list' objects>", "list.append"),
+        ("<odd>", "<odd>"),
+    ],
+)
+def test_what_is_built_in_has_a_name_that_can_be_read(code: str, name: str) -> None:
+    assert short_name(code) == name
+
+
+def test_functions_are_told_apart_by_whose_they_are() -> None:
+    assert place_of(importlib.__file__ or "") == ("importlib/__init__.py", "library")
+    assert place_of(profiled.__file__) == ("paralab/profiled.py", "runtime")
+    assert place_of("/x/lib/python3/site-packages/numpy/core.py") == ("numpy/core.py", "library")
+    assert place_of("<built-in>") == ("", "library")
+    assert place_of(str(Path.cwd() / "mine.py")) == ("mine.py", "yours")
+    home = str(Path.home() / "elsewhere" / "mine.py")
+    assert place_of(home)[1] == "yours"
+    assert str(Path.home()) not in place_of(home)[0]
+
+
+def test_a_sampled_stack_begins_below_what_measures() -> None:
+    inside = importlib.import_module("paralab_profiling.profilers.inside").__file__
+    kept = importlib.import_module("paralab_profiling.profilers.kept").__file__
+
+    def frame(name: str, file: str | None, line: int = 1) -> str:
+        return f"{name}\x00{file}\x00{line}\x01l7"
+
+    above = [frame("run", paralab.engine.__file__), frame("made", inside)]
+    mine = frame("mine", "/m.py", 3)
+    waits = [frame("get", paralab.api.__file__), frame("poll", "<built-in>")]
+    assert [each.name for each in path_of([*above, mine, *waits])] == ["mine", "get"]
+    assert path_of([*above, frame("end", kept), mine]) == []
+    assert path_of([mine]) == []
+    assert [each.name for each in path_of([mine], is_task=False)] == ["mine"]

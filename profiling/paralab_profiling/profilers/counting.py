@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import cProfile
 import gc
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -174,9 +175,18 @@ def _where(code: CodeType | str) -> Where | None:
     if isinstance(code, str):
         if "_lsprof.Profiler" in code:
             return None
-        return where_of(code.removeprefix("<").removesuffix(">"), "", 0)
+        return where_of(short_name(code), "", 0)
     where = where_of(code.co_name, code.co_filename, code.co_firstlineno)
     return None if where.file.startswith("paralab_profiling/profilers/") else where
+
+
+def short_name(code: str) -> str:
+    """What is built in, by a name that can be read: "sum", "math.hypot", "Random.random"."""
+    found = re.fullmatch(r"<method '(.+)' of '(?:.*\.)?([^.]+)' objects>", code)
+    if found is not None:
+        return f"{found[2]}.{found[1]}"
+    found = re.fullmatch(r"<built-in method (?:builtins\.)?(.+)>", code)
+    return code if found is None else found[1]
 
 
 def _add(to: list[float], entry: Any, times: int = 1) -> None:

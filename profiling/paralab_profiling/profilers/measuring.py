@@ -124,8 +124,8 @@ class Profiling:
         """Measures the tool's own cost too: the function runs with it and without it, in turns.
 
         Args:
-            function: called without arguments, ``2 * pairs + 1`` times; the first call, which
-                starts workers, does not count.
+            function: called without arguments, ``2 * (pairs + 1)`` times; the first pair, in which
+                workers start and import what measures, does not count.
             pairs: of runs.  The cost is the median of their ratios.
 
         Returns:
@@ -136,9 +136,8 @@ class Profiling:
         """
         if type(pairs) is not int or pairs < 1:
             raise ValueError(f"run() takes pairs >= 1, not {pairs!r}.")
-        function()
         parts, ratios = [], []
-        for _ in range(pairs):
+        for _ in range(pairs + 1):
             start = time.perf_counter()
             function()
             without = time.perf_counter() - start
@@ -149,7 +148,7 @@ class Profiling:
                 ratios.append((time.perf_counter() - start) / max(without, 1e-9))
             parts.append(block.result)
         self._engine = installed()
-        self._result = replace(merge(parts), cost=median(ratios))
+        self._result = replace(merge(parts[1:]), cost=median(ratios[1:]))
         return self
 
     def refresh(self) -> Profile:

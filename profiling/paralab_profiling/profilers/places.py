@@ -37,8 +37,10 @@ def place_of(file: str) -> tuple[str, str]:
     installed = _INSTALLED.search(path)
     if installed is not None:
         return shown_name(installed[1]), "library"
-    if not path or path in ("~", "<string>", "built-in") or path.startswith("<frozen"):
-        return "" if path in ("", "~", "built-in") else shown_name(path), "library"
+    if path in ("", "~", "<built-in>"):
+        return "", "library"
+    if path == "<string>" or path.startswith("<frozen"):
+        return shown_name(path), "library"
     for folder in _STANDARD:
         if path.startswith(f"{folder}/"):
             return shown_name(path[len(folder) + 1 :]), "library"
