@@ -27,10 +27,14 @@ def table(size: int) -> bytearray:
     return bytearray(b"x") * size
 
 
+def later(size: int) -> bytearray:
+    return table(size)
+
+
 @paralab.remote
 def work(size: int) -> int:
     kept = table(size)
-    gone = table(size // 4)
+    gone = later(size // 4)
     del gone
     return len(kept)
 
@@ -142,6 +146,7 @@ def test_line_that_made_the_peak(session: Any, tool: str) -> None:
     assert found.tasks == {"work": 2}
     # Two tasks of one peak each: what is kept, and what was gone before the end.
     assert abs(found.total("table") - 50 * MB) <= BOUND
+    assert abs(found.total("later") - 10 * MB) <= BOUND
     assert "of 50." in found.title
     assert found.total("made") == 0
 

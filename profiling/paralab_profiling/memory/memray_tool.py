@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from paralab.shown_text import shown_name
@@ -56,7 +57,10 @@ class _Recorder:
         path = os.path.join(folder, "allocations")
         tracker = memray.Tracker(path, native_traces=True)
         try:
-            tracker.__enter__()
+            # In another thread: memray then sees this one's whole stack; from here it would miss
+            # what returns before the task begins, and drop as many frames of the task.
+            with ThreadPoolExecutor(1) as aside:
+                aside.submit(tracker.__enter__).result()
         except RuntimeError as error:  # the program uses it itself
             raise ToolError(f"memray cannot begin there: {error}") from None
         self._tracker = tracker
