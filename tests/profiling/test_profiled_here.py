@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import importlib
 import tomllib
 from importlib.metadata import EntryPoint
@@ -12,9 +13,10 @@ import pytest
 import paralab
 from paralab import profiled
 from paralab_profiling import profile
-from paralab_profiling.profilers.counting import short_name
+from paralab_profiling.profilers.counting import Counts, short_name
 from paralab_profiling.profilers.places import place_of
 from paralab_profiling.profilers.sampling import path_of
+from paralab_profiling.profilers.tools import ToolError
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -53,6 +55,30 @@ def test_without_processes_a_call_inside_another_one_is_part_of_it(shutdown_afte
     assert sum(p.missed.values()) == 2
     assert p.calls("leaf") == 10 + 1 + 3
     assert p.refresh().tasks == p.tasks
+
+
+def test_a_call_that_cannot_be_counted_takes_nothing_along() -> None:
+    counts = Counts("leaf")
+
+    def count() -> None:
+        session = counts.begin()
+        session.start()
+        leaf(1)
+        session.stop()
+        session.end()
+
+    count()
+    own = cProfile.Profile()
+    own.enable()
+    try:
+        with pytest.raises(ToolError, match="another profiler"):
+            counts.begin().start()
+    finally:
+        own.disable()
+    count()
+    found = counts.profile()
+    assert found.tasks == {"leaf": 2}
+    assert found.calls("leaf") == 2
 
 
 def test_the_runtime_finds_the_profilers_by_their_entry_point(

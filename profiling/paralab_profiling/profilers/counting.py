@@ -80,6 +80,10 @@ class Counts:
         """A call is over."""
         counter.tasks += 1
         counter.seconds += seconds
+        self.keep(counter)
+
+    def keep(self, counter: _Counter) -> None:
+        """Takes a counter back, with what it has counted of earlier calls."""
         self._idle.append(counter)
 
     def profile(self) -> Profile:
@@ -152,13 +156,16 @@ class CountingSession:
 
     def start(self) -> None:
         """Counts from here on, in this thread."""
-        if sys.getprofile() is not None:  # before 3.12 ours would silently take its place
-            raise ToolError("another profiler was at work in its thread")
+        is_free = sys.getprofile() is None  # before 3.12 ours would silently take its place
         self._since = time.perf_counter()
         try:
-            self._counter.profile.enable()
+            if is_free:
+                self._counter.profile.enable()
         except ValueError:
-            raise ToolError("another profiler was at work in its thread") from None
+            is_free = False
+        if not is_free:
+            self._counts.keep(self._counter)
+            raise ToolError("another profiler was at work in its thread")
 
     def stop(self) -> None:
         """Counts no more."""
