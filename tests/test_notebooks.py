@@ -153,6 +153,20 @@ def test_is_in_order(path: Path) -> None:
 
 
 @each_notebook
+def test_links_to_other_notebooks_lead_somewhere(path: Path) -> None:
+    text = "".join(
+        "".join(cell["source"]) for cell in cells_of(path) if cell["cell_type"] == "markdown"
+    )
+    for linked in re.findall(r"\]\(([\w.]+)\)", text):
+        assert (path.parent / linked).is_file(), linked
+
+
+def test_the_list_of_notebooks_has_them_all_in_order() -> None:
+    rows = (NOTEBOOKS[0].parent / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^\| \[\w+\]\((\w+\.ipynb)\)", rows) == [p.name for p in NOTEBOOKS]
+
+
+@each_notebook
 def test_predictions_and_exercises_are_in_order(path: Path) -> None:
     cells = cells_of(path)
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
