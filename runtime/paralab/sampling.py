@@ -11,10 +11,10 @@ Nothing has to be prepared and nothing is restarted: Python tells for each threa
 off below the call of a task or of an actor's method, and named after that.
 
 What the figures mean: each look stands for the time since the one before, whether the thread ran
-or waited; a thread's own CPU clock tells how much of it that thread was at work.  The sampler needs
-the GIL.  While a call into C keeps it, and while the machine is too busy, looks are *missed*: they
-are counted, with the longest gap and the stack that was found behind it, and no time is invented
-for them.
+or waited; the system tells how much of it that thread was on a CPU, or wanted one.  The sampler
+needs the GIL.  While a call into C keeps it, and while the machine is too busy, looks are *missed*:
+they are counted, with the longest gap and the stack that was found behind it, and no time is
+invented for them.
 
 The sampler takes no lock that others take, holds no frame between two looks, looks less often
 where looking takes long, and ends by itself: when its time is over and nobody has asked for
@@ -35,7 +35,7 @@ from typing import Any
 
 from paralab.engine import installed
 from paralab.ids import Address
-from paralab.platform import thread_cpu_clock
+from paralab.platform import thread_times
 from paralab.remote_traceback import is_own_file
 from paralab.shown_text import shown_name
 from paralab.what_runs import DEEPEST, Call, Running, chain, described, runs_cells, walked
@@ -54,6 +54,9 @@ GAP = 3
 """So many intervals without a look are a gap, of which nothing is known."""
 _WAITS = {os.path.join(get_path("stdlib"), f"{n}.py") for n in ("threading", "selectors", "queue")}
 
+Times = tuple[int, int]
+"""ns on a CPU, and ns of waiting for one."""
+
 _samplers: dict[str, Sampler] = {}
 """Of this process, by the names that the askers gave them; each takes itself out at its end."""
 
@@ -62,33 +65,31 @@ def act(wish: str) -> dict[str, Any] | None:
     """Does what an asker wishes, if it concerns this process.
 
     Args:
-        wish: JSON: ``do`` ("start", "look", "stop"), ``id`` (what the asker calls it), ``targets``
-            (from a pid, as text, to what is looked at there: [caller's address in hexadecimal
-            digits, key] for one task, or None for everything); to start also ``seconds``,
+        wish: JSON: ``do`` ("start", "look", "stop") and ``id`` (what the asker calls it); to start
+            also ``targets`` (from a pid, as text, to what is looked at there: [caller's address in
+            hexadecimal digits, key] for one task, or None for everything), ``seconds``,
             ``interval`` in seconds, ``asked``, when that was, in ns on the monotonic clock, and
             ``asker``, pid and ident of the thread that asks.
 
     Returns:
-        None if this process is not meant; else see :meth:`Sampler.seen`, or ``error``.
+        None if this process is not meant or looks no more; else :meth:`Sampler.seen`, or ``error``.
     """
     asked = json.loads(wish)
-    if str(os.getpid()) not in asked["targets"]:
-        return None
-    number = asked["id"]
-    if asked["do"] == "start" and number not in _samplers:
+    number, here = asked["id"], str(os.getpid())
+    if here in asked.get("targets", ()) and number not in _samplers:
         if len(_samplers) >= MOST_SAMPLERS:
             return {"error": f"{MOST_SAMPLERS} profiles of it are being taken already"}
         pid, thread = asked["asker"]
         sampler = Sampler(
             *(number, asked["seconds"], asked["interval"], asked["asked"]),
-            only=asked["targets"][str(os.getpid())],
+            only=asked["targets"][here],
             left_out=thread if pid == os.getpid() else 0,
         )
         _samplers[number] = sampler
         sampler.start()
     found = _samplers.get(number)
     if found is None:
-        return {"error": "its sampler has ended"}
+        return None
     if asked["do"] == "stop":
         found.stop()
     return found.seen()
@@ -130,8 +131,10 @@ class Sampler:
         self._frames: list[tuple[str, str, int, str]] = []
         self._stacks: dict[tuple[str, tuple[int, ...]], list[int]] = {}
         self._lines: dict[tuple[int, int], int] = {}
-        self._clocks: dict[int, tuple[int, int]] = {}
-        """Of each thread, by its ident: its native id, and its CPU time at the last look."""
+        self._natives: dict[int, int] = {}
+        """The system's number of each thread, by its ident; looked up again where it is wrong."""
+        self._times: dict[int, Times] = {}
+        """Of each thread, by its ident, at the last look."""
         self._calls: dict[str, set[tuple[Address, int]]] = {}
         self._facts = dict.fromkeys(
             ("looks", "idle", "missed", "longest_gap", "cost", "watched", "dropped"), 0
@@ -155,11 +158,12 @@ class Sampler:
         """What was seen so far, as plain data.
 
         ``frames`` (name, file, line of the definition); ``stacks`` (name of the task, its frames
-        by number from the outermost one, ns of wall time, ns of CPU time, looks); ``lines`` (frame,
-        line, looks of the innermost frames); ``interval``, ``longest_gap``, ``cost`` (CPU time of
-        looking) and ``watched``, in ns; ``has_cpu``, whether CPU times are known; the numbers of
-        ``looks``, of those that found no call (``idle``) and of those ``missed``; ``behind``, the
-        function found after the longest gap; ``calls``: how many calls of each name were met;
+        by number from the outermost one, ns of wall time, on a CPU, of waiting for one, looks);
+        ``lines`` (frame, line, looks of the innermost frames); ``interval``, ``longest_gap``,
+        ``cost`` (CPU time of looking) and ``watched``, in ns; ``has_cpu``, whether CPU times are
+        known; the numbers of ``looks``, of those that found no call (``idle``) and of those
+        ``missed``; ``behind``, the function found after the longest gap;
+        ``calls``: how many calls of each name were met;
         ``over``: nothing will be added; ``error``, where looking has failed.
         """
         self._heard = time.monotonic()
@@ -171,7 +175,7 @@ class Sampler:
             "lines": [(*key, count) for key, count in self._lines.copy().items()],
             "frames": self._frames.copy(),
             "interval": self._interval,
-            "has_cpu": thread_cpu_clock(1) is not None,
+            "has_cpu": thread_times(threading.get_native_id()) is not None,
             "behind": self._behind,
             "over": self._over or self._stopped,
             "calls": {name: len(keys) for name, keys in self._calls.copy().items()},
@@ -224,7 +228,7 @@ class Sampler:
         """One look at everything; returns the function that the first call was in."""
         innermost, found = "", False
         runs = Running(self._engine)
-        for call, at, cpu in [*self._of_threads(runs), *self._of_coroutines(runs)]:
+        for call, at, used in [*self._of_threads(runs), *self._of_coroutines(runs)]:
             found, name = True, call.name
             met = self._calls.setdefault(name, set())
             if len(met) < MOST_CALLS:
@@ -233,10 +237,12 @@ class Sampler:
             if key not in self._stacks and len(self._stacks) >= MOST_STACKS:
                 self._facts["dropped"] += 1
                 key = name, ()
-            sums = self._stacks.setdefault(key, [0, 0, 0])
+            sums = self._stacks.setdefault(key, [0, 0, 0, 0])
             sums[0] += wall
-            sums[1] += wall if cpu is None else min(cpu, wall)
-            sums[2] += 1
+            # Not limited to the time of this look: the system tells some of it late.
+            sums[1] += wall if used is None else used[0]
+            sums[2] += 0 if used is None else used[1]
+            sums[3] += 1
             if at:
                 self._lines[at[-1]] = self._lines.get(at[-1], 0) + 1
                 innermost = innermost or self._frames[at[-1][0]][0]
@@ -248,19 +254,19 @@ class Sampler:
 
     def _of_threads(
         self, runs: Running
-    ) -> Iterator[tuple[Call, list[tuple[int, int]], int | None]]:
+    ) -> Iterator[tuple[Call, list[tuple[int, int]], Times | None]]:
         """Call, frames from the outermost, and CPU time since the last look, of what runs."""
         frames = sys._current_frames()
         for ident in self._left_out:
             frames.pop(ident, None)
         while frames:
             ident, frame = frames.popitem()
-            cpu = self._cpu(ident)
             at, is_call = walked(frame, runs.entries)
             del frame  # or what it holds would live longer than its function
-            call = self._call_of(runs, ident, is_call, at, cpu)
+            used = None if ident in runs.own_threads and not is_call else self._used(ident)
+            call = self._call_of(runs, ident, is_call, at, bool(used and used[0]))
             if call is not None:
-                yield call, self._shown(at), cpu
+                yield call, self._shown(at), used
 
     def _call_of(
         self,
@@ -268,7 +274,7 @@ class Sampler:
         ident: int,
         is_call: bool,
         at: list[tuple[CodeType, int]],
-        cpu: int | None,
+        works: bool,
     ) -> Call | None:
         """What a thread's stack is part of; None if it is not to be shown."""
         if is_call:
@@ -280,23 +286,23 @@ class Sampler:
             if runs.entries:
                 return None  # the worker waits
             cell = next((n for n, (code, _) in enumerate(at) if runs_cells(code)), None)
-            if cell is None and "IPython" in sys.modules and not cpu:
+            if cell is None and "IPython" in sys.modules and not works:
                 return None  # the kernel waits
             if cell is not None:
                 del at[cell:]
             return Call("the driver's program", b"", 0)
-        if not cpu:
+        if not works:
             return None
         known = {each.ident: each.name for each in threading.enumerate()}
         return Call(shown_name(f"thread {known.get(ident, ident)}"), b"", 0)
 
     def _of_coroutines(
         self, runs: Running
-    ) -> Iterator[tuple[Call, list[tuple[int, int]], int | None]]:
+    ) -> Iterator[tuple[Call, list[tuple[int, int]], Times | None]]:
         """The same of coroutines that wait; the one that runs is its thread's."""
         for call, coroutine in runs.waiting:
             if self._wants(call):
-                yield call, self._shown(chain(coroutine)[::-1]), 0
+                yield call, self._shown(chain(coroutine)[::-1]), (0, 0)
 
     def _wants(self, call: Call) -> bool:
         return self._only is None or self._only == (call.caller, call.key)
@@ -317,23 +323,18 @@ class Sampler:
             found.append((number, line))
         return found
 
-    def _cpu(self, ident: int) -> int | None:
-        """CPU time of a thread since the last look, in ns; None at first, or if it is not told."""
-        if ident not in self._clocks:
+    def _used(self, ident: int) -> Times | None:
+        """CPU time of a thread since the last look; None at first, or if it is not told."""
+        if ident not in self._natives:
             for each in threading.enumerate():
                 if each.ident is not None and each.native_id is not None:
-                    self._clocks.setdefault(each.ident, (each.native_id, 0))
+                    self._natives.setdefault(each.ident, each.native_id)
             main = threading.main_thread().ident
             assert main is not None
-            self._clocks[main] = os.getpid(), 0  # after a fork Python tells the parent's number
-        native, before = self._clocks.get(ident, (0, 0))
-        clock = thread_cpu_clock(native) if native else None
-        if clock is None:
+            self._natives[main] = os.getpid()  # after a fork Python tells the parent's number
+        now = thread_times(self._natives.get(ident, 0))
+        if now is None:  # that thread has ended, and this one has its ident
+            self._natives.pop(ident, None)
             return None
-        try:
-            now = time.clock_gettime_ns(clock)
-        except OSError:  # that thread has ended, and this one has its ident
-            del self._clocks[ident]
-            return None
-        self._clocks[ident] = (native, now)
-        return now - before if before else None
+        before, self._times[ident] = self._times.get(ident), now
+        return before and (now[0] - before[0], now[1] - before[1])

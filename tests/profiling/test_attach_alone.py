@@ -92,7 +92,10 @@ def seen(**more: Any) -> dict[str, Any]:
     """What a sampler tells: a task that worked for 300 ms and waited for 700."""
     frames = [("main", "a.py", 1, "yours"), ("sum_up", "a.py", 9, "yours"),
               ("wait", "threading.py", 80, "library")]  # fmt: skip
-    stacks = [("task", (0, 1), 300 * MS, 290 * MS, 30), ("task", (0, 2), 700 * MS, 5 * MS, 70)]
+    stacks = [
+        ("task", (0, 1), 300 * MS, 90 * MS, 205 * MS, 30),
+        ("task", (0, 2), 700 * MS, 5 * MS, 0, 70),
+    ]
     facts = dict.fromkeys(("idle", "missed", "longest_gap", "dropped"), 0)
     return {
         "pid": 7, "stacks": stacks, "lines": [(1, 10, 30), (2, 81, 10)], "frames": frames,
@@ -113,7 +116,10 @@ def test_a_stack_without_cpu_time_waits() -> None:
     ]
     assert found.workers == {3: 2}
     assert found.cost == pytest.approx(1 / 0.99)
-    assert "on a CPU 30 % of that time" in words.note(found)
+    assert (
+        "on a CPU 9.50 % of that time, 20 % of it waiting for a CPU that others used"
+        in words.note(found)
+    )
     assert "most often at a.py:10, in 75 % of what was seen" in words.note(found)
     assert words.title(found) == "70 % of 1.00 s spent waiting, most of it in main, over 2 tasks"
     nothing_known = profile_of([seen(has_cpu=False)], {})

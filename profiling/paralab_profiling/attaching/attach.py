@@ -26,8 +26,8 @@ from paralab_profiling.profilers.result import Profile
 METHODS = ("sampler", "py-spy")
 INTERVAL = 0.01
 LONGEST = 3_600.0
-EVERY = 0.5
-"""Seconds from question to question."""
+EVERY, MOST_SECONDS = 0.5, 3.0
+"""Seconds from question to question, and with hundreds of processes."""
 ANSWER_SECONDS = 2.0
 """How long a process may take to answer.  One whose GIL is kept takes longer, and is not waited
 for before the end."""
@@ -56,7 +56,8 @@ def attach(
             into C keeps the GIL; such looks are counted as missed.  "py-spy": another program looks
             from outside, also at processes that hang; it has to be installed and permitted.
         interval: seconds from look to look, 0.001 to 1.
-        namespace: of an actor that is given by its name; by default the session's own.
+        namespace: of an actor that is given by its name; by default the session's own, or any
+            other where that name is the only one.
 
     Returns:
         Wall-clock seconds of each function, under the tasks and methods that ran.
@@ -108,8 +109,8 @@ class _Asking:
         self._seen: dict[int, dict[str, Any]] = {}
         self._gone: set[int] = set()
         self._silent: set[int] = set()
+        self._id = uuid.uuid4().hex
         self._wish = {
-            "id": uuid.uuid4().hex,
             "targets": {
                 str(each.pid): each.only and (each.only[0].hex(), each.only[1]) for each in targets
             },
@@ -126,12 +127,13 @@ class _Asking:
             AttachError: none of them saw anything.
         """
         end = time.monotonic() + self._seconds
+        every = min(MOST_SECONDS, max(EVERY, len(self._targets) / 100))
         try:
             try:
                 self._ask("start")
                 while not self._is_over() and (left := end - time.monotonic()) > 0:
-                    time.sleep(min(EVERY, left))
-                    if left > EVERY:
+                    time.sleep(min(every, left))
+                    if left > every:
                         self._ask("look")
             finally:
                 self._ask("stop")
@@ -141,7 +143,8 @@ class _Asking:
         return self._checked()
 
     def _ask(self, do: str) -> None:
-        text = json.dumps({**self._wish, "do": do})
+        # Only the start says who is meant: a thousand processes hear all that is said.
+        text = json.dumps({**(self._wish if do == "start" else {}), "do": do, "id": self._id})
         seconds = LAST_SECONDS if do == "stop" and not self._seen else ANSWER_SECONDS
         self._hear(self._engine.survey(f"sampling {text}", 0, seconds))
 

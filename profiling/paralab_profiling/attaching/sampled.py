@@ -1,8 +1,8 @@
 """What samplers saw, as a :class:`Profile`: pure, from plain data to frames.
 
 A stack that was seen for a second stands for a second of its task, whether that ran or waited.
-Where less than :data:`WORKS` of it was CPU time, the task was waiting: for a lock, a file, a sleep,
-other tasks; a frame of its own says so.
+Where the thread was on a CPU, or wanted one, for less than :data:`WORKS` of it, the task was
+waiting: for a lock, a file, a sleep, other tasks; a frame of its own says so.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from paralab_profiling.stamps import stamp
 from paralab_profiling.svg import duration, percent
 
 WORKS = 0.1
-"""Share of CPU time below which a stack counts as waiting.  Low, for on a busy machine a task that
-works is often not let."""
+"""Share of the time below which a stack counts as waiting.  Low, for a thread that wants the GIL
+waits, too, and yet works."""
 MISSED = 0.25
 """Share of looks that were missed from which the title says so."""
 WAITING = Where("(waiting)", "", 0, "waiting")
@@ -33,10 +33,10 @@ def profile_of(answers: Iterable[Mapping[str, Any]], numbers: Mapping[int, int])
     """
     tree, told = Tree(), list(answers)
     for each in told:
-        for name, path, wall, cpu, _looks in each["stacks"]:
+        for name, path, wall, on_cpu, wanted, _looks in each["stacks"]:
             frames = [Where(name, "", 0, "task")]
             frames += [Where(*each["frames"][number]) for number in path]
-            if each["has_cpu"] and cpu < WORKS * wall:
+            if each["has_cpu"] and on_cpu + wanted < WORKS * wall:
                 frames.append(WAITING)
             tree.add(frames, wall / 1e9)
         for name, calls in each["calls"].items():
@@ -46,7 +46,7 @@ def profile_of(answers: Iterable[Mapping[str, Any]], numbers: Mapping[int, int])
     return Profile(
         *("sampler", "s", tree.frames()),
         workers={numbers.get(each["pid"], 0): sum(each["calls"].values()) for each in told},
-        seconds=sum(wall for each in told for _, _, wall, _, _ in each["stacks"]) / 1e9,
+        seconds=sum(stack[2] for each in told for stack in each["stacks"]) / 1e9,
         samples=sum(each["looks"] for each in told),
         stamp=measured_on(),
         cost=watched / (watched - cost) if cost < watched else None,
@@ -87,9 +87,13 @@ def notes(told: Sequence[Mapping[str, Any]]) -> list[str]:
     if dropped:
         said.append(f"{dropped:,} looks kept without their frames: there were too many stacks")
     wall = sum(stack[2] for each in told for stack in each["stacks"])
-    cpu = sum(stack[3] for each in told for stack in each["stacks"])
     if wall and all(each["has_cpu"] for each in told):
-        said.append(f"on a CPU {percent(cpu / wall)} of that time")
+        stacks = [stack for each in told for stack in each["stacks"]]
+        on_cpu = sum(min(stack[3], stack[2]) for stack in stacks)
+        wanted = sum(min(stack[4], max(0, stack[2] - stack[3])) for stack in stacks)
+        said.append(f"on a CPU {percent(on_cpu / wall)} of that time")
+        if wanted > WORKS * wall:
+            said.append(f"{percent(wanted / wall)} of it waiting for a CPU that others used")
     hot: Counter[str] = Counter()
     for each in told:
         for number, line, seen in each["lines"]:
