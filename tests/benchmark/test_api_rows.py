@@ -9,6 +9,7 @@ import pytest
 
 from paralab.benchmark import api as api_rows
 from paralab.benchmark import machine, measure
+from paralab.benchmark.libraries import OPENS
 from paralab.benchmark.rows import FULL, QUICK, ROWS, SUBJECT
 
 
@@ -128,7 +129,7 @@ def test_every_row_of_the_subject_can_be_measured() -> None:
     put_together = {"task", "tasks_in_flight", "actor_call", "actor_calls_in_flight"}
     put_together |= {"async_actor_calls_in_flight", "start", "events"}
     names = {row.name for row in ROWS if SUBJECT in row.sides}
-    assert names == put_together | set(api_rows.API_ROWS)
+    assert names == put_together | set(api_rows.API_ROWS) | set(OPENS)
 
 
 def test_the_quick_sizes_are_smaller() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from paralab.benchmark import callers, measure, rows, run, side
+from paralab.benchmark.libraries import OPENS
 from paralab.benchmark.rows import QUICK, SIDES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -42,6 +43,25 @@ def test_a_baseline(name: str) -> None:
         assert result["value"] > 0
         assert result["cpu_us"] > 0
         assert result["calls"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)  # five interpreters, some with large libraries
+def test_libraries_and_what_stands_in_for_them() -> None:
+    pairs = {
+        "pool_map": "pool",
+        "executor_calls": "executor",
+        "joblib_calls": "joblib",
+        "dask_graph": "dask_processes",
+    }
+    assert set(pairs) == set(OPENS)
+    here = {row: name for row, name in pairs.items() if not run.absent(rows.ROWS[0], SIDES[name])}
+    results = measured(rows.SUBJECT, *here)
+    for row, name in here.items():
+        results += measured(name, row)
+    for result in results:
+        assert "error" not in result, result
+        assert result["value"] > 0
 
 
 def test_memcpy() -> None:

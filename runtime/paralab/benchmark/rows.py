@@ -94,6 +94,8 @@ SIDES: Mapping[str, Side] = {
         Side("executor", "ProcessPoolExecutor"),
         Side("grpc", "gRPC echo", requires="grpc"),
         Side("loky", "loky", requires="loky", peer=True),
+        Side("joblib", "joblib on loky", requires="joblib", peer=True),
+        Side("dask_processes", "Dask's processes", requires="dask", peer=True),
         Side("ray", "Ray", requires="ray", peer=True, slow=True),
         Side("dask", "Dask", requires="distributed", peer=True, slow=True),
     )
@@ -189,6 +191,16 @@ ROWS: tuple[Row, ...] = (
         (Goal(120, at_most=True),),
     ),
     Row("new_actor", "new actor, answered", "/s", (SUBJECT, "ray"), (Goal(150),)),
+    Row(
+        "pool_map",
+        "Pool.map of no-ops, 100 a chunk",
+        "/s",
+        (SUBJECT, "pool"),
+        (Goal(1, "pool"),),
+    ),
+    Row("executor_calls", "executor: calls in flight", "/s", (SUBJECT, "executor")),
+    Row("joblib_calls", "joblib: no-ops", "/s", (SUBJECT, "joblib")),
+    Row("dask_graph", "Dask: a graph of no-ops", "/s", (SUBJECT, "dask_processes")),
     Row(
         "actors_alive",
         "actors alive at once, all answer",
