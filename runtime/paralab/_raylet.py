@@ -9,8 +9,11 @@ _OLDER = {"StreamingObjectRefGenerator": "ObjectRefGenerator"}
 
 def __getattr__(name: str) -> Any:
     import paralab
+    from paralab import id_types
 
     public = _OLDER.get(name, name)
+    if isinstance(vars(id_types).get(name), type):
+        return vars(id_types)[name]
     for module in (paralab, paralab.exceptions):
         if public in module.__all__ and isinstance(getattr(module, public), type):
             return getattr(module, public)

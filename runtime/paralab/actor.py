@@ -144,7 +144,8 @@ class ActorClass:
     ) -> None:
         self._spec = spec
         self._given = given
-        options = build_actor_options(given, name=spec.name)
+        name = shown_name(getattr(spec.cls, "__qualname__", spec.name))
+        options = build_actor_options(given, name=name)
         self._signature = signature
         out_of_order = options.extra.get("allow_out_of_order_execution")
         at_once = spec.is_async or (options.max_concurrency or 1) > 1

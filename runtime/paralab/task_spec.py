@@ -207,6 +207,10 @@ def bound_method(instance: Any, name: str) -> Callable[..., Any]:
     everyones = _EVERYONES.get(name)
     if everyones is not None:
         return partial(everyones, instance)
+    if name in getattr(instance, "__dict__", EMPTY):  # an attribute of the method's name
+        for cls in type(instance).__mro__:
+            if name in vars(cls):
+                return vars(cls)[name].__get__(instance, type(instance))  # type: ignore[no-any-return]
     return getattr(instance, name)  # type: ignore[no-any-return]
 
 

@@ -132,12 +132,12 @@ class ReliableLinks(Links):
         timed.connections.add(connection)
         return connection
 
-    def connect(self, address: Address, descriptor: int) -> Link:
+    def connect(self, address: Address, descriptor: int, is_own: bool = False) -> Link:
         """The node has handed over a socket to ``address``, or another one."""
         link = self.peers.get(address)
         connection = None if link is None else link.connection
-        if link is None or not isinstance(connection, ReliableConnection):
-            return super().connect(address, descriptor)
+        if is_own or link is None or not isinstance(connection, ReliableConnection):
+            return super().connect(address, descriptor, is_own)
         if not connection.broken:
             self._forget(connection)
         self._resume(link, connection, socket.socket(fileno=descriptor))

@@ -428,7 +428,7 @@ class CoreClient:
         if address in self.dead:
             os.close(descriptor)
         else:
-            self.links.connect(address, descriptor)
+            self.links.connect(address, descriptor, address == self.address)
 
     def _on_died(self, _link: Link, _kind: int, address: Address, how: str) -> None:
         link = self.links.peer(address)

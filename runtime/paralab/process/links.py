@@ -119,9 +119,15 @@ class Links:
         link = self.peers[address] = Link(address, self.dirty)
         return link
 
-    def connect(self, address: Address, descriptor: int) -> Link:
-        """The node has handed over a socket to ``address``."""
+    def connect(self, address: Address, descriptor: int, is_own: bool = False) -> Link:
+        """The node has handed over a socket to ``address``.
+
+        To ourselves: the one end and then the other, which is a link of its own.  What an actor
+        calls of itself arrives there.
+        """
         link = self.peers.get(address) or self.make_peer(address)
+        if is_own and link.connection is not None:
+            link = Link(address, self.dirty)
         sock = socket.socket(fileno=descriptor)
         if link.connection is not None:
             sock.close()
@@ -267,7 +273,7 @@ class Links:
 
     def close(self) -> None:
         """Closes everything; may be called twice."""
-        for link in [self.node, *self.peers.values()]:
+        for link in [self.node, *self.peers.values(), *self._by_fd.values()]:
             self.drop(link)
         if not self._poll.closed:
             self._poll.close()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from paralab.ids import INDEX_MASK, Address
-from paralab.messages import CREDIT, FUNCTION, INLINE, ITEMS
+from paralab.messages import CREDIT, INLINE, ITEMS
 from paralab.process.interrupts import runs_users_code
 from paralab.process.links import Link
 from paralab.process.received import Call, WorkerTemplate
@@ -208,7 +208,7 @@ class Producer:
 
 def wrapped(executor: Executor, template: WorkerTemplate, function: Any) -> Callable[..., Any]:
     """What a worker calls for a function that may be a generator."""
-    if template.num_returns == 1 and template.what == FUNCTION and isgeneratorfunction(function):
+    if template.num_returns == 1 and isgeneratorfunction(function):
         return lambda *args, **kwargs: next(function(*args, **kwargs))
     if template.num_returns >= 0:
         return function  # type: ignore[no-any-return]

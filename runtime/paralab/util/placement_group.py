@@ -16,7 +16,7 @@ import math
 from typing import Any
 
 from paralab.engine import _Slot
-from paralab.exceptions import TaskPlacementGroupRemoved, TaskUnschedulableError
+from paralab.exceptions import RaySystemError, TaskPlacementGroupRemoved, TaskUnschedulableError
 from paralab.id_types import JobID, PlacementGroupID
 from paralab.labels import parse_selector
 from paralab.lifecycle import start_by_itself
@@ -237,6 +237,11 @@ def _check_bundles(bundles: Any) -> None:
         for key, amount in bundle.items():
             if 0 < amount < 1 / RESOURCE_UNIT:
                 raise ValueError(f"The amount {amount} of {key} is below 0.0001: {bundle!r}.")
+        if "bundle" in bundle:
+            raise RaySystemError(
+                "bundle is a system reserved resource, which is not allowed to be used in "
+                "placement group."
+            )
         if not any(bundle.values()):
             raise ValueError(
                 "Bundles cannot be an empty dictionary or resources with only 0 values. "
