@@ -34,6 +34,7 @@ class Fil:
     """See :class:`paralab_profiling.profilers.tools.Tool`."""
 
     name = "fil"
+    package = "filprofiler"
     unit = "bytes"
     hooks = frozenset({"Python's allocator", "the interpreter's profiling of calls"})
     tells_time = False

@@ -7,7 +7,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
@@ -19,6 +19,7 @@ from paralab_profiling.memory.chains import Chain, Step
 from paralab_profiling.palette import RUN
 from paralab_profiling.picture import Picture
 from paralab_profiling.profilers.result import Profile, ProfileError
+from paralab_profiling.profilers.words import measured_on
 from paralab_profiling.svg import IDLE, INK, LINE, Drawing, three_digits
 
 LEFT, RIGHT = 250.0, 600.0
@@ -108,7 +109,7 @@ def table_of(told: Sequence[Any], is_size: bool) -> Table:
 def draw_lines(profile: Profile) -> Picture:
     """Of tracemalloc: lines, by bytes that stay for each call."""
     table = table_of(profile.extra.get("growth", ()), is_size=True)
-    return _draw(table, True, _stamp(profile.stamp))
+    return _draw(table, True, measured_on(profile))
 
 
 def draw_types(profile: Profile) -> Picture:
@@ -117,13 +118,13 @@ def draw_types(profile: Profile) -> Picture:
     table = table_of(told, is_size=False)
     chains = next((each[4] for each in reversed(told) if each[4]), None)
     if chains is None:
-        return _draw(table, False, _stamp(profile.stamp))
+        return _draw(table, False, measured_on(profile))
     name, ways = chains
     found = [
         Chain(tuple(Step(str(what), str(how)) for what, how in steps), bool(is_whole))
         for steps, is_whole in ways
     ]
-    return _draw(table, False, _stamp(profile.stamp), str(name), found)
+    return _draw(table, False, measured_on(profile), str(name), found)
 
 
 def _draw(
@@ -253,7 +254,3 @@ def _end(words: str, most: int) -> str:
     """The end of a name, where a file's line stands."""
     words = shown_name(words)
     return words if len(words) <= most else f"…{words[1 - most :]}"
-
-
-def _stamp(stamp: Mapping[str, str]) -> str:
-    return " · ".join(stamp.values())

@@ -21,6 +21,7 @@ from paralab_profiling.picture import Picture
 from paralab_profiling.profilers.result import Profile
 from paralab_profiling.profilers.tools import ToolError
 from paralab_profiling.profilers.tree import Frame
+from paralab_profiling.profilers.words import measured_on
 from paralab_profiling.taking import take
 
 _INDEX = b"\0\0\0\1"
@@ -151,8 +152,4 @@ def draw(profile: Profile) -> Picture:
     """A bar for each task, or the highest of each function."""
     peaks = highest(peak_of(row) for row in profile.extra.get("peaks", ()))
     ((workers, available),) = profile.extra.get("machine") or ((1, memory_available()),)
-    return draw_peaks(peaks, profile.tasks, int(workers), int(available), _stamp(profile))
-
-
-def _stamp(profile: Profile) -> str:
-    return " · ".join(profile.stamp.values())
+    return draw_peaks(peaks, profile.tasks, int(workers), int(available), measured_on(profile))

@@ -47,6 +47,9 @@ def _drawn(profile: Profile, is_upright: bool) -> Picture:
     bottom = painter.paint()
     painter.legend(bottom + 10)
     drawing.height = bottom + 34
+    if stamp := words.measured_on(profile):
+        drawing.text(16, drawing.height + 10, _fitting(stamp, 5.6), "s")
+        drawing.height += 22
     svg = drawing.finish(title, note)
     details = painter.details
     rows = words.rows(profile)

@@ -139,10 +139,11 @@ def environment(names: Sequence[str]) -> dict[str, str]:
 
 def finished(profile: Profile) -> Profile:
     """In the driver: stamped, and with what only the driver knows, where the tool wants that."""
-    finish = getattr(find(profile.tool), "finish", None)
+    tool = find(profile.tool)
+    finish = getattr(tool, "finish", None)
     if finish is not None:
         profile = finish(profile)
-    return profile.with_stamp(stamp([profile.tool]).facts())
+    return profile.with_stamp(stamp([getattr(tool, "package", tool.name)]).facts())
 
 
 def check(names: Sequence[str], settings: Mapping[str, Any] | None = None) -> None:

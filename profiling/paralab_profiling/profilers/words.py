@@ -158,7 +158,14 @@ def text(profile: Profile) -> str:
         calls = f"{frame.calls:,}" if frame.calls else ""
         line = f"{bar:<8} {own:>8} {total:>11}  {calls:>8}  {short(frame.name, 40)}"
         lines.append(line.rstrip())
+    if profile.stamp:
+        lines += ["", *_wrapped(measured_on(profile))]
     return "\n".join(lines)
+
+
+def measured_on(profile: Profile) -> str:
+    """What it was measured on, in one line; "" if that is not known."""
+    return shown_name(" · ".join(profile.stamp.values()))
 
 
 def tree(profile: Profile, least: float = 0.01) -> str:
