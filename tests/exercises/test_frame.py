@@ -270,6 +270,7 @@ def prices_of(table, baskets):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_an_endless_answer_is_stopped_with_all_it_started(session: Any) -> None:
     import paralab
 
@@ -284,6 +285,7 @@ def test_an_endless_answer_is_stopped_with_all_it_started(session: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_an_answer_that_kills_its_process() -> None:
     source = "import os\ndef prices_of(*_):\n    print('bye')\n    os.kill(os.getpid(), 9)"
     verdict = judge(NUMBER, pieces=[Piece("mine.py", source)], seconds=60)
@@ -293,6 +295,7 @@ def test_an_answer_that_kills_its_process() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_from_the_shell_and_from_a_notebook() -> None:
     source = "import paralab\n" + shelf.place(NUMBER).solution()
     Path("mine.py").write_text(source)
