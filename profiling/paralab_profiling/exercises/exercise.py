@@ -52,7 +52,7 @@ class Outcome:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         html = _words(self.verdict).html
-        html += f"<pre>{escape(self.hint)}</pre>" if self.hint else ""
+        html += _as_code(self.hint) if self.hint else ""
         html += f"<p>{escape(self.remark)}</p>" if self.remark else ""
         if self.verdict.picture is not None:
             html += self.verdict.picture._repr_mimebundle_()["text/html"]
@@ -145,7 +145,7 @@ class Exercise:
             text = self._hint(tried.kind, step)
             if step == tried.step < STEPS:
                 text += "\n\nThe next one is a solution. It comes after one more check."
-        return Note(shown_text(text), f"<pre>{escape(text)}</pre>")
+        return Note(shown_text(text), _as_code(text))
 
     def _remembered(self, verdict: Verdict) -> Outcome:
         remark, step = "", 0
@@ -179,6 +179,10 @@ def _plain(kind: str) -> Ladder:
         "Change one thing, check again, and see which number changes.",
         "before, after = measure(program), measure(changed_program)",
     )
+
+
+def _as_code(text: str) -> str:
+    return f'<pre style="white-space:pre-wrap">{escape(text)}</pre>'
 
 
 def _words(verdict: Verdict) -> Note:
