@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from leak_check import LeakCheck
 
 pytest_plugins = ["pytester"]
+SLOW_FOLDERS = ("tests/scorecard/", "tests/sim/")
+"""What happens when processes die and messages get lost is the same on every Python."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole folders are slow, and so are hypothesis' state machines."""
+    for item in items:
+        is_machine = item.name == "runTest"
+        if is_machine or any(folder in item.path.as_posix() for folder in SLOW_FOLDERS):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

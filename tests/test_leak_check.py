@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[[str], pytest.RunResult]
 HERE = Path(__file__).parent
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 RUNTIME = ROOT / "runtime" / "paralab"
 PROFILING = ROOT / "profiling" / "paralab_profiling"

@@ -12,6 +12,8 @@ from program import program
 from leak_check import descendants, wait_ended
 from patience import patient
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 3.5
 """That nothing was waited for in vain (END_SECONDS is 5) is seen on a busy machine too."""
 BUSY = """

@@ -18,7 +18,7 @@ from paralab.engine import current
 from paralab.exceptions import ActorDiedError, LocalNodeDied, WorkerCrashedError
 from patience import patient
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 
 
 @paralab.remote

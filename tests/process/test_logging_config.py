@@ -10,6 +10,8 @@ from program import program
 import paralab
 from paralab.logging_config import LoggingConfig
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import logging
 

@@ -300,8 +300,10 @@ def ended_program(program: str) -> tuple[str, str, int]:
 
 
 def test_what_nobody_waits_for_is_seen_before_the_program_ends() -> None:
+    # However slow the machine is: what is waited for is there before the time is over.
     out, err, code = ended_program("""
-import paralab
+import paralab, paralab.lifecycle
+paralab.lifecycle.LINGER_SECONDS = 50.0
 paralab.init(num_cpus=1)
 say = paralab.remote(lambda *words: print(*words))
 first = say.remote("first")

@@ -23,6 +23,8 @@ from paralab.engine import current
 from paralab.process import session_folder
 from patience import patient
 
+pytestmark = pytest.mark.slow
+
 REST = """
 paralab.init(num_cpus=2)
 

@@ -19,6 +19,8 @@ import paralab
 from leak_check import LeakCheck
 from paralab.engine import current
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def machine(leak_check: LeakCheck, request: pytest.FixtureRequest) -> Iterator[None]:

@@ -23,7 +23,7 @@ from paralab.exceptions import (
 )
 from paralab.util import list_named_actors
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 
 
 @paralab.remote

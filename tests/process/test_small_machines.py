@@ -16,6 +16,8 @@ from paralab import limits
 from paralab.engine import current
 from paralab.store.arena import default_capacity
 
+pytestmark = pytest.mark.slow
+
 MB = 1 << 20
 GB = 1 << 30
 

@@ -25,6 +25,8 @@ from paralab.engine import current
 from paralab.exceptions import ObjectLostError, ObjectStoreFullError, OutOfDiskError
 from paralab.memory_summary import memory_rows
 
+pytestmark = pytest.mark.slow
+
 MB = 1 << 20
 STORE = 32 * MB
 

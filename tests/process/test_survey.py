@@ -16,6 +16,8 @@ from paralab.engine import current
 from paralab.util import state
 from paralab.util.state.exception import RayStateApiException
 
+pytestmark = pytest.mark.slow
+
 
 @paralab.remote
 def at_gate(gate: str, begun: str) -> None:

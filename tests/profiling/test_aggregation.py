@@ -30,6 +30,8 @@ from paralab_profiling.aggregation.model import (
 )
 from paralab_profiling.scaling.model import Block
 
+pytestmark = pytest.mark.slow
+
 T = 100.0
 """ms of one made-up call."""
 

@@ -19,6 +19,8 @@ from paralab_profiling.lessons import measures as count
 from paralab_profiling.runs import Run
 from paralab_profiling.taking import take
 
+pytestmark = pytest.mark.slow
+
 EVIL = "</p><script>alert(1)</script>\x1b[2J\x00&\"'"
 
 CHAIN = recording(

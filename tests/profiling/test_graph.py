@@ -22,6 +22,8 @@ from paralab_profiling.graph.nodes import Graph, graph_of
 from paralab_profiling.graph.order import ROW
 from paralab_profiling.graph.words import label_of
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 Box = tuple[float, float, float, float]
 

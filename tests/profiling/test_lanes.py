@@ -13,6 +13,8 @@ from paralab_profiling.timelines.lanes import Lane, lanes_of
 from paralab_profiling.timelines.spans import length
 from paralab_profiling.timelines.words import note_of
 
+pytestmark = pytest.mark.slow
+
 
 def lane(run: Recording, name: str) -> Lane:
     (found,) = [each for each in lanes_of(run).lanes if each.name == name]

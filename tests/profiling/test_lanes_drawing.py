@@ -17,6 +17,8 @@ import paralab
 from paralab_profiling import Picture, Recording, perfetto, take, timeline
 from paralab_profiling.timelines.layout import LEFT, RIGHT
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 

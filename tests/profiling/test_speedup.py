@@ -16,6 +16,8 @@ import paralab
 from paralab_profiling import Recording, Speedup, aggregate, speedup
 from paralab_profiling.scaling.model import Block, Model, Size, alone_ns, size_of
 
+pytestmark = pytest.mark.slow
+
 MODEL = Model(
     tasks=100, work=1.0, span=0.05, on_worker=0.002, in_driver=0.001, latency=0.004, serial=0.01
 )

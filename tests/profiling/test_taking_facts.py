@@ -15,6 +15,8 @@ from paralab.sources import native_threads, shown_file
 from paralab_profiling import Recording, take, task_graph
 from paralab_profiling.details import facts_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_same_large_argument_is_told_from_others_of_its_size(runtime: Any) -> None:
     @paralab.remote
