@@ -124,7 +124,7 @@ def _imported() -> list[str]:
             name = value.__module__
         else:
             continue
-        if isinstance(name, str):
+        if isinstance(name, str) and not name.startswith("_"):
             names.add(name.partition(".")[0])
     return sorted(names - _LIBRARY)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import Any
 
@@ -24,6 +25,37 @@ def add(one: float, other: float) -> float:
     """An addition that takes a while."""
     work(0.02)
     return one + other
+
+
+def is_inside(x: float, y: float) -> bool:
+    """Whether a point lies in the unit circle."""
+    return x * x + y * y < 1.0
+
+
+def draw() -> tuple[float, float]:
+    """A point of the unit square."""
+    return random.random(), random.random()
+
+
+def count_hits(points: int) -> int:
+    """How many of so many random points lie in the circle: π / 4 of them."""
+    return sum(is_inside(*draw()) for _ in range(points))
+
+
+def loads_and_merge() -> None:
+    """Three arrays of 20, 40 and 80 MB, and one of all of them."""
+    import numpy as np
+
+    @paralab.remote
+    def load(megabytes: int) -> Any:
+        return np.ones(megabytes * 1_000_000 // 8)
+
+    @paralab.remote
+    def merge(*parts: Any) -> Any:
+        return np.concatenate(parts)
+
+    parts = [load.remote(megabytes) for megabytes in (20, 40, 80)]
+    paralab.wait([merge.remote(*parts)])
 
 
 def program() -> None:

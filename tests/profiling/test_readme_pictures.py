@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme_program import TASKS, add, program, work
+from readme_program import TASKS, add, count_hits, loads_and_merge, program, work
 
 import paralab
 from paralab.engine import current
@@ -21,7 +21,9 @@ from paralab_profiling import (
     Recording,
     aggregate,
     explain,
+    flame,
     overhead,
+    profile,
     record,
     speedup,
     task_graph,
@@ -109,6 +111,21 @@ def test_cluster(folder: Path, tmp_path: Path) -> None:
     finally:
         paralab.shutdown()
     assert "1 actor" in title
+
+
+def test_profiles(folder: Path) -> None:
+    pytest.importorskip("pyinstrument")
+    pytest.importorskip("numpy")
+    paralab.init(num_cpus=2)
+    try:
+        with profile(tool="pyinstrument") as times:
+            paralab.get([paralab.remote(count_hits).remote(100_000) for _ in range(8)])
+        with profile(tool="peak") as memory:
+            loads_and_merge()
+    finally:
+        paralab.shutdown()
+    assert "over 8 tasks" in kept(flame(times.result), folder, "flame")
+    assert "merge peaks at" in kept(memory.result.picture, folder, "peaks")
 
 
 @pytest.mark.parametrize("view", [task_graph, timeline, overhead])
