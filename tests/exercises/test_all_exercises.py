@@ -95,7 +95,7 @@ def test_no_solution_by_accident(place: shelf.Place) -> None:
     ladders = place.checker().ladders.values()
     visible = place.notebook.read_text("utf-8")
     visible += "".join(each.hint(step, "") for each in ladders for step in range(1, STEPS))
-    stub = {line.strip() for line in "".join(p.source for p in read(place.notebook)).splitlines()}
+    stub = {line.strip() for p in read(place.notebook) for line in p.source.splitlines()}
     assert not [line for line in lines - stub if line in visible]
 
 
