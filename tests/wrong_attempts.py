@@ -166,6 +166,30 @@ def product(rows, columns):
 exercise(product)
 """
 
+THROWS_HERE = """
+def estimate(darts, seeds):
+    return sum(lean_pi(darts, seed) for seed in seeds) / len(seeds)
+exercise(estimate)
+"""
+
+A_SEED_AT_A_TIME = """
+def estimate(darts, seeds):
+    hits = sum(paralab.get(count_hits.remote(darts, seed)) for seed in seeds)
+    return 4 * hits / (darts * len(seeds))
+exercise(estimate)
+"""
+
+SENDS_TRUE_AND_FALSE = """
+@paralab.remote
+def which_hit(darts, seed):
+    rng = random.Random(seed)
+    return [is_hit(throw(rng)) for _ in range(darts)]
+def estimate(darts, seeds):
+    found = paralab.get([which_hit.remote(darts, seed) for seed in seeds])
+    return 4 * sum(map(sum, found)) / (darts * len(seeds))
+exercise(estimate)
+"""
+
 GET_FOR_EACH_PAGE = """
 def handled(seconds):
     return [paralab.get(download.remote(page, wait)) for page, wait in enumerate(seconds)]
@@ -387,6 +411,11 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (ONE_TASK, "Not yet, product: there is not enough to share."),
         (BANDS_IN_TURN, "Not yet, product: get was called before all were submitted."),
         (A_TASK_FOR_EACH_ROW, "Not yet, product: the tasks are too many and too small."),
+    ],
+    "07_profiling_pi": [
+        (THROWS_HERE, "Not yet, estimate: the darts were not thrown by tasks, one for each seed."),
+        (A_SEED_AT_A_TIME, "Not yet, estimate: get was called before all were submitted."),
+        (SENDS_TRUE_AND_FALSE, "Not yet, estimate: the darts came back, all of them."),
     ],
     "09_waiting_and_backpressure": [
         (GET_FOR_EACH_PAGE, "Not yet, handled: get was called before all were submitted."),
