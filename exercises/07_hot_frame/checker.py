@@ -14,14 +14,14 @@ ANSWER = "diagnose"
 DRIVER = "this process"
 WORKERS, TASKS = 2, 4
 """Of the program that is measured."""
-NAMES = ["rounded", "throw", "is_hit", "inside", "scaled", "mirrored", "seeds_of", "drawn"]
+NAMES = ["parse", "weigh", "sift", "shift", "scale", "mirror", "load", "draw"]
 
 
 def frame(name, own, *children, kind="yours", calls=1):
     """A frame whose total is what it and its children took, the largest child first."""
     below = tuple(sorted(children, key=lambda child: -child.total))
     total = own + sum(child.total for child in below)
-    return Frame(name, "pi.py", 1, own, total, calls, below, kind)
+    return Frame(name, "main.py", 1, own, total, calls, below, kind)
 
 
 def made_up(rng):
@@ -38,7 +38,7 @@ def made_up(rng):
 
     driver = frame(
         DRIVER, 0.0,
-        frame("pi", about(0.02), frame("get", about(4), kind="runtime"),
+        frame("main", about(0.02), frame("get", about(4), kind="runtime"),
               frame(seeds, about(1.3)), frame(drawn, about(0.2))),
         kind="task",
     )  # fmt: skip
@@ -108,13 +108,13 @@ def amdahl(serial, parallel, workers):
 def check(answer):
     name, rng = name_of(answer), random.Random()
     found, workers = made_up(rng), rng.randrange(3, 9)
-    compare(name, call(answer, found, workers), found, workers)
+    compare(name, call(answer, found, workers), found, workers, "a made-up profile")
     measured = measured_now()
     seen = sum(root.calls for root in of_tasks(measured))
     if seen < TASKS:
         rows = [("tasks that were profiled", f"{seen} of {TASKS}"), ("next", "check it again")]
         return Verdict(CANNOT_JUDGE, "Cannot judge: this machine is too busy.", rows)
-    compare(name, call(answer, measured, WORKERS), measured, WORKERS)
+    compare(name, call(answer, measured, WORKERS), measured, WORKERS, "tasks that ran just now")
     serial, _, parallel = parts(measured)
     hot, share = hottest(measured), max(own_times(of_tasks(measured)).values()) / parallel
     return passed(
@@ -128,7 +128,7 @@ def check(answer):
     )  # fmt: skip
 
 
-def compare(name, result, found, workers):
+def compare(name, result, found, workers, of):
     """Nothing if the answer is right.
 
     Raises:
@@ -148,7 +148,7 @@ def compare(name, result, found, workers):
         sums = own_times(of_tasks(found))
         kind, then = kind_of_frame(hot, found)
         raise Decided(verdict(
-            kind, f"{name}: another frame is the hot one.",
+            kind, f"{name}: in {of} another frame is the hot one.",
             f"{hot!r:.40}: {seconds(sums.get(hot, 0))} of its own in all tasks",
             f"{expected}: {seconds(sums[expected])}", then,
         ))  # fmt: skip
@@ -162,10 +162,10 @@ def compare(name, result, found, workers):
         elif math.isclose(bound, (serial + parallel) / serial, rel_tol=1e-6):
             kind, then = "endless workers", f"divide the tasks' seconds by {workers}"
         raise Decided(verdict(
-            kind, f"{name}: the bound is another one.",
+            kind, f"{name}: of {of} the bound is another one.",
             f"{bound:.6g} on {workers} workers",
             f"{amdahl(serial, parallel, workers):.6g}, from {seconds(serial)} of the driver's work "
-            f"and {seconds(parallel)} of tasks", then,
+            f"and {seconds(parallel)} of tasks", then, BOUND,
         ))  # fmt: skip
 
 
@@ -189,8 +189,11 @@ def seconds(number):
     return f"{three_digits(number)} s"
 
 
-def verdict(kind, failed, measured, expected, then):
-    why = "who works on another part than the hot one gains next to nothing"
+HOT = "who works on another part than the hot one gains next to nothing"
+BOUND = "who expects more than the bound allows buys processors for nothing"
+
+
+def verdict(kind, failed, measured, expected, then, why=HOT):
     return not_yet(kind, failed, measured, expected, why, then)
 
 

@@ -190,7 +190,7 @@ def check(answer):
     return passed(
         f"{name} has each job where it waits for no other.",
         [("jobs in tasks", f"{len(away)} (those that hold the GIL)"),
-         ("jobs in threads", f"{len(here)}, {room.most} of them at the same time"),
+         ("jobs in threads", f"{len(here)} ({room.most} of them at the same time)"),
          ("sent or put", byte_count(sent))],
         "a job that calls json.dumps on a large list. In which of the two does it belong?",
     )  # fmt: skip

@@ -143,7 +143,7 @@ def check(answer):
         [("runs of each", str(runs)),
          ("width of the interval",
           f"{percent(width)} of the ratio (expected {percent(WIDEST)} or less)")],
-        "a quarter of the runs. How much wider does the interval get?",
+        "four times the runs. How much narrower does the interval get?",
     )  # fmt: skip
 
 
