@@ -190,6 +190,43 @@ def estimate(darts, seeds):
 exercise(estimate)
 """
 
+PARSES_HERE = """
+def busiest(texts):
+    return answer(texts)
+exercise(busiest)
+"""
+
+A_TEXT_AT_A_TIME = """
+def busiest(texts):
+    counts = [paralab.get(count_once.remote(text)) for text in texts]
+    totals = [sum(column) for column in zip(*counts)]
+    return totals.index(max(totals))
+exercise(busiest)
+"""
+
+A_TASK_FOR_EACH_HOUR = """
+@paralab.remote
+def count_hour(text, hour):
+    return sum(parsed(line)[1] == hour for line in text.splitlines())
+def busiest(texts):
+    refs = [count_hour.remote(text, hour) for hour in range(24) for text in texts]
+    counts = paralab.get(refs)
+    totals = [sum(counts[at : at + len(texts)]) for at in range(0, len(counts), len(texts))]
+    return totals.index(max(totals))
+exercise(busiest)
+"""
+
+SENDS_THE_ENTRIES = """
+@paralab.remote
+def entries_of(text):
+    return [parsed(line) for line in text.splitlines()]
+def busiest(texts):
+    found = paralab.get([entries_of.remote(text) for text in texts])
+    hours = [hour for entries in found for _, hour, _ in entries]
+    return max(range(24), key=hours.count)
+exercise(busiest)
+"""
+
 GET_FOR_EACH_PAGE = """
 def handled(seconds):
     return [paralab.get(download.remote(page, wait)) for page, wait in enumerate(seconds)]
@@ -416,6 +453,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (THROWS_HERE, "Not yet, estimate: the darts were not thrown by tasks, one for each seed."),
         (A_SEED_AT_A_TIME, "Not yet, estimate: get was called before all were submitted."),
         (SENDS_TRUE_AND_FALSE, "Not yet, estimate: the darts came back, all of them."),
+    ],
+    "08_profiling_across_workers": [
+        (PARSES_HERE, "Not yet, busiest: the texts were not given to tasks, one each."),
+        (A_TEXT_AT_A_TIME, "Not yet, busiest: get was called before all were submitted."),
+        (A_TASK_FOR_EACH_HOUR, "Not yet, busiest: lines are parsed again and again."),
+        (SENDS_THE_ENTRIES, "Not yet, busiest: too much came back."),
     ],
     "09_waiting_and_backpressure": [
         (GET_FOR_EACH_PAGE, "Not yet, handled: get was called before all were submitted."),

@@ -23,6 +23,7 @@ from paralab_profiling.attaching.command import profile
 from paralab_profiling.attaching.sampled import profile_of
 from paralab_profiling.attaching.targets import Target, is_stopped
 from paralab_profiling.profilers import words
+from paralab_profiling.stamps import stamp
 
 SECONDS = 60.0
 MS = 1_000_000
@@ -144,6 +145,7 @@ def test_several_processes_are_one_tree() -> None:
     assert found.tasks == {"task": 4}
     assert found.total("sum_up") == pytest.approx(0.6)
     assert found.samples == 200
+    assert found.stamp == stamp().facts(), "as every profile tells it, with units"
 
 
 # -- py-spy ---------------------------------------------------------------------------------------

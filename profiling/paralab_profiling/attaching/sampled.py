@@ -60,10 +60,7 @@ def profile_of(answers: Iterable[Mapping[str, Any]], numbers: Mapping[int, int])
 
 def measured_on() -> dict[str, str]:
     """What it was measured on, as text by name."""
-    here = stamp()
-    facts = {name: str(fact) for name, fact in here.to_dict().items() if name != "packages"}
-    packages = (f"{name} {version}" for name, version in here.packages.items())
-    return {**facts, "packages": ", ".join(packages)}
+    return stamp().facts()
 
 
 def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
