@@ -69,7 +69,12 @@ def lab(folder: Path) -> Iterator[str]:
             yield address
         finally:
             server.terminate()
-            server.wait()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                # Seen: its event loop has ended, and worker threads of AnyIO wait on for ever.
+                server.kill()
+                server.wait()
 
 
 def _await(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
