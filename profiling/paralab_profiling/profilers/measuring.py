@@ -200,7 +200,9 @@ def profile(tool: str = "pyinstrument", *, driver: bool = False, **settings: Any
     """Profiles what the tasks do that are submitted in a block, those that they submit included.
 
     Args:
-        tool: "pyinstrument" samples the stack, which costs little; "cprofile" counts every call.
+        tool: "pyinstrument" samples the stack; "cprofile" counts every call. Both hang on every
+            call, so they cost little where functions are long, and several times their time where
+            they are tiny: ``run`` measures it, and ``attach`` does without.
             Of memory, "peak" tells the most that each task had, "tracemalloc" the lines and
             "objgraph" the types that grow with every call; "fil" and "memray" tell which lines had
             the memory that was alive at the peak.
