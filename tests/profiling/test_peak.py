@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import mmap
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -25,21 +29,48 @@ def peak(name: str, task: str, private: int, stored: int = 0, at_once: int = 1) 
     return TaskPeak(name, task, 1, figures, stored)
 
 
-def fill(size: int) -> bytearray:
-    return bytearray(b"x") * size
+def fill(size: int) -> mmap.mmap:
+    """So much memory, each page of it new: none that this process had freed before."""
+    held = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for at in range(0, size, mmap.PAGESIZE):
+        held[at] = 1
+    return held
 
 
 @pytest.mark.parametrize("size", [4 * MB, 20 * MB, 60 * MB])
 def test_peak_is_that_of_a_known_allocation(size: int) -> None:
     meter = PeakMeter()
-    for _ in range(3):  # what one task has freed must not hide what the next one takes
-        running = meter.begin()
-        held = fill(size)
-        del held
-        figures = meter.end(running)
-        assert abs(figures.private - size) <= BOUND
-        assert figures.at_once == 1
-        assert not meter.running
+    running = meter.begin()
+    held = fill(size)
+    del held
+    figures = meter.end(running)
+    assert abs(figures.private - size) <= BOUND
+    assert figures.at_once == 1
+    assert not meter.running
+
+
+ONE_AFTER_ANOTHER = """
+from paralab_profiling.memory.peak import PeakMeter
+meter = PeakMeter()
+for _ in range(3):
+    running = meter.begin()
+    held = bytearray(b"x") * 20_000_000
+    del held
+    print(meter.end(running).private)
+"""
+
+
+@pytest.mark.slow
+def test_what_one_task_has_freed_does_not_hide_what_the_next_one_takes() -> None:
+    # In a new process, as a worker is: in this one much may lie free between what is in use.
+    paths = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_ANOTHER], env=os.environ | {"PYTHONPATH": paths},
+        check=True, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    figures = [int(line) for line in done.stdout.split()]
+    assert len(figures) == 3
+    assert all(abs(figure - 20 * MB) <= BOUND for figure in figures), figures
 
 
 def test_peak_of_the_task_before_is_forgotten() -> None:
