@@ -10,8 +10,8 @@ third of a millisecond, without instrumenting anything::
 
 Memory that was freed but kept by the allocator would hide what a task takes from it; glibc is
 asked to give it back first.  What lies free between pieces in use it cannot give back, and what a
-task takes of that is not counted.  The count is of the process: where an actor runs several calls at
-once, all of them get the figure of all, and are told so.
+task takes of that is not counted.  The count is of the process: where an actor runs several calls
+at once, all of them get the figure of all, and are told so.
 
 Rejected: sampling the size, which misses what is short, and ``ru_maxrss``, which only ever rises:
 the second task of a worker would get the peak of the first.
