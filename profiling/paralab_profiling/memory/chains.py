@@ -132,10 +132,11 @@ class _Search:
         self._depth += 1
         level = self._level
         wanted = {id(each) for each in level}
-        found = gc.get_referrers(*level)
+        asked = tuple(level)  # not made by the call, where it could not be told from others
+        found = gc.get_referrers(*asked)
         above: list[Any] = []
         self._level = above
-        self._hidden |= {id(level), id(found), id(above)}
+        self._hidden |= {id(level), id(asked), id(found), id(above)}
         for each in found:
             if id(each) in self._hidden or _is_searching(each):
                 continue
