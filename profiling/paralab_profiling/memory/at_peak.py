@@ -38,9 +38,13 @@ class _Turn:
     def __init__(self) -> None:
         self.lock = threading.Lock()
 
+    def renew(self) -> None:
+        """In a forked child nobody records, whoever did in its parent."""
+        self.lock = threading.Lock()
+
 
 _turn = _Turn()
-os.register_at_fork(after_in_child=_turn.__init__)  # type: ignore[misc]
+os.register_at_fork(after_in_child=_turn.renew)
 
 
 class AtPeak:
