@@ -339,6 +339,7 @@ class TestSessionsOfTheirOwn:
         pid = paralab.get(actor.pid.remote())
         other = Keeper.options(num_cpus=1).remote()
         taken = other.pid.remote()
+        paralab.available_resources()  # the node answers in turn: now it knows what was asked for
         os.kill(pid, signal.SIGKILL)
         assert paralab.get(taken) != pid, "it was asked for before the new start"
         refs = [actor.add.remote() for _ in range(10)]

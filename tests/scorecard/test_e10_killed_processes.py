@@ -30,6 +30,8 @@ GOAL = 2.0
 PATIENCE = 5.0
 """How long is waited to see by how much the goal is missed."""
 ROLES = ("driver", "node", "zygote", "worker")
+LOST = {"node": "LocalNodeDied", "worker": "ActorDiedError"}
+"""What a driver may end in if such a process is killed: the worker may be the actor."""
 SEED = 10
 START = """
 paralab.init(num_cpus=2)
@@ -87,9 +89,12 @@ def pids_of(driver: Program) -> dict[str, list[int]]:
 
 
 def kill(pids: list[int]) -> None:
+    """Kills them, together, and waits for their ends: before that nobody can know of them."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        assert wait_ended(pid, patient(PATIENCE)), describe_process(pid)
 
 
 def seconds_until_gone(before: set[int]) -> float:
@@ -121,8 +126,7 @@ def killed(order: tuple[str, ...], source: str, before: set[int]) -> float:
     try:
         assert driver.line() == "ready"
         victims = pids_of(driver)
-        for role in order:
-            kill(victims[role])
+        kill([pid for role in order for pid in victims[role]])
         if "driver" not in order and "node" not in order:
             code, out, err = driver.end(line="\n")
             assert (code, out, err) == (0, "went on\n", ""), (order, code, out, err)
@@ -189,8 +193,8 @@ def test_nothing_is_left_at_any_moment_of_start_and_end(scorecard: Any) -> None:
         seconds_until_gone(before)
         seconds = time.monotonic() - begun
         _out, err = driver.process.communicate()
-        if role == "node" and driver.process.returncode > 0:
-            assert "LocalNodeDied" in err.decode(), (after, err.decode())
+        if role in LOST and driver.process.returncode > 0:
+            assert LOST[role] in err.decode(), (after, err.decode())
         else:
             assert err == b"", (role, after, err.decode())
         session_folder.running(on_their_own=False)
