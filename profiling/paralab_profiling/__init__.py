@@ -30,6 +30,7 @@ from paralab_profiling.profilers import (
     icicle,
     merge,
     profile,
+    sunburst,
 )
 from paralab_profiling.recording import Put, Recording, RecordingError, Source, Task, Wait
 from paralab_profiling.runs import Run, Slice, record
@@ -96,6 +97,7 @@ __all__ = [
     "save_perfetto",
     "speedup",
     "stamp",
+    "sunburst",
     "take",
     "task_graph",
     "timeline",

@@ -5,8 +5,9 @@
 // trace (gzip, base64)}.  Marks carry data-task, one id or several with spaces between; arrows
 // data-from and data-to.  What is selected is told to all pictures of the run by an event on the document; they
 // outline it, and the one where it was selected tells the facts.
+// `zoomable` is that of profilers/zoom.js if the picture is of frames: a click zooms into one, too.
 // All text becomes text nodes, never markup.  Nothing moves, so no motion has to be reduced.
-function interact(place, data) {
+function interact(place, data, zoomable) {
   if (place.dataset.usable) return null;
   place.dataset.usable = "yes";
   const make = (tag, text = "", more = {}) =>
@@ -81,11 +82,17 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
     if (selected === null || !svg.getScreenCTM()) return;
     over = draw("g", { class: "pl-selected", "pointer-events": "none" }, svg);
     for (const mark of of(selected)) {
+      if (frames && mark.tagName !== "rect") {
+        const same = over.appendChild(mark.cloneNode());
+        same.removeAttribute("data-task");
+        same.setAttribute("style", "fill:none;stroke:var(--ink);stroke-width:4px");
+        continue;
+      }
       const at = area(mark);
       draw("rect", { x: at.x - 3, y: at.y - 3, width: at.right - at.x + 6, rx: 4, fill: "none",
         height: at.bottom - at.y + 6, stroke: "var(--ink)", "stroke-width": 2 }, over);
     }
-    if (!of(selected).length) return;
+    if (!of(selected).length || frames) return;
     before(selected).forEach((id) => link(id, selected));
     after(selected).forEach((id) => link(selected, id));
   };
@@ -136,6 +143,14 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
       within(y, whole[1], whole[1] + whole[3] - height), width, height];
     svg.setAttribute("viewBox", view.map((n) => +n.toFixed(2)).join(" "));
   };
+  // A live picture draws itself anew: its frame grows, and what is looked at stays in view.
+  const resize = (width, height) => {
+    if (width === whole[2] && height === whole[3]) return;
+    const isWhole = view[2] === whole[2];
+    whole = [0, 0, width, height];
+    look(view[0], view[1], isWhole ? width : view[2]);
+  };
+  const frames = data.zoom && zoomable?.(svg, data, draw, resize);
   const zoom = (factor, x = 0.5, y = 0.5) => {
     const width = Math.min(whole[2], view[2] * factor), less = 1 - width / view[2];
     look(view[0] + view[2] * less * x, view[1] + view[3] * less * y, width);
@@ -164,10 +179,19 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
   });
   svg.addEventListener("pointerup", () => {
     drag = null;
-    if (pressed && !moved) choose(pressed.split(" ")[0]);
+    if (pressed && !moved) {
+      frames?.into(pressed);
+      choose(pressed.split(" ")[0]);
+      if (frames) of(pressed)[0]?.scrollIntoView({ block: "nearest" });
+    }
     svg.focus({ preventScroll: true });
   });
-  svg.addEventListener("dblclick", () => look(...whole));
+  const reset = () => {
+    frames?.back();
+    look(...whole);
+    refresh();
+  };
+  svg.addEventListener("dblclick", reset);
 
   // Left and right follow what a task took and what took it; up and down its neighbours drawn.
   const step = (by) => {
@@ -179,10 +203,11 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
     ArrowLeft: () => (selected === null ? step(1) : before(selected)[0]),
     ArrowDown: () => step(1),
     ArrowUp: () => step(-1),
-    Escape: () => null,
+    Escape: () => frames?.back() ?? null,
+    Enter: () => (frames && selected !== null ? frames.into(selected) ?? selected : undefined),
     "+": () => zoom(0.8),
     "-": () => zoom(1.25),
-    0: () => look(...whole),
+    0: reset,
   };
   svg.addEventListener("keydown", (event) => {
     if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -207,6 +232,7 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
     return navigator.clipboard.writeText(all).then(() => "copied", () => "not allowed here");
   });
   if (table) entry("as a table", () => void (table.open = !table.open));
+  if (frames) entry("show all frames", reset);
   if (data.trace) entry("open in Perfetto", () => {
     const there = "https://ui.perfetto.dev", tab = window.open(there);
     const ask = setInterval(() => tab.closed ? clearInterval(ask) : tab.postMessage("PING", there), 50);
@@ -221,12 +247,5 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
   });
   place.append(menu);
   if (data.run in chosen) hear(chosen[data.run], false);
-  // A live picture draws itself anew: its frame grows, and what is looked at stays in view.
-  const resize = (width, height) => {
-    if (width === whole[2] && height === whole[3]) return;
-    const isWhole = view[2] === whole[2];
-    whole = [0, 0, width, height];
-    look(view[0], view[1], isWhole ? width : view[2]);
-  };
   return { refresh, resize, forget: () => document.removeEventListener("paralab-select", heard) };
 }

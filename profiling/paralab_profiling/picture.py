@@ -24,12 +24,18 @@ from paralab_profiling.svg import WIDTH, escape
 
 MOST_BYTES = 290_000
 """Of a picture's HTML: details that do not fit any more are left out, the last tasks' first."""
+_PAGE = '<!doctype html><meta charset="utf-8"><style>:root{color-scheme:light dark}</style>'
 
 
 @cache
 def interact_script() -> str:
     """The JavaScript function ``interact(place, data)``, without its comments."""
-    text = files("paralab_profiling").joinpath("interact.js").read_text("utf-8")
+    return _script("interact.js")
+
+
+@cache
+def _script(name: str) -> str:
+    text = files("paralab_profiling").joinpath(name).read_text("utf-8")
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
@@ -54,6 +60,7 @@ class Picture:
         details: what is told of each task when it is selected, by its id; see ``details_of``.
         trace: the run as Trace Event JSON, if it can be opened in Perfetto.
         width: of the drawing; one that is wider than others scrolls.
+        zoom: what ``profilers/zoom.js`` needs to draw what is below a frame, if frames are drawn.
     """
 
     title: str
@@ -65,6 +72,7 @@ class Picture:
     details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     trace: str = ""
     width: float = WIDTH
+    zoom: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def run(self) -> str:
@@ -93,10 +101,13 @@ class Picture:
             f"<details><summary>as a table</summary><table><thead><tr>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table></details>"
         )
-        known = as_script(self._known(MOST_BYTES - len(page) - len(interact_script())))
+        act = interact_script()
+        more = "" if self.zoom is None else f",{_script('profilers/zoom.js')}"
+        zoom = 0 if self.zoom is None else len(as_script(self.zoom))
+        known = as_script(self._known(MOST_BYTES - len(page) - len(act) - len(more) - zoom))
         place = f"document.getElementById({as_script(self.id)})"
         # The picture may have been taken off the page before its script runs.
-        script = f"((place,data)=>place&&({interact_script()})(place,data))({place},{known})"
+        script = f"((place,data)=>place&&({act})(place,data{more}))({place},{known})"
         return f"{page}<script>{script}</script></div>"
 
     def _known(self, room: int) -> dict[str, Any]:
@@ -110,6 +121,8 @@ class Picture:
         }
         known: dict[str, Any] = {"run": self.run, "sources": {}, "takes": {}, "facts": {}}
         known["trace"] = ""
+        if self.zoom is not None:
+            known["zoom"] = self.zoom
         for key, entries in (
             ("facts", {task: dict(facts) for task, facts in details.items()}),
             ("takes", {task: list(needs) for task, needs in details.takes.items()}),
@@ -128,13 +141,14 @@ class Picture:
         return known
 
     def save(self, path: str | Path) -> Path:
-        """Writes the SVG to the file ``path`` and returns it.
+        """Writes the SVG to the file ``path``, or to one ``.html`` the whole page; returns it.
 
         Raises:
             OSError: the file cannot be written.
         """
         path = Path(path)
-        path.write_text(self.svg, encoding="utf-8")
+        text = f"{_PAGE}{self.to_html()}" if path.suffix == ".html" else self.svg
+        path.write_text(text, encoding="utf-8")
         return path
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,7 +170,7 @@ def save_result(path: str | Path, figures: dict[str, Any], pictures: Sequence[Pi
     if path.suffix == ".json":
         text = json.dumps(figures, indent=1)
     elif path.suffix == ".html":
-        text = '<!doctype html><meta charset="utf-8">' + "".join(p.to_html() for p in pictures)
+        text = _PAGE + "".join(p.to_html() for p in pictures)
     elif path.suffix == ".svg":
         text = pictures[0].svg
     else:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from paralab_profiling import Profile, ProfileError, flame, icicle, merge, stamp
+from paralab_profiling import Profile, ProfileError, flame, icicle, merge, stamp, sunburst
 from paralab_profiling.profilers import Function, Tree, Where, words
 
 CLEAN = Where("clean", "clean.py", 3, "task")
@@ -177,7 +177,7 @@ def test_a_comparison_says_what_changed() -> None:
     assert "Nothing to compare" in empty.compare(empty).title
 
 
-@pytest.mark.parametrize("draw", [icicle, flame])
+@pytest.mark.parametrize("draw", [icicle, flame, sunburst])
 def test_hostile_names_are_text(draw: object) -> None:
     tree = Tree()
     tree.add([CLEAN, HOSTILE], 1.0, 1)

@@ -6,6 +6,7 @@ from paralab_profiling.profilers.difference import Change, Difference
 from paralab_profiling.profilers.icicle import flame, icicle
 from paralab_profiling.profilers.measuring import Profiling, collect, profile
 from paralab_profiling.profilers.result import Function, Profile, ProfileError, merge
+from paralab_profiling.profilers.sunburst import sunburst
 from paralab_profiling.profilers.tree import Frame, Tree, Where
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "icicle",
     "merge",
     "profile",
+    "sunburst",
 ]
 
 _provide(_inside)

@@ -2,18 +2,19 @@
 
 Your code is coloured, libraries are pale, paralab is hatched; the answer is outlined.  What would
 be narrower than :data:`NARROWEST` is left out, and said so; below :data:`MOST_LEVELS` levels the
-picture ends, and says so too.  ``flame`` is the same with the roots at the bottom.
+picture ends, and says so too.  ``flame`` is the same with the roots at the bottom.  Where scripts
+run, a click on a box makes it as wide as the picture (``zoom.js``, which draws as is done here).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paralab_profiling.palette import RUN
 from paralab_profiling.picture import Picture
 from paralab_profiling.profilers import words
-from paralab_profiling.profilers.tree import Frame, Where
-from paralab_profiling.svg import IDLE, INK, LINE, Drawing, percent
+from paralab_profiling.profilers.tree import Frame
+from paralab_profiling.profilers.zoom import ALL, MEANINGS, MONO, Frames, fills, look_of
+from paralab_profiling.svg import IDLE, INK, LINE, Drawing
 
 if TYPE_CHECKING:
     from paralab_profiling.profilers.result import Profile
@@ -24,9 +25,6 @@ ROW = 26.0
 GAP = 2.0
 NARROWEST = 2.0
 MOST_LEVELS = 18
-MONO = 7.2
-"""Width of one character of code."""
-_YOURS = RUN.colour
 
 
 def icicle(profile: Profile) -> Picture:
@@ -42,36 +40,50 @@ def flame(profile: Profile) -> Picture:
 def _drawn(profile: Profile, is_upright: bool) -> Picture:
     drawing = Drawing()
     title, note = words.title(profile), words.note(profile)
-    drawing.headline(_fitting(title, 8.2), _fitting(note, 5.6))
+    drawing.headline(fitting(title, 8.2), fitting(note, 5.6))
     painter = _Painter(drawing, profile, is_upright)
     bottom = painter.paint()
+    drawing.raw('<g class="pl-below">')
     painter.legend(bottom + 10)
     drawing.height = bottom + 34
     if stamp := words.measured_on(profile):
-        drawing.text(16, drawing.height + 10, _fitting(stamp, 5.6), "s")
+        drawing.text(16, drawing.height + 10, fitting(stamp, 5.6), "s")
         drawing.height += 22
-    svg = drawing.finish(title, note)
-    details = painter.details
-    rows = words.rows(profile)
-    return Picture(title, words.text(profile), svg, words.HEAD, rows, drawing.id, details)
+    drawing.raw("</g>")
+    frames = painter.frames
+    places = {
+        "left": LEFT,
+        "right": RIGHT,
+        "top": TOP,
+        "row": ROW,
+        "gap": GAP,
+        "levels": painter.levels,
+        "deepest": MOST_LEVELS,
+        "least": NARROWEST,
+    }
+    zoom = frames.data("flame" if is_upright else "icicle", drawing.hatch, places)
+    return Picture(
+        *(title, words.text(profile), drawing.finish(title, note), words.HEAD, words.rows(profile)),
+        *(drawing.id, frames.details()),
+        zoom=zoom,
+    )
 
 
-def _fitting(text: str, width: float) -> str:
-    """``text``, cut where a line of the picture ends."""
+def fitting(text: str, width: float) -> str:
+    """``text``, cut where a line of the picture ends; ``width`` is that of one character."""
     return words.short(text, int((RIGHT - LEFT) / width))
 
 
 class _Painter:
     def __init__(self, drawing: Drawing, profile: Profile, is_upright: bool) -> None:
         self._drawing, self._profile = drawing, profile
-        self._whole = profile.total_of_all
-        self._scale = (RIGHT - LEFT) / self._whole if self._whole > 0 else 0.0
-        found = words.answer(profile)
-        self._answer: Where | None = found.where if found else None
+        self.frames = Frames(profile)
+        self._fills = fills(drawing.hatch)
+        whole = self.frames.whole
+        self._scale = (RIGHT - LEFT) / whole if whole > 0 else 0.0
         self._narrow = 0
         self._is_upright = is_upright
-        self._levels = 1
-        self.details: dict[str, dict[str, str]] = {}
+        self.levels = 1
 
     def paint(self) -> float:
         """Draws all frames; where they end."""
@@ -80,11 +92,13 @@ class _Painter:
         for root in self._profile.roots:
             self._place(root, x, 1, boxes)
             x += root.total * self._scale
-        self._levels = max((level for level, _, _ in boxes), default=0) + 1
+        self.levels = max((level for level, _, _ in boxes), default=0) + 1
+        self._drawing.raw('<g class="pl-frames">')
         self._all()
         for level, at, frame in boxes:
             self._frame(frame, at, self._y(level))
-        return TOP + self._levels * ROW
+        self._drawing.raw("</g>")
+        return TOP + self.levels * ROW
 
     def _place(
         self, frame: Frame, x: float, level: int, boxes: list[tuple[int, float, Frame]]
@@ -98,47 +112,28 @@ class _Painter:
             x += child.total * self._scale
 
     def _y(self, level: int) -> float:
-        at = self._levels - 1 - level if self._is_upright else level
+        at = self.levels - 1 - level if self._is_upright else level
         return TOP + at * ROW
 
     def _all(self) -> None:
         y, profile = self._y(0), self._profile
-        whole = words.amount_of(self._whole, profile.unit)
-        self._drawing.box(LEFT, y, RIGHT - LEFT, ROW - GAP, IDLE, stroke=LINE)
-        self._drawing.text(LEFT + 8, y + 16, f"all tasks  {whole}", "m")
+        whole = words.amount_of(self.frames.whole, profile.unit)
+        self._drawing.box(LEFT, y, RIGHT - LEFT, ROW - GAP, IDLE, stroke=LINE, task=ALL)
+        self._drawing.text(LEFT + 8, y + 16, f"all tasks  {whole}", "m halo")
 
     def _frame(self, frame: Frame, x: float, y: float) -> None:
-        profile, draw = self._profile, self._drawing
+        frames = self.frames
         width = frame.total * self._scale - 1.5
-        is_yours = frame.kind in ("task", "yours")
-        fill = (
-            _YOURS
-            if is_yours
-            else {"runtime": draw.hatch, "waiting": IDLE}.get(frame.kind, "var(--panel)")
-        )
-        is_answer = frame.where == self._answer
-        name = words.short(frame.name, 80)
-        if frame.kind == "task" and frame.calls:
-            name = f"{name} ×{frame.calls:,}"
-        share = percent(frame.total / self._whole)
-        whole, own = (words.amount_of(each, profile.unit) for each in (frame.total, frame.own))
-        key = f"frame{len(self.details)}"
-        self.details[key] = {
-            "function": words.short(frame.name, 200),
-            "where": words.place(frame.where),
-            "total": f"{whole}, {share}",
-            "own": own,
-        }
-        if frame.calls:
-            self.details[key]["tasks" if frame.kind == "task" else "calls"] = f"{frame.calls:,}"
-        draw.box(
+        fill, outline, style = self._fills[look_of(frame.kind)]
+        is_answer = frame.where == frames.answer
+        self._drawing.box(
             *(x, y, width, ROW - GAP, fill),
-            stroke=INK if is_answer else "" if is_yours else LINE,
+            stroke=INK if is_answer else outline,
             is_thick=is_answer,
-            tip=f"{name}  {words.place(frame.where)}: {whole}, {share}",
-            task=key,
+            tip=frames.tip(frame),
+            task=frames.keys.get(id(frame), ""),
         )
-        self._label(frame, name, share, x, y, width, "on" if is_yours else "halo")
+        self._label(frame, frames.label(frame), frames.share(frame), x, y, width, style)
 
     def _label(
         self, frame: Frame, name: str, share: str, x: float, y: float, width: float, style: str
@@ -162,25 +157,16 @@ class _Painter:
     def legend(self, y: float) -> None:
         """What the fills mean, in one line, and what is not drawn."""
         x = LEFT
-        kinds = {
-            frame.kind if frame.kind != "task" else "yours"
-            for root in self._profile.roots
-            for _, frame in root.walk()
-        }
-        for kind, fill, label in (
-            ("yours", _YOURS, "your code"),
-            ("library", "var(--panel)", "libraries"),
-            ("runtime", self._drawing.hatch, "paralab itself"),
-            ("waiting", IDLE, "waiting"),
-        ):
-            if kind in kinds:
-                self._drawing.box(x, y, 18, 10, fill, stroke=LINE)
+        looks = {look_of(each.kind) for root in self._profile.roots for _, each in root.walk()}
+        for look, label in MEANINGS.items():
+            if look in looks:
+                self._drawing.box(x, y, 18, 10, self._fills[look][0], stroke=LINE)
                 self._drawing.text(x + 25, y + 9, label, "s")
                 x += 40 + 6.2 * len(label)
-        if self._answer is not None:
+        if self.frames.answer is not None:
             self._drawing.box(x, y, 18, 10, "none", stroke=INK, is_thick=True)
             self._drawing.text(x + 25, y + 9, "the answer", "s")
             x += 102
         if self._narrow:
             count = words.counted(self._narrow, "frame")
-            self._drawing.text(x, y + 9, f"+ {count} too small to be drawn", "s")
+            self._drawing.text(x, y + 9, f"+ {count} too small to be drawn", "s pl-rest")
