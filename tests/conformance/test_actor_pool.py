@@ -61,7 +61,7 @@ def test_unordered_results_cannot_be_taken_in_order(rt: Any) -> None:
         pool.submit(double, value)
     assert pool.get_next_unordered() == 0
     assert pool.get_next() == 2
-    assert pool.get_next(timeout=30) == 4
+    assert pool.get_next(timeout=60) == 4
 
 
 def test_an_error_is_raised_and_the_actor_goes_on(rt: Any) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -91,7 +90,7 @@ def endings_class(rt: Any) -> Any:
 
 def error_of(rt: Any, ref: Any) -> Any:
     try:
-        rt.get(ref, timeout=30)
+        rt.get(ref, timeout=60)
     except Exception as error:
         return error
     raise AssertionError("it did not fail")
@@ -202,7 +201,5 @@ def test_retries_are_counted(rt: Any, own_process: None, tmp_path: Any) -> None:
         os._exit(1)
 
     path = tmp_path / "attempts"
-    begun = time.monotonic()
     assert isinstance(error_of(rt, die.remote(str(path))), rt.exceptions.WorkerCrashedError)
     assert path.read_text() == "xxx"
-    assert time.monotonic() - begun < 30

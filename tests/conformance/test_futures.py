@@ -65,7 +65,7 @@ def test_gather_wait_for_and_as_completed(rt: Any, task: Any) -> None:
         values = await asyncio.gather(task.remote(1), task.remote(-1), return_exceptions=True)
         assert values[0] == 2
         assert isinstance(values[1], ValueError)
-        assert await asyncio.wait_for(task.remote(3), 20) == 6
+        assert await asyncio.wait_for(task.remote(3), 60) == 6
         done = [await each for each in asyncio.as_completed(refs[:10])]
         assert sorted(done) == [2 * n for n in range(10)]
         futures = [asyncio.ensure_future(ref) for ref in refs[:3]]
@@ -116,14 +116,14 @@ def test_futures_for_threads(rt: Any, task: Any) -> None:
     ref = task.remote(1)
     future = ref.future()
     assert isinstance(future, concurrent.futures.Future)
-    assert future.result(timeout=20) == 2
+    assert future.result(timeout=60) == 2
     assert future.object_ref == ref
     failing = task.remote(-1).future()
     with pytest.raises(ValueError, match="negative"):
-        failing.result(timeout=20)
+        failing.result(timeout=60)
     assert isinstance(failing.exception(), rt.exceptions.RayTaskError)
     futures = [task.remote(n).future() for n in range(20)]
-    done = concurrent.futures.as_completed(futures, timeout=20)
+    done = concurrent.futures.as_completed(futures, timeout=60)
     assert sorted(each.result() for each in done) == [2 * n for n in range(20)]
 
 
@@ -136,7 +136,7 @@ def test_a_future_that_is_cancelled_or_not_ready(rt: Any, held: Any) -> None:
     assert not future.running()
     assert future.cancel()
     write("value")
-    assert other.result(timeout=20) == "value"
+    assert other.result(timeout=60) == "value"
     assert rt.get(ref) == "value"
 
 
@@ -150,7 +150,7 @@ def _collect(of: Callable[[Any], Any]) -> Any:
         came.set()
 
     of(callback)
-    assert came.wait(20)
+    assert came.wait(60)
     return values[0]
 
 

@@ -227,7 +227,7 @@ def test_next_with_a_time_limit(rt: Any) -> None:
             self.event = threading.Event()
 
         def hold(self) -> None:
-            self.event.wait(20)
+            self.event.wait()
 
     holder = Holder.remote()
     items = last.remote([holder.hold.remote()])

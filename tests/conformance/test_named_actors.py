@@ -15,7 +15,7 @@ import pytest
 
 def eventually(check: Callable[[], Any]) -> Any:
     """Ends of actors are noticed soon, not at once."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (found := check()):
         assert time.monotonic() < deadline
     return found

@@ -38,7 +38,7 @@ def test_refs_made_of_ids(rt: Any) -> None:
     ref = rt.put(3)
     again = rt.ObjectRef(ref.binary())
     assert (again == ref, hash(again) == hash(ref)) == (True, True)
-    assert rt.wait([again], timeout=30) == ([ref], [])
+    assert rt.wait([again], timeout=60) == ([ref], [])
     for _ in range(3):
         assert rt.get(rt.ObjectRef(ref.binary())) == 3
     assert rt.get([rt.ObjectID(ref.binary()), add.remote(again)]) == [3, 4]

@@ -80,7 +80,7 @@ def test_util_has_the_functions(rt: Any, groups: Any) -> None:
 
 def test_tasks_and_actors_run_in_bundles(rt: Any, groups: Any, within: Any) -> None:
     group = groups.placement_group([{"CPU": 1}, {"CPU": 1}])
-    assert group.wait(10)
+    assert group.wait(60)
 
     @rt.remote
     def f() -> Any:
@@ -212,9 +212,9 @@ def test_node_affinity(rt: Any) -> None:
         assert rt.get(f.options(scheduling_strategy=strategy).remote()) == here
     hard = affinity(nowhere, soft=False)
     with pytest.raises(rt.exceptions.TaskUnschedulableError, match="NodeAffinitySchedulingStra"):
-        rt.get(f.options(scheduling_strategy=hard).remote(), timeout=20)
+        rt.get(f.options(scheduling_strategy=hard).remote(), timeout=60)
     with pytest.raises(rt.exceptions.ActorUnschedulableError, match="NodeAffinitySchedulingStr"):
-        rt.get(A.options(scheduling_strategy=hard).remote().f.remote(), timeout=20)
+        rt.get(A.options(scheduling_strategy=hard).remote().f.remote(), timeout=60)
     with pytest.raises(ValueError, match="Invalid node_id"):
         affinity("zz", soft=False)
     with pytest.raises(ValueError, match="_spill_on_unavailable cannot be set"):
@@ -245,7 +245,7 @@ def test_labels(rt: Any) -> None:
         {"scheduling_strategy": by_label({"zone": strategies.DoesNotExist()})},
         {"scheduling_strategy": by_label({"zone": strategies.NotIn("a")})},
     ):
-        assert rt.get(f.options(**options).remote(), timeout=20) == 1
+        assert rt.get(f.options(**options).remote(), timeout=60) == 1
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_get_waits_for_a_put(rt: Any, module: Any) -> None:
 
     @rt.remote
     def take(q: Any) -> Any:
-        return q.get(timeout=30)
+        return q.get(timeout=60)
 
     q = module.Queue()
     waits = take.remote(q)

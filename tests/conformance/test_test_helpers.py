@@ -23,7 +23,7 @@ def test_a_signal_lets_all_go_that_wait(rt: Any) -> None:
     signal = common.SignalActor.remote()
     rt.get(signal.wait.remote(should_wait=False))
     waiting = [signal.wait.remote() for _ in range(3)]
-    common.wait_for_condition(lambda: rt.get(signal.cur_num_waiters.remote()) == 3)
+    common.wait_for_condition(lambda: rt.get(signal.cur_num_waiters.remote()) == 3, timeout=60)
     assert rt.wait(waiting, num_returns=3, timeout=0)[0] == []
     rt.get(signal.send.remote())
     assert rt.get(waiting) == [None] * 3

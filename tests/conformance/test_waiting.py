@@ -85,7 +85,7 @@ def test_a_failing_one_among_several(rt: Any, held: Any) -> None:
 
     slow, failing = read.remote(), fail.remote()
     with pytest.raises(LookupError, match="lost"):
-        rt.get([failing, slow], timeout=20)
+        rt.get([failing, slow], timeout=60)
     write()
     with pytest.raises(LookupError, match="lost"):
         rt.get([slow, failing])

@@ -20,7 +20,7 @@ def test_ten_thousand_refs_as_arguments(runtime: object, scorecard: Any) -> None
     assert paralab.get(total.remote(*refs)) == expected
     seconds = time.perf_counter() - start
     scorecard.figure("E2", f"a task of {COUNT:,} objects", round(seconds, 3), "s", "Ray: 1.7 s")
-    assert seconds < patient(1.7)
+    assert seconds < patient(17), "ten times as long: something grows with the square"
     start = time.perf_counter()
     assert paralab.get(total.remote(*[same.remote(n) for n in range(COUNT)])) == expected
     seconds = time.perf_counter() - start

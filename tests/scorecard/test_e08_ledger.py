@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process_helpers import eventually
 
 import paralab
 from paralab.engine import current
@@ -34,6 +35,14 @@ SEED = 8
 
 @paralab.remote(max_retries=50)
 def number(n: int) -> int:
+    return n
+
+
+@paralab.remote(num_cpus=0, max_retries=-1)
+def number_after(n: int, go: str) -> int:
+    """The number, once there is a file called ``go``."""
+    while not os.path.exists(go):
+        threading.Event().wait(0.01)
     return n
 
 
@@ -126,13 +135,21 @@ def test_calls_keep_their_promise(
     options = {"max_restarts": restarts, "max_task_retries": retries}
     ledgers = [Ledger.options(**options).remote(str(tmp_path / str(n))) for n in range(actors)]
     paralab.get([each.__ray_ready__.remote() for each in ledgers])
+    go = tmp_path / "go"
+    last = number_after.remote(calls - 1, str(go))
     killer = Killer(every, ledgers, tmp_path)
     killer.start()
     try:
         # Arguments are tasks, some of which lose their workers; they must not upset the order.
         refs = [
-            [each.write.remote(number.remote(n), 0.01) for n in range(calls)] for each in ledgers
+            [
+                *[each.write.remote(number.remote(n), 0.01) for n in range(calls - 1)],
+                each.write.remote(last, 0.01),
+            ]
+            for each in ledgers
         ]
+        eventually(lambda: killer.killed["actor"] or not killer.is_alive(), 120)
+        go.touch()  # before that no ledger is full, so there is somebody to be killed
         answers = [[answer(ref) for ref in of_one] for of_one in refs]
     finally:
         killer.end()

@@ -60,7 +60,7 @@ def test_nothing_adds_up(scorecard: Any) -> None:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             for pid in mine:
-                assert wait_ended(pid, 5)
+                assert wait_ended(pid, 60)
         finally:
             driver.process.kill()
             driver.process.communicate()

@@ -16,7 +16,7 @@ import pytest
 import paralab
 from paralab.exceptions import ActorDiedError, SystemFailure, TaskError, UnserializableException
 
-SECONDS = 20
+SECONDS = 60
 """A hang is a failure."""
 LARGE = 50_000_000
 

@@ -15,7 +15,7 @@ import paralab
 import scorecard_children as use
 from leak_check import wait_ended
 
-SECONDS = 40
+SECONDS = 60
 
 Runs = Callable[..., Any]
 
@@ -107,7 +107,7 @@ def test_an_actor_ends_beside_threads_that_never_do(session: object) -> None:
     outliving = paralab.remote(use.Outliving).remote()
     pid = paralab.get(outliving.start.remote(), timeout=SECONDS)
     del outliving
-    assert wait_ended(pid, 3)
+    assert wait_ended(pid, SECONDS)
 
 
 def test_children_and_grandchildren_end_with_their_worker(session: object, scorecard: Any) -> None:
@@ -120,7 +120,7 @@ def test_children_and_grandchildren_end_with_their_worker(session: object, score
     pids = paralab.get(parent.start.remote(), timeout=SECONDS)
     start = time.perf_counter()
     os.kill(pids[0], signal.SIGKILL)
-    assert all(wait_ended(pid, 2) for pid in pids)
+    assert all(wait_ended(pid, SECONDS) for pid in pids)
     seconds = round(time.perf_counter() - start, 3)
     what = "SIGKILL of a worker until its children and grandchildren are gone"
     scorecard.figure("E17", what, seconds, "s")

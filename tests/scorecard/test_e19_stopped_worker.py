@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process_helpers import eventually
 
 import paralab
-from leak_check import descendants
 
 
 def write(path: str, n: int) -> int:
@@ -44,9 +44,10 @@ class Committer:
 
 
 @paralab.remote
-def stop_here(path: str, n: int) -> int:
+def stop_here(path: str, n: int, pid: str) -> int:
     """Commits, stops its own process, and commits again when that goes on."""
     write(path, n)
+    Path(pid).write_text(f"{os.getpid()}\n")
     os.kill(os.getpid(), signal.SIGSTOP)
     return write(path, -n)
 
@@ -55,16 +56,13 @@ def lines_of(path: Path) -> list[int]:
     return [int(line) for line in path.read_text().splitlines()]
 
 
-def stopped_below(pid: int) -> list[int]:
-    found = []
-    for each in descendants(pid):
-        try:
-            state = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if state == "T":
-            found.append(each)
-    return found
+def stopped(told: Path) -> int:
+    """The process whose number stands in a file, if it has come to a stop."""
+    said = told.read_text() if told.exists() else ""
+    if not said.endswith("\n"):
+        return 0
+    state = Path(f"/proc/{int(said)}/stat").read_text().rpartition(")")[2].split()[0]
+    return int(said) if state == "T" else 0
 
 
 @pytest.mark.slow
@@ -78,15 +76,16 @@ def test_a_stopped_worker_does_nothing_twice(
     count = 400
     paralab.get([commit.remote(str(path), 0) for _ in range(100)])  # their time is known now
     path.write_text("")
+    told = tmp_path / "pid"
     before = [commit.remote(str(path), n) for n in range(1, count)]
-    stopping = stop_here.remote(str(path), count)
+    stopping = stop_here.remote(str(path), count, str(told))
     after = [commit.remote(str(path), n) for n in range(count + 1, 2 * count)]
     begun = time.monotonic()
     # Whatever is not in the stopped worker's own queue is done by the other one meanwhile.
     others = before + after
-    ready, left = paralab.wait(others, num_returns=len(others) - 50, timeout=30)
+    ready, left = paralab.wait(others, num_returns=len(others) - 50, timeout=60)
     assert len(ready) >= len(others) - 50
-    (pid,) = stopped_below(os.getpid())
+    pid = eventually(lambda: stopped(told), 60)
     if scorecard.full:
         threading.Event().wait(10)
     ready, left = paralab.wait(others, num_returns=len(others), timeout=0.2)
@@ -94,8 +93,8 @@ def test_a_stopped_worker_does_nothing_twice(
     assert count in lines_of(path)
     assert -count not in lines_of(path)
     os.kill(pid, signal.SIGCONT)
-    assert paralab.get(stopping, timeout=30) == -count
-    assert paralab.get(others, timeout=30) == [*range(1, count), *range(count + 1, 2 * count)]
+    assert paralab.get(stopping, timeout=60) == -count
+    assert paralab.get(others, timeout=60) == [*range(1, count), *range(count + 1, 2 * count)]
     times = Counter(lines_of(path))
     assert set(times.values()) == {1}
     assert len(times) == 2 * count
@@ -120,6 +119,6 @@ def test_a_stopped_actor_does_nothing_twice(tmp_path: Path, shutdown_after: None
         assert paralab.wait(refs, num_returns=1, timeout=0.1)[0] == []
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert paralab.get(refs, timeout=30) == list(range(100))
+    assert paralab.get(refs, timeout=60) == list(range(100))
     assert lines_of(path) == [-1, *range(100)]
     assert paralab.get(actor.pid.remote()) == pid

@@ -46,7 +46,7 @@ class Keeps:
 def nothing_left():
     from paralab.engine import current
     core = current()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while core.ownership.owned or core.ownership.borrowed or core.calls.table.pending:
         assert time.monotonic() < deadline, (core.ownership.owned, core.calls.table.pending)
         core.info("workers")
@@ -142,7 +142,7 @@ KEPT = {
 
 CALLS = {
     "get": "paralab.get(ref) - 2",
-    "wait": "len(paralab.wait([ref], timeout=10)[1])",
+    "wait": "len(paralab.wait([ref], timeout=60)[1])",
     "put": "paralab.get(paralab.put(0))",
     "remote": "paralab.get(add.remote(-1))",
     "an actor": "min(paralab.get(counter.next.remote()), 0)",

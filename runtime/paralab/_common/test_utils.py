@@ -90,8 +90,9 @@ def wait_for_condition(
         RuntimeError: it did not say yes in time.
     """
     end = time.monotonic() + timeout
-    last = ""
-    while time.monotonic() <= end:
+    last, is_first = "", True  # it is asked once, however late this process gets to run
+    while is_first or time.monotonic() <= end:
+        is_first = False
         try:
             if condition_predictor(**kwargs):
                 return
@@ -111,8 +112,9 @@ async def async_wait_for_condition(
 ) -> None:
     """:func:`wait_for_condition` that leaves the event loop free; the function may be async."""
     end = time.monotonic() + timeout
-    last = ""
-    while time.monotonic() <= end:
+    last, is_first = "", True
+    while is_first or time.monotonic() <= end:
+        is_first = False
         try:
             answer = condition_predictor(**kwargs)
             if await answer if inspect.isawaitable(answer) else answer:

@@ -122,9 +122,9 @@ class NodeActors:
             return
         worker = record.worker
         self._leases.drop_actor(record.ref)
-        self._ended(record.ref, why)
-        if worker is not None:
+        if worker is not None:  # first: who hears of the end finds nobody that still answers
             self._node.pool.kill(worker)
+        self._ended(record.ref, why)
 
     def _ended(self, ref: Ref, why: str) -> None:
         """Tells everyone who asked that an actor has ended."""
