@@ -411,6 +411,45 @@ def values(items):
 exercise_2(values)
 """
 
+READS_PAGE_BY_PAGE = """
+def darkest_lines(pages):
+    readers = [SmallReader.options(num_gpus=0.5).remote() for _ in range(2)]
+    return [paralab.get(readers[n % 2].darkest.remote(page)) for n, page in enumerate(pages)]
+exercise_1(darkest_lines)
+"""
+
+SECOND_READER_IDLE = """
+def darkest_lines(pages):
+    readers = [SmallReader.options(num_gpus=0.5).remote() for _ in range(2)]
+    return paralab.get([readers[0].darkest.remote(page) for page in pages])
+exercise_1(darkest_lines)
+"""
+
+READERS_WITHOUT_A_GPU = """
+def darkest_lines(pages):
+    readers = [SmallReader.options(num_gpus=0).remote() for _ in range(2)]
+    return paralab.get([readers[n % 2].darkest.remote(page) for n, page in enumerate(pages)])
+exercise_1(darkest_lines)
+"""
+
+DESCRIBES_HERE = """
+def digest(scans):
+    reader = SmallReader.remote()
+    pages = [decode.remote(packed) for packed in scans]
+    lines = paralab.get([reader.darkest.remote(page) for page in pages])
+    return [f"darkest line: {line}" for line, _device in lines]
+exercise_2(digest)
+"""
+
+FETCHES_THE_LINES = """
+def digest(scans):
+    reader = SmallReader.remote()
+    pages = [decode.remote(packed) for packed in scans]
+    lines = paralab.get([reader.darkest.remote(page) for page in pages])
+    return paralab.get([describe.remote(line) for line in lines])
+exercise_2(digest)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -495,5 +534,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (WITHOUT_BAD_LUCK, "Not yet, words_of: no worker died."),
         (MORE_RESTARTS, "Not yet, mean_of: nobody remembers but the actor itself."),
         (NEVER_LOOKS, "Not yet: mean_of(...) gave another result."),
+    ],
+    "18_resources_and_utilisation": [
+        (READS_PAGE_BY_PAGE, "Not yet, darkest_lines: get was called before all were submitted."),
+        (SECOND_READER_IDLE, "Not yet, darkest_lines: one reader has most of the pages."),
+        (READERS_WITHOUT_A_GPU, "Not yet: darkest_lines(...) raised an error."),
+        (DESCRIBES_HERE, "Not yet, digest: not every page goes through three stages."),
+        (FETCHES_THE_LINES, "Not yet, digest: get was called between the stages."),
     ],
 }
