@@ -141,3 +141,5 @@ SHORT_OF_MEMORY = 21  # worker's address, text, whether trying again may help; i
 
 NODE_DIED = "its node has died"
 """How the text of DIED begins if the whole node of a worker is gone."""
+GROUP_REMOVED = "its placement group was removed"
+"""How it begins if the worker was ended with the group in which it ran."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from paralab.engine import current, installed
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["RuntimeContext", "get_runtime_context"]
 
 
+def _warn(instead: str) -> None:
+    from paralab.util.annotations import RayDeprecationWarning  # rarely needed
+
+    text = f"This is deprecated and may be removed. Use {instead} instead"
+    warnings.warn(text, RayDeprecationWarning, stacklevel=3)
+
+
 class RuntimeContext:
     """Facts about the process, task and actor that ask, read anew each time."""
 
@@ -21,16 +29,22 @@ class RuntimeContext:
         return current().info("context").get(name)
 
     def get(self) -> dict[str, Any]:
-        """The job, node and namespace, and where there are any the task and actor."""
+        """The job, node and namespace, and where there are any the task and actor.
+
+        An older form of what the methods tell; it warns, as do the others.
+        """
+        _warn("get_xxx_id() methods to get relevant ids")
+        from paralab.id_types import ActorID, JobID, NodeID, TaskID
+
         facts: dict[str, Any] = {
-            "job_id": self.job_id,
-            "node_id": self.node_id,
+            "job_id": JobID.from_hex(self.get_job_id()),
+            "node_id": NodeID.from_hex(self.get_node_id()),
             "namespace": self.namespace,
         }
-        if self.get_task_id() is not None:
-            facts["task_id"] = self.task_id
-        if self.actor_id is not None:
-            facts["actor_id"] = self.actor_id
+        if (task := self.get_task_id()) is not None:
+            facts["task_id"] = TaskID.from_hex(task)
+        if (actor := self.get_actor_id()) is not None:
+            facts["actor_id"] = ActorID.from_hex(actor)
         return facts
 
     @property
@@ -38,6 +52,7 @@ class RuntimeContext:
         """The job's id; an older form of :meth:`get_job_id`."""
         from paralab.id_types import JobID
 
+        _warn("get_job_id()")
         return JobID.from_hex(self.get_job_id())
 
     @property
@@ -45,6 +60,7 @@ class RuntimeContext:
         """The node's id; an older form of :meth:`get_node_id`."""
         from paralab.id_types import NodeID
 
+        _warn("get_node_id()")
         return NodeID.from_hex(self.get_node_id())
 
     @property
@@ -56,6 +72,7 @@ class RuntimeContext:
         """
         from paralab.id_types import TaskID
 
+        _warn("get_task_id()")
         found = self.get_task_id()
         assert found is not None, "task_id is only available in a task or actor."
         return TaskID.from_hex(found)
@@ -65,6 +82,7 @@ class RuntimeContext:
         """The running actor's id; an older form of :meth:`get_actor_id`."""
         from paralab.id_types import ActorID
 
+        _warn("get_actor_id()")
         found = self.get_actor_id()
         return None if found is None else ActorID.from_hex(found)
 
@@ -117,9 +135,8 @@ class RuntimeContext:
         return actor_id
 
     def get_actor_name(self) -> str | None:
-        """The name given to the actor in its options; None where there is none."""
-        name: str | None = self._fact("actor_name")
-        return name
+        """The name given to the actor in its options, "" if none was; None outside of actors."""
+        return None if self.get_actor_id() is None else self._fact("actor_name") or ""
 
     def is_canceled(self) -> bool:
         """Whether ``cancel`` has been called on the running task, or the call of an actor.
@@ -142,6 +159,7 @@ class RuntimeContext:
 
     def get_resource_ids(self) -> dict[str, list[str]]:
         """Ray's older name of :meth:`get_accelerator_ids`."""
+        _warn("get_accelerator_ids()")
         return self.get_accelerator_ids()
 
     def get_node_labels(self) -> dict[str, str]:
@@ -160,6 +178,7 @@ class RuntimeContext:
         """An older form of :meth:`get_placement_group_id`; nil where there is none."""
         from paralab.id_types import PlacementGroupID
 
+        _warn("get_placement_group_id()")
         group = self.get_placement_group_id()
         return PlacementGroupID.nil() if group is None else PlacementGroupID.from_hex(group)
 

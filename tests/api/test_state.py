@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from process_helpers import eventually
 
 import paralab
 from paralab import util
@@ -118,6 +119,25 @@ def test_actors(engine: str) -> None:
     assert summary["summary_by"] == "class"
     calls = state.list_tasks(filters=[("type", "=", "actor_task")], limit=1000)
     assert handle._actor_id.hex() in {call.actor_id for call in calls} or engine != "processes"
+
+
+def test_an_actor_that_may_restart_and_ends_in_order_was_made_once(engine: str) -> None:
+    @paralab.remote(num_cpus=0, max_restarts=1)
+    class MayRestart:
+        def method(self) -> int:
+            return 1
+
+    def is_gone() -> bool:
+        found = state.get_actor(actor_id)
+        return found is None or found.state == "DEAD"
+
+    handle = MayRestart.remote()
+    assert paralab.get(handle.method.remote()) == 1
+    actor_id = handle._actor_id.hex()
+    del handle
+    eventually(is_gone, 60)
+    creations = named("MayRestart.__init__")
+    assert [(row.state, row.error_type) for row in creations] == [("FINISHED", None)]
 
 
 def test_objects(engine: str) -> None:

@@ -168,6 +168,45 @@ def test_an_async_actor_leaves_when_what_runs_is_done(
         rt.get(actor.run.remote())
 
 
+@pytest.mark.parametrize("kind", ["async", "threads"])
+def test_who_calls_an_actor_that_has_left_need_not_wait_for_what_runs(
+    rt: Any, at_once: None, kind: str
+) -> None:
+    @rt.remote(max_concurrency=3)
+    class EndlessThreads:
+        def stay(self) -> None:
+            threading.Event().wait()
+
+        def leave(self) -> None:
+            rt.actor.exit_actor()
+
+        def ping(self) -> int:
+            return 1
+
+    @rt.remote
+    class Endless:
+        async def stay(self) -> None:
+            await asyncio.Event().wait()
+
+        async def leave(self) -> None:
+            rt.actor.exit_actor()
+
+        async def ping(self) -> int:
+            return 1
+
+    cls: Any = Endless if kind == "async" else EndlessThreads
+    actor = cls.remote()
+    stays = actor.stay.remote()
+    with pytest.raises(rt.exceptions.RayActorError):
+        rt.get(actor.leave.remote(), timeout=WAIT)
+    with pytest.raises(rt.exceptions.RayActorError):
+        rt.get(actor.ping.remote(), timeout=WAIT)
+    assert rt.wait([stays], timeout=0) == ([], [stays])
+    rt.kill(actor)
+    with pytest.raises(rt.exceptions.RayActorError):
+        rt.get(stays, timeout=WAIT)
+
+
 def test_how_a_method_of_an_async_actor_leaves(rt: Any) -> None:
     @rt.remote
     class Leaving:

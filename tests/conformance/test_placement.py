@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import importlib
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +65,29 @@ def test_a_group_is_made_and_described(rt: Any, groups: Any) -> None:
         group.wait(1)
     with pytest.raises(rt.exceptions.TaskPlacementGroupRemoved):
         rt.get(group.ready(), timeout=60)
+
+
+def test_a_task_whose_group_is_removed_fails_for_that_reason(
+    rt: Any, groups: Any, within: Any, tmp_path: Path
+) -> None:
+    if rt.engine in ("local", "pickled"):
+        pytest.skip("a task has ended when remote() returns")
+    group = groups.placement_group([{"CPU": 1}])
+    assert group.wait(60)
+
+    @rt.remote(max_retries=0, scheduling_strategy=within(group))
+    def run(path: str) -> None:
+        Path(path).touch()
+        threading.Event().wait()
+
+    running, queued = (run.remote(str(tmp_path / name)) for name in ("running", "queued"))
+    helpers = importlib.import_module(f"{rt.library.__name__}._common.test_utils")
+    helpers.wait_for_condition((tmp_path / "running").exists, timeout=60)
+    groups.remove_placement_group(group)
+    for ref in (running, queued):
+        with pytest.raises(rt.exceptions.TaskPlacementGroupRemoved, match="has been removed"):
+            rt.get(ref, timeout=60)
+    assert not (tmp_path / "queued").exists()
 
 
 def test_util_has_the_functions(rt: Any, groups: Any) -> None:

@@ -259,13 +259,18 @@ def test_wrong_options_are_named_as_in_ray(rt: Any) -> None:
         rt.remote(num_returns=-1)(identity)
 
 
+def job_here(rt: Any) -> Any:
+    return rt.JobID.from_hex(rt.get_runtime_context().get_job_id())
+
+
 def test_the_job_of_a_task(rt: Any) -> None:
     @rt.remote
     def jobs() -> Any:
         context = rt.get_runtime_context()
-        return context.task_id.job_id(), rt.put(1).job_id(), context.job_id
+        task_id = rt.TaskID.from_hex(context.get_task_id())
+        return task_id.job_id(), rt.put(1).job_id(), rt.JobID.from_hex(context.get_job_id())
 
-    assert set(rt.get(jobs.remote())) == {rt.get_runtime_context().job_id}
+    assert set(rt.get(jobs.remote())) == {job_here(rt)}
 
 
 def test_a_function_goes_by_its_own_name(rt: Any) -> None:
@@ -287,4 +292,4 @@ def test_the_job_of_an_actor(rt: Any) -> None:
     class A:
         pass
 
-    assert A.remote()._actor_id.job_id == rt.get_runtime_context().job_id
+    assert A.remote()._actor_id.job_id == job_here(rt)

@@ -52,7 +52,8 @@ for break_it in (
         break_it()
     except Exception as error:
         shown += [str(error), repr(error)]
-shown += [repr(actor), repr(fails), repr(paralab.get_runtime_context().get())]
+context = paralab.get_runtime_context()
+shown += [repr(actor), repr(fails), context.get_job_id(), context.get_node_id(), context.namespace]
 shown += [repr(state.list_tasks(detail=True)), repr(state.list_actors(detail=True))]
 shown += [repr(state.list_jobs()), repr(state.list_nodes(detail=True)), repr(paralab.nodes())]
 shown += [json.dumps(paralab.timeline(), default=str), repr(state.list_workers(detail=True))]

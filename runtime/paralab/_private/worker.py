@@ -65,12 +65,12 @@ class _Worker:
     @property
     def current_job_id(self) -> JobID:
         """The job's id."""
-        return paralab.get_runtime_context().job_id
+        return JobID.from_hex(paralab.get_runtime_context().get_job_id())
 
     @property
     def current_node_id(self) -> NodeID:
         """The node's id."""
-        return paralab.get_runtime_context().node_id
+        return NodeID.from_hex(paralab.get_runtime_context().get_node_id())
 
     @property
     def current_task_id(self) -> TaskID:

@@ -38,6 +38,7 @@ EVERY = 0
 
 _NO_MESSAGES = {
     "FUNCTION", "METHOD", "ACTOR", "INLINE", "STORED", "FAILED", "SEVERAL", "NODE_DIED",
+    "GROUP_REMOVED",
 }  # fmt: skip
 
 

@@ -203,9 +203,9 @@ class ActorCalls:
                 error = ActorDiedError(told(said(text), fact), actor_id=name)
                 causes[fact] = self._core.objects.failure(error)
             self._core.calls.fail(task, causes.get(fact, cause))
-        if actor.creation is not None:
-            self._core.calls.fail(actor.creation, cause)
-            actor.creation = None
+        creation, actor.creation = actor.creation, None
+        if creation is not None and creation.key in self._core.calls.table.pending:
+            self._core.calls.fail(creation, cause)
         if self._core.ownership.find(*actor.ref) is None:
             del self.known[actor.ref]
 

@@ -13,17 +13,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from paralab.exceptions import NodeDiedError, TaskError, WorkerCrashedError
+from paralab.exceptions import (
+    NodeDiedError,
+    TaskError,
+    TaskPlacementGroupRemoved,
+    WorkerCrashedError,
+)
 from paralab.ids import FIRST_RETURN, Address
 from paralab.messages import ACTOR as ACTOR_CLASS
-from paralab.messages import (
-    CALL,
-    FAILED,
-    FREE,
-    NODE_DIED,
-    SEVERAL,
-    STORED,
-)
+from paralab.messages import CALL, FAILED, FREE, GROUP_REMOVED, NODE_DIED, SEVERAL, STORED
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.process.objects import INLINE_LIMIT
@@ -48,6 +46,8 @@ IDLE_LEASE_NS = 100_000_000
 """A lease without work is returned after this time."""
 PUMP_EVERY = 128
 """Submissions after which the submitting thread gives the engine a turn itself."""
+_DEATHS = {NODE_DIED: NodeDiedError, GROUP_REMOVED: TaskPlacementGroupRemoved}
+"""The error of a task whose worker did not die by itself, by how the text of its death begins."""
 
 _now = time.monotonic_ns
 
@@ -420,8 +420,8 @@ class Calls:
                 self._core.cancelling.end(task)
             else:
                 limit = task.template.options.max_retries
-                by_node = how.startswith(NODE_DIED)
-                error = (NodeDiedError if by_node else WorkerCrashedError)(
+                kinds = [kind for mark, kind in _DEATHS.items() if how.startswith(mark)]
+                error = (*kinds, WorkerCrashedError)[0](
                     told(
                         f"Task {task.template.name} failed: {how}",
                         last_attempt(task.attempt, limit, "max_retries"),

@@ -11,15 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paralab.exceptions import SystemFailure, TaskPlacementGroupRemoved
-from paralab.messages import (
-    CREATE_GROUP,
-    FAILED,
-    GROUP,
-    GROUP_STATE,
-    INLINE,
-    TIDIED,
-    TIDY,
-)
+from paralab.messages import CREATE_GROUP, FAILED, GROUP, GROUP_STATE, INLINE, TIDIED, TIDY
 from paralab.object_ref import ObjectRef
 from paralab.process.links import Link
 from paralab.serialization import pack

@@ -108,10 +108,10 @@ class Interrupts:
         if running is not None and running.key == key and running.link is link:
             self._cancel_running(running, force, recursive)
 
-    def answer(self, call: Call) -> None:
-        """Answers a call that will not begin."""
+    def answer(self, call: Call, failure: bytes = b"") -> None:
+        """Answers a call that will not begin: it was cancelled, if nothing else is said."""
         core = self._executor.core
-        failure = core.objects.failure(cancelled(call))
+        failure = failure or core.objects.failure(cancelled(call))
         now = core.links.now
         Reply(core, call, FAILED, failure, (call.received, now, now, now, now))()
 

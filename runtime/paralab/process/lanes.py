@@ -57,8 +57,8 @@ class Lane(Protocol):
     def ended(self, call: Call) -> None:
         """A call is over; in the thread that ran it."""
 
-    def clear(self) -> int:
-        """Drops what has not begun and says how many that were.  Any thread."""
+    def clear(self) -> list[Call]:
+        """Drops what has not begun and returns it.  Any thread."""
 
     def interrupt(self, call: Call) -> None:
         """Ends a call that has begun, where that can be.  Under the baton."""
@@ -102,7 +102,9 @@ class Lanes:
         self._calls[call.link.address, call.key] = call
         if self._gate is not None:
             self._gate.append(call)
-        elif not self._closed:
+        elif self._closed:
+            self._refuse(call)
+        else:
             self._lanes[call.template.group].put(call)
             if self._said_blocked:
                 self._count_waiting(0)
@@ -124,6 +126,17 @@ class Lanes:
         gate, self._gate = self._gate, None
         for call in gate or ():
             self.take(call)
+
+    def _refuse(self, call: Call) -> None:
+        """The actor has left: calls that have not begun need not wait for what still runs."""
+        self._calls.pop((call.link.address, call.key), None)
+        if self.executor.exit_cause is not None:
+            self.executor.interrupts.answer(call, self.executor.exit_cause)
+
+    def _drop(self, lane: Lane, calls: list[Call]) -> None:
+        lane.unfinished -= len(calls)
+        for call in calls:
+            self._refuse(call)
 
     def _over(self, call: Call, lane: Lane) -> None:
         lane.unfinished -= 1
@@ -150,7 +163,7 @@ class Lanes:
         for lane in self._each():
             dropped = lane.clear()
             if dropped:
-                self.core.mailbox.requests.append(partial(_less, lane, dropped))
+                self.core.mailbox.requests.append(partial(self._drop, lane, dropped))
 
     def is_over(self) -> bool:
         """Whether the process may end."""
@@ -290,7 +303,3 @@ class _ParentOfEach:
     def parent_key(self) -> int:
         call = RUNNING.get()
         return call.key if call is not None else 0
-
-
-def _less(lane: Lane, count: int) -> None:
-    lane.unfinished -= count

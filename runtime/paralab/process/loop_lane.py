@@ -59,13 +59,12 @@ class LoopLane:
             self._told = True
             self.loop.call_soon_threadsafe(self.start_some)
 
-    def clear(self) -> int:
+    def clear(self) -> list[Call]:
         """Drops what has not begun."""
-        dropped = 0
+        dropped: list[Call] = []
         try:
             while True:
-                self._calls.popleft()
-                dropped += 1
+                dropped.append(self._calls.popleft())
         except IndexError:
             return dropped
 

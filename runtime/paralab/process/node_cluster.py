@@ -107,8 +107,8 @@ class NodeCluster:
         return not self._places.nodes[process.node].node.is_alive
 
     def death_of(self, process: Process) -> str:
-        """What is said of a process whose node is gone."""
-        return f"{NODE_DIED}. Node Id: {self.id_of(process)}."
+        """What is said of a process whose node is gone; "" if it is there."""
+        return f"{NODE_DIED}. Node Id: {self.id_of(process)}." if self.is_gone(process) else ""
 
     def described(self) -> list[dict[str, Any]]:
         """All nodes that there were, as ``nodes()`` shows them."""

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from paralab.ids import Address
-from paralab.messages import ANSWER, GROUP_STATE, REFUSED, TIDY
+from paralab.messages import ANSWER, GROUP_REMOVED, GROUP_STATE, REFUSED, TIDY
 from paralab.process.node_workers import Process
 from paralab.state.labels import Selector
 from paralab.state.lease_instructions import Unplaceable
@@ -83,6 +83,15 @@ class NodeGroups:
         for instruction in self._leases.remove_group(group):
             node.carry_out(instruction)
         node.undecided = True
+
+    def death_of(self, process: Process) -> str:
+        """What is said of a worker that was ended with its group; "" of another."""
+        worker = self._leases.workers.get(process.address)
+        where = worker.where if worker is not None else None
+        group = self._leases.groups.groups.get(where.group) if where is not None else None
+        if group is None or group.state is not GroupState.REMOVED:
+            return ""
+        return f"{GROUP_REMOVED}. Its id: {group.id}."
 
     def tell(self, group: Group) -> None:
         """The state of a group has changed: tells those who wait for that."""

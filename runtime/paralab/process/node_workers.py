@@ -201,8 +201,7 @@ class WorkerPool:
         how = ended(f"The worker process {process.pid}", end, last[-STDERR_LINES:])
         if short := self._node.memory.why(process.address):
             how = told(how, f"It {short}")
-        if self._node.cluster.is_gone(process):
-            how = self._node.cluster.death_of(process)
+        how = self._node.cluster.death_of(process) or self._node.groups.death_of(process) or how
         self._start_failed(process)
         self._close(process)
         self._node.process_died(process, how)

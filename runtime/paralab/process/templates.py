@@ -18,13 +18,7 @@ from paralab.process.links import Link
 from paralab.serialization import join_blob, pack
 from paralab.state.at_most_once import TriedOnce
 from paralab.state.tasks import Template
-from paralab.task_spec import (
-    ActorOptions,
-    ActorSpec,
-    FunctionSpec,
-    TaskOptions,
-    concurrency_of,
-)
+from paralab.task_spec import ActorOptions, ActorSpec, FunctionSpec, TaskOptions, concurrency_of
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient

@@ -46,13 +46,12 @@ class ThreadLane:
     def ended(self, call: Call) -> None:
         """Nothing is to be done: the thread takes the next call itself."""
 
-    def clear(self) -> int:
+    def clear(self) -> list[Call]:
         """Drops what no thread has taken."""
-        dropped = 0
+        dropped: list[Call] = []
         try:
             while True:
-                self._calls.get_nowait()
-                dropped += 1
+                dropped.append(self._calls.get_nowait())
         except Empty:
             return dropped
 
