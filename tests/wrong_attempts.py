@@ -450,6 +450,48 @@ def digest(scans):
 exercise_2(digest)
 """
 
+FETCHES_BETWEEN_DESKS = """
+def three_desks(forms):
+    desks = [Desk.remote() for _ in range(3)]
+    return one_form_at_a_time(desks, forms)
+exercise_1(three_desks)
+"""
+
+ONE_DESK_FOR_ALL = """
+def three_desks(forms):
+    return pipeline([Desk.remote()] * 3, forms)
+exercise_1(three_desks)
+"""
+
+TWO_DESKS = """
+def three_desks(forms):
+    return [form + 1 for form in pipeline([Desk.remote(), Desk.remote()], forms)]
+exercise_1(three_desks)
+"""
+
+COUNTS_ARE_FETCHED = """
+def histogram(seeds):
+    counts = paralab.get([counts_of.remote(seed) for seed in seeds])
+    return sorted(sum(counts, Counter()).items())
+exercise_2(histogram)
+"""
+
+COUNTS_GO_OUT_AGAIN = """
+def histogram(seeds):
+    counts = paralab.get([counts_of.remote(seed) for seed in seeds])
+    return paralab.get(add.remote(*counts))
+exercise_2(histogram)
+"""
+
+ONE_TASK_DRAWS_ALL = """
+@paralab.remote
+def draw_all(seeds):
+    return counted_here(seeds)
+def histogram(seeds):
+    return paralab.get(draw_all.remote(seeds))
+exercise_2(histogram)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -534,6 +576,14 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (WITHOUT_BAD_LUCK, "Not yet, words_of: no worker died."),
         (MORE_RESTARTS, "Not yet, mean_of: nobody remembers but the actor itself."),
         (NEVER_LOOKS, "Not yet: mean_of(...) gave another result."),
+    ],
+    "16_patterns": [
+        (FETCHES_BETWEEN_DESKS, "Not yet, three_desks: get was called between the desks."),
+        (ONE_DESK_FOR_ALL, "Not yet, three_desks: the forms do not follow each other closely."),
+        (TWO_DESKS, "Not yet, three_desks: not every form goes through three desks."),
+        (COUNTS_ARE_FETCHED, "Not yet, histogram: nobody but this notebook adds up."),
+        (COUNTS_GO_OUT_AGAIN, "Not yet, histogram: more came than the sum."),
+        (ONE_TASK_DRAWS_ALL, "Not yet, histogram: the seeds were not given to tasks, one each."),
     ],
     "18_resources_and_utilisation": [
         (READS_PAGE_BY_PAGE, "Not yet, darkest_lines: get was called before all were submitted."),
