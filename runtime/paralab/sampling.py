@@ -48,6 +48,8 @@ MOST_STACKS = 5_000
 """Different stacks that are kept; what comes after counts for the call alone."""
 MOST_CALLS = 20_000
 """Calls of one name that are told apart when they are counted."""
+FIRST_SECONDS = 1.0
+"""For which a start waits for the first look, so that whoever was asked has seen something."""
 MOST_SAMPLERS = 4
 """At the same time, in one process."""
 GAP = 3
@@ -125,6 +127,7 @@ class Sampler:
         self._engine = installed()
         self._heard = time.monotonic()
         self._bell = threading.Event()
+        self._has_looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="paralab-sampler", daemon=True)
         self._stopped = False
         self._codes: dict[CodeType, int] = {}
@@ -146,8 +149,9 @@ class Sampler:
         self._over = False
 
     def start(self) -> None:
-        """Begins to look."""
+        """Begins to look, and has looked once unless that takes long."""
         self._thread.start()
+        self._has_looked.wait(FIRST_SECONDS)
 
     def stop(self) -> None:
         """Ends it; what it has seen stays."""
@@ -193,6 +197,7 @@ class Sampler:
             except Exception as error:  # it is told to the asker; the process goes on
                 self._failure = f"looking has failed: {error!r}"
             self._over = True
+            self._has_looked.set()
             while not self._stopped and self._is_wanted():
                 self._bell.wait(0.25)
         finally:
@@ -220,6 +225,7 @@ class Sampler:
             facts["looks"] += 1
             facts["watched"] = now - self._asked
             facts["cost"] += cost
+            self._has_looked.set()
             planned = max(self._interval, int(cost / SHARE))
             self._bell.wait(max(0, last + planned - time.monotonic_ns()) / 1e9)
             now = time.monotonic_ns()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -298,17 +298,17 @@ def test_a_worker_that_dies_meanwhile(session: Any, gate: Gate, monkeypatch: Any
     pid = paralab.get(actor.__ray_call__.remote(lambda _self: os.getpid()), timeout=SECONDS)
     ref = actor.works.remote(*gate.files)
     eventually(lambda: os.path.exists(gate.begun), SECONDS)
-    turns = []
+    hear = asking._Asking._hear
 
-    def kill(_seconds: float) -> None:
-        turns.append(1)
-        if len(turns) == 1:
-            return  # what is seen until now is asked for
-        os.kill(pid, signal.SIGKILL)
-        paralab.wait([ref], timeout=SECONDS)
+    def kill_once_seen(self: Any, survey: Any) -> None:
+        hear(self, survey)
+        if any(answer.get("looks") for answer in self._seen.values()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            paralab.wait([ref], timeout=SECONDS)
 
     with monkeypatch.context() as patched:
-        patched.setattr(asking.time, "sleep", kill)
+        patched.setattr(asking._Asking, "_hear", kill_once_seen)
         profile = attach(actor, 3_000)
     assert profile.samples
     with pytest.raises(paralab.exceptions.ActorDiedError):

@@ -138,7 +138,7 @@ class _Asking:
             finally:
                 self._ask("stop")
         except KeyboardInterrupt:
-            if not self._seen:
+            if not any(each.get("looks") for each in self._seen.values()):
                 raise
         return self._checked()
 
