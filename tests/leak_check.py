@@ -43,8 +43,10 @@ import pytest
 
 from patience import patient
 
-GRACE = 3.0
-"""Seconds that processes and threads may take to end after a test."""
+GRACE = 20.0
+"""Seconds that processes and threads may take to end after a test; what leaks stays for ever."""
+END = 60.0
+"""Seconds that a process which must end may take on a machine that has no time for it."""
 
 LINUX = sys.platform == "linux"
 PR_SET_CHILD_SUBREAPER = 36
@@ -53,7 +55,7 @@ FOREIGN_THREADS = ("pytest_timeout ",)
 """Starts of names of threads that belong to the test runner."""
 
 
-def wait_ended(pid: int, timeout: float = GRACE) -> bool:
+def wait_ended(pid: int, timeout: float = END) -> bool:
     """Waits until process ``pid`` has ended (a zombie has); False after ``timeout`` seconds."""
     try:
         descriptor = os.pidfd_open(pid)

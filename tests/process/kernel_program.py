@@ -24,7 +24,7 @@ from typing import Any
 
 from jupyter_client.manager import KernelManager  # type: ignore[import-not-found, unused-ignore]
 
-TIMEOUT = 40.0
+TIMEOUT = 120.0
 
 
 class Kernel:

@@ -25,7 +25,7 @@ def run(
     module = ["-m", "paralab.as_ray"] if how == "as_ray" else []
     return subprocess.run(
         [sys.executable, "-W", "error", *module, str(program), *options],
-        capture_output=True, text=True, timeout=50, check=False,
+        capture_output=True, text=True, timeout=100, check=False,
         env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path,
     )  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_a_program_sees_what_python_gives_it(tmp_path: Path) -> None:
     assert said(run(tmp_path, source, "-x", "y")) == expected
     done = subprocess.run(
         [sys.executable, "-m", "paralab.as_ray", "-c", "import ray; print(ray.__name__)"],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=100, check=False,
         env={**os.environ, "PYTHONPATH": ROOT},
     )  # fmt: skip
     assert said(done) == ["paralab"]
@@ -200,7 +200,7 @@ def test_too_late(tmp_path: Path) -> None:
     program.write_text(dedent(source))
     done = subprocess.run(
         [sys.executable, str(program)],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=100, check=False,
         env={**os.environ, "PYTHONPATH": ROOT},
     )  # fmt: skip
     first, second, third = said(done)

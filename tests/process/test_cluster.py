@@ -84,7 +84,7 @@ def test_a_node_goes_while_its_workers_start(cluster: Cluster) -> None:
         refs = [node.options(scheduling_strategy=Affinity(other.node_id, soft=True)).remote()]
         refs += [node.options(scheduling_strategy="SPREAD").remote() for _ in range(4)]
         cluster.remove_node(other)
-        assert len(paralab.get(refs, timeout=30)) == 5
+        assert len(paralab.get(refs, timeout=60)) == 5
     eventually(lambda: paralab.available_resources().get("CPU") == 1.0)
     assert paralab.cluster_resources()["CPU"] == 1.0
 
@@ -182,7 +182,7 @@ def test_get_survives_the_end_of_a_node(cluster: Cluster, tmp_path: Path) -> Non
     eventually(lambda: _running("meet"))
     cluster.remove_node(other)
     with open(tmp_path / "begun"):
-        thread.join(20)
+        thread.join(60)
     assert found == [cluster.list_all_nodes()[0].node_id]
 
 

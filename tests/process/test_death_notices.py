@@ -43,7 +43,9 @@ class Mortal:
     def pid(self) -> int:
         return os.getpid()
 
-    def die(self) -> None:
+    def die(self, gate: str = "") -> None:
+        if gate:
+            Path(gate).read_text()
         sys.stderr.write("last words\n")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -63,7 +65,7 @@ class Mortal:
 
 def text_of(kind: type[Exception], ref: Any) -> str:
     with pytest.raises(kind) as caught:
-        paralab.get(ref, timeout=20)
+        paralab.get(ref, timeout=60)
     assert type(caught.value) is kind
     return str(caught.value)
 
@@ -79,10 +81,14 @@ def test_a_task_that_ends_with_its_worker() -> None:
     )
 
 
-def test_an_actor_without_restarts() -> None:
+def test_an_actor_without_restarts(tmp_path: Path) -> None:
     actor = Mortal.remote()
     pid = paralab.get(actor.pid.remote())
-    running, behind = actor.die.remote(), actor.pid.remote()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    running, behind = actor.die.remote(str(gate)), actor.pid.remote()
+    paralab.available_resources()  # asked behind both calls, so these have been sent
+    gate.write_text("")
     for ref, call in ((running, "Mortal.die"), (behind, "Mortal.pid")):
         text = text_of(ActorDiedError, ref)
         assert text.startswith("The actor died unexpectedly before finishing this task.\n")
@@ -157,7 +163,7 @@ def test_an_owner_that_has_died() -> None:
     pid = paralab.get(owner.pid.remote())
     refs = paralab.get(owner.refs.remote())
     os.kill(pid, signal.SIGKILL)
-    wait_ended(pid)
+    assert wait_ended(pid)
     for ref in refs:
         text = text_of(OwnerDiedError, ref)
         assert f"Failed to retrieve object {ref.hex()}." in text

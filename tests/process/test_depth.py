@@ -102,4 +102,4 @@ def test_a_task_lends_its_cpu_until_the_last_of_its_threads_goes_on(
     ref = outer.remote()
     Path(told).read_text()
     Path(gate).write_text("a")
-    assert paralab.get(ref, timeout=20) == "aa"
+    assert paralab.get(ref, timeout=60) == "aa"

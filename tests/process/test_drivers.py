@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,13 @@ def here() -> str:
     """The address of this process's own node."""
     context = paralab.init(num_cpus=2)
     return str(context.address_info["address"])
+
+
+def until(check: Callable[[], Any]) -> None:
+    """Asks until ``check()`` is true, where no session is that could be asked in between."""
+    deadline = time.monotonic() + 60
+    while not check():
+        assert time.monotonic() < deadline, check
 
 
 def tell(driver: Program, line: str) -> None:
@@ -187,9 +194,12 @@ def test_two_drivers_share_the_resources(node: str) -> None:
         for driver in (one, other):
             tell(driver, node)
         assert [one.end()[:2], other.end()[:2]] == [(0, "600\n")] * 2
-    status = ask(folder_of(node), "status")
-    assert status["available"] == status["total"]
-    assert status["jobs"] == []
+
+    def all_is_given_back() -> bool:
+        status = ask(folder_of(node), "status")
+        return bool(status["available"] == status["total"]) and not status["jobs"]
+
+    until(all_is_given_back)
 
 
 DETACHED = """
@@ -291,7 +301,7 @@ def test_a_folder_that_others_can_enter_is_not_trusted(here: str) -> None:
 
 def raw(address: str) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(10)
+    sock.settimeout(60)
     with paralab.platform.short_path(folder_of(address)) as short:
         sock.connect(short + "/socket")
     return sock
@@ -348,6 +358,7 @@ print(folder, flush=True)
 try:
     paralab.get(paralab.remote(lambda: threading.Event().wait()).remote())
 except paralab.exceptions.LocalNodeDied:
+    paralab.shutdown()  # the node may have taken its time to end
     print(os.path.exists(folder))
 """
 
@@ -387,7 +398,12 @@ def test_the_node_of_a_killed_driver_removes_its_folder() -> None:
 def test_what_nobody_could_remove_is_swept_by_the_next(tmp_path: Path) -> None:
     folder = start_node_alone(num_cpus=1)
     node = ask(folder, "status")["pid"]
-    (zygote,) = [pid for pid in descendants(node) if process_name(pid) == "paralab-zygote"]
+
+    def zygotes() -> list[int]:
+        return [pid for pid in descendants(node) if process_name(pid) == "paralab-zygote"]
+
+    until(zygotes)  # it says its name when it begins
+    (zygote,) = zygotes()
     os.kill(zygote, signal.SIGSTOP)  # or it would remove the folder
     for pid in (node, zygote):
         os.kill(pid, signal.SIGKILL)

@@ -49,7 +49,7 @@ def test_workers_of_other_environments_make_room(shutdown_after: None) -> None:
     pids = set()
     for who in "abcd":
         f = variable.options(runtime_env={"env_vars": {"WHO": who}})
-        found, pid = paralab.get(f.remote("WHO"), timeout=30)
+        found, pid = paralab.get(f.remote("WHO"), timeout=60)
         assert found == who
         pids.add(pid)
     assert len(pids) == 4
@@ -109,5 +109,5 @@ def test_folders_go_with_the_driver_and_the_node(
 
 def eventually_gone(sessions: Callable[[], list[str]], pid: int) -> None:
     for child in descendants(os.getpid()):
-        wait_ended(child, 5)
+        assert wait_ended(child)
     assert sessions() == [], pid

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process_helpers import LARGE, eventually, stored
+from process_helpers import LARGE, eventually, kill, stored, workers
 
 import paralab
 from leak_check import wait_ended
 from paralab.engine import current
 from paralab.exceptions import ActorDiedError, LocalNodeDied, WorkerCrashedError
-from patience import patient
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("session")]
 
@@ -265,12 +264,9 @@ def test_killing_workers_all_the_time_loses_nothing() -> None:
     refs = []
     for start in range(0, 2_000, 100):
         refs += [square.remote(number) for number in range(start, start + 100)]
-        for worker in current().info("workers")[:1]:
-            try:
-                os.kill(worker["pid"], signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-    assert paralab.get(refs, timeout=30) == [number * number for number in range(2_000)]
+        for worker in workers()[:1]:
+            kill(worker["pid"])
+    assert paralab.get(refs, timeout=100) == [number * number for number in range(2_000)]
 
 
 def test_nothing_is_held_after_all_this() -> None:
@@ -302,11 +298,11 @@ class TestNode:
         node = node_process()
         with open(fifo) as file:
             assert file.readline() == "here\n"
-        worker = next(w["pid"] for w in current().info("workers"))
+        worker = workers()[0]["pid"]
         os.kill(node, signal.SIGKILL)
         with pytest.raises(LocalNodeDied, match=r"paralab\.init"):
             paralab.get(waiting, timeout=60)
-        assert wait_ended(worker, patient(2))
+        assert wait_ended(worker)
         with pytest.raises(LocalNodeDied):
             paralab.get(pid.remote(), timeout=60)
         with pytest.raises(LocalNodeDied):
@@ -338,7 +334,7 @@ class TestNode:
         worker = paralab.get(pid.remote())
         os.kill(worker, signal.SIGSTOP)
         os.kill(node_process(), signal.SIGKILL)
-        assert wait_ended(worker, patient(2))
+        assert wait_ended(worker)
 
 
 def test_what_is_free_is_told_though_a_holder_of_leases_is_stopped() -> None:

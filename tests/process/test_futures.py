@@ -67,7 +67,7 @@ def test_a_future_holds_its_object_and_lets_it_go() -> None:
 
     assert asyncio.run(main()) == LARGE
     future = large.remote().future()
-    assert len(future.result(timeout=20)) == LARGE
+    assert len(future.result(timeout=60)) == LARGE
     del future
     eventually(lambda: stored() == 0)
 
@@ -82,7 +82,7 @@ def test_a_callback_may_use_the_library() -> None:
         came.set()
 
     add.remote(1)._on_completed(callback)
-    assert came.wait(20)
+    assert came.wait(60)
     assert values == [3]
 
 

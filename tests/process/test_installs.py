@@ -178,7 +178,11 @@ def test_a_killed_builder_leaves_nothing_that_is_taken_for_whole(
     assert paralab.get(ref)[0] == "2.0"
 
 
-def test_what_was_built_serves_the_next_session(cache: Path, wheels: Path, tmp_path: Path) -> None:
+def test_what_was_built_serves_the_next_session(
+    running: Path, wheels: Path, tmp_path: Path
+) -> None:
+    # Built by this test, if it is the first that runs here.
+    paralab.get(look.options(runtime_env=pip(wheels, "tiny-thing==1.0")).remote(thing))
     code = f"""
     env = {pip(wheels, "tiny-thing==1.0")!r}
     paralab.init(num_cpus=1, runtime_env=env)
@@ -187,11 +191,11 @@ def test_what_was_built_serves_the_next_session(cache: Path, wheels: Path, tmp_p
         return tiny_thing.VERSION
     print(paralab.get(paralab.remote(version).remote()), flush=True)
     """
-    built = {path: (path / "ready").stat().st_mtime_ns for path in cache.glob("*/")}
+    built = {path: (path / "ready").stat().st_mtime_ns for path in running.glob("*/")}
     with program(code) as driver:
         assert driver.line() == "1.0"
         driver.end()
-    assert {path: (path / "ready").stat().st_mtime_ns for path in cache.glob("*/")} == built
+    assert {path: (path / "ready").stat().st_mtime_ns for path in running.glob("*/")} == built
 
 
 def test_what_a_node_uses_is_not_removed(running: Path, wheels: Path) -> None:

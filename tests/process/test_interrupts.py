@@ -13,7 +13,6 @@ import pytest
 from program import program
 
 from leak_check import descendants
-from patience import patient
 
 WAITING = """
 @paralab.remote
@@ -97,7 +96,7 @@ def test_ctrl_c_that_nobody_catches_ends_the_driver_as_python_does(fifo: str) ->
     ) as driver:
         assert driver.line() == "waits"
         os.killpg(driver.pid, signal.SIGINT)
-        code, _out, err = driver.end(seconds=patient(3))
+        code, _out, err = driver.end()
         assert code == -signal.SIGINT
         assert err.rstrip().endswith("KeyboardInterrupt")
         assert err.count("Traceback") == 1

@@ -44,7 +44,7 @@ def printed(encoding: str, by_job: bool = False) -> tuple[str, str, str]:
             f"job.set_py_logging_config({SETTINGS.format(encoding)})\n"
         )
     with program(before + SCRIPT.format(how=how)) as driver:
-        out, err = driver.process.communicate(timeout=30)
+        out, err = driver.process.communicate(timeout=100)
     task, job = out.decode().split()
     return task, job, err.decode()
 

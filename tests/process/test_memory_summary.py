@@ -184,7 +184,8 @@ def test_who_does_not_answer_is_counted(runtime: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr("paralab.memory_summary.PATIENCE", 0.2)
     os.kill(pid, signal.SIGSTOP)
     try:
-        assert "1 processes did not answer in time" in memory_summary()
+        # On a busy machine others may be late as well.
+        assert re.search(r"[1-9]\d* processes did not answer in time", memory_summary())
     finally:
         os.kill(pid, signal.SIGCONT)
 

@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 
-from patience import patient
-
 pytest.importorskip("jupyter_client")
 pytest.importorskip("ipykernel")
 
 PROGRAM = Path(__file__).with_name("kernel_program.py")
 Message = list[Any]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def run(steps: list[dict[str, str]], folder: Path) -> list[Any]:
@@ -30,7 +28,7 @@ def run(steps: list[dict[str, str]], folder: Path) -> list[Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr
@@ -78,6 +76,8 @@ for i in range(5):
     "repeat": "paralab.get(shout.remote(4));",
     "repeat again": "paralab.get(shout.remote(4));",
     "many": """
+import paralab.process.prints
+paralab.process.prints.FOLD_SECONDS = 1_000.0  # however slow the machine is
 Shouter = paralab.remote(type("Shouter", (), {"shout": lambda self: print("same")}))
 one, two = Shouter.remote(), Shouter.remote()
 paralab.get(one.shout.remote())
@@ -214,12 +214,16 @@ def test_an_interrupt_leaves_the_session_usable(tmp_path: Path) -> None:
     wait = """
 os.mkfifo("never")
 
+os.mkfifo("go")
+
 @paralab.remote
 def stuck():
+    open("go").read()
     print("started")
     open("never").read()
 
 refs = [stuck.remote()]
+open("go", "w").close()  # it goes on once refs is there
 """
     answers = run(
         [
@@ -266,7 +270,7 @@ def test_the_kernels_end_leaves_no_process(how: str, tmp_path: Path) -> None:
         again = START + "paralab.get(paralab.remote(lambda: 5).remote())"
         steps += [{"code": again}]
     answers = run(steps, tmp_path)
-    assert answers[1] < patient(2)
+    assert answers[1] < 30
     if how == "restart":
         assert only(answers[2], "execute_result") == "5"
 
@@ -277,7 +281,7 @@ def test_nbclient_runs_a_notebook(tmp_path: Path) -> None:
 import json, sys, nbclient, nbformat
 cells = [nbformat.v4.new_code_cell(code) for code in json.load(sys.stdin)]
 notebook = nbformat.v4.new_notebook(cells=cells)
-nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+nbclient.NotebookClient(notebook, timeout=240, kernel_name="python3").execute()
 json.dump([cell.outputs for cell in cells], sys.stdout)
 """
     names = ["start", "shout", "order"]
@@ -287,7 +291,7 @@ json.dump([cell.outputs for cell in cells], sys.stdout)
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from process_helpers import eventually
 
 import paralab
-from patience import patient
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -52,9 +53,14 @@ def test_what_is_queued_behind_a_long_task_goes_elsewhere(tmp_path: Path) -> Non
 def test_nothing_is_queued_behind_a_task_of_unknown_length() -> None:
     refs = [waits_a_little.remote() for _ in range(6)]
     paralab.get(refs)
+    lanes: dict[int, list[dict[str, int]]] = {}
     for event in records("waits_a_little"):
-        stamp = stamps(event)
-        assert stamp["taken"] - stamp["received"] < patient(25_000_000)
+        lanes.setdefault(event["tid"], []).append(stamps(event))
+    assert sum(map(len, lanes.values())) == 6
+    for lane in lanes.values():
+        lane.sort(key=lambda stamp: stamp["received"])
+        for one, other in pairwise(lane):
+            assert other["received"] > one["ended"]
 
 
 def test_a_short_queue_spreads_over_the_workers() -> None:
@@ -64,7 +70,8 @@ def test_a_short_queue_spreads_over_the_workers() -> None:
         return int(paralab.get_runtime_context().get_worker_id()[16:24], 16)
 
     paralab.get([where.remote(0.0005) for _ in range(20)])
-    assert len(set(paralab.get([where.remote(0.0005) for _ in range(8)]))) == 2
+    # One worker may come so late that the other has done them all: but not every time.
+    eventually(lambda: len(set(paralab.get([where.remote(0.0005) for _ in range(8)]))) == 2)
 
 
 def test_a_reply_does_not_wait_for_the_calls_behind_it(tmp_path: Path) -> None:
@@ -83,7 +90,7 @@ def test_a_reply_does_not_wait_for_the_calls_behind_it(tmp_path: Path) -> None:
 
     slow = Slow.remote()
     computed, read = slow.compute.remote(), slow.read.remote()
-    paralab.get(computed, timeout=30)
+    paralab.get(computed, timeout=60)
     (tmp_path / "fifo").write_text("read")
     assert paralab.get(read) == "read"
 

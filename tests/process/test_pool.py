@@ -136,7 +136,7 @@ def test_terminate_ends_what_runs_and_says_so(tmp_path: Path) -> None:
     pool.join()
     for result in (running, queued):
         with pytest.raises(RuntimeError, match="terminated"):
-            result.get(timeout=30)
+            result.get(timeout=60)
     taken = itertools.islice(endless, 100)
     with contextlib.suppress(RuntimeError):
         assert len(list(taken)) < 100, "it has an end now"
@@ -149,7 +149,7 @@ def test_a_lost_pool_ends_its_processes() -> None:
     pids = {pool.apply(os.getpid) for _ in range(4)}
     thread = pool._thread
     del pool
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
     for pid in pids:
         eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists())
@@ -168,7 +168,7 @@ def test_callbacks_that_raise_hold_nobody_up(pool: Pool) -> None:
         pool.map_async(lambda x: 1 // x, [1, 0], error_callback=bad).get()
     pool.starmap_async(pow, [(2, 3)], seen.append)
     pool.apply_async(square, (0,), callback=lambda _value: heard.set())
-    assert heard.wait(30)
+    assert heard.wait(60)
     eventually(lambda: len(seen) == 3)
     assert seen[0] == 9
     assert isinstance(seen[1], ZeroDivisionError)
@@ -207,7 +207,7 @@ def test_timeouts_and_states(pool: Pool, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not ready"):
         result.successful()
     (tmp_path / "fifo").write_text("line\n")
-    assert result.get(timeout=30) == "line\n"
+    assert result.get(timeout=60) == "line\n"
     assert result.successful()
     with pytest.raises(ValueError, match="still running"):
         pool.join()

@@ -18,7 +18,6 @@ import pytest
 from process_helpers import eventually
 
 import paralab
-from patience import patient
 
 
 class Shown:
@@ -40,7 +39,11 @@ class Shown:
 
 
 @pytest.fixture
-def shown(session: Any, capsys: pytest.CaptureFixture[str]) -> Shown:
+def shown(
+    session: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Shown:
+    # However slow the machine is, what comes again comes soon enough to be folded.
+    monkeypatch.setattr("paralab.process.prints.FOLD_SECONDS", 1_000.0)
     return Shown(capsys)
 
 
@@ -125,7 +128,7 @@ def test_a_line_is_there_while_the_task_runs(shown: Shown, tmp_path: Path) -> No
 
 def test_a_line_is_there_while_the_driver_does_something_else(shown: Shown) -> None:
     ref = say.remote("by itself")
-    deadline = time.monotonic() + patient(5)
+    deadline = time.monotonic() + 60
     while "by itself" not in shown.out():
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)  # no call of paralab's
@@ -208,9 +211,7 @@ def test_a_flood_is_shown_whole_and_in_order(shown: Shown) -> None:
         for number in range(20_000):
             print(f"line {number}")
 
-    started = time.monotonic()
-    paralab.get(flood.remote(), timeout=30)
-    assert time.monotonic() - started < patient(15)
+    paralab.get(flood.remote(), timeout=100)
     numbers = [int(n) for n in re.findall(r"\) line (\d+)\n", shown.out())]
     assert numbers == list(range(20_000))
 
@@ -221,7 +222,7 @@ def test_a_flood_from_a_child_process(shown: Shown) -> None:
         code = "for n in range(20_000): print('number', n)"
         subprocess.run([sys.executable, "-c", code], check=True)
 
-    paralab.get(flood.remote(), timeout=30)
+    paralab.get(flood.remote(), timeout=100)
     eventually(lambda: "number 19999\n" in shown.out())
     numbers = [int(n) for n in re.findall(r"\) number (\d+)\n", shown.out())]
     assert numbers == list(range(20_000))

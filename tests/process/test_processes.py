@@ -21,7 +21,6 @@ import paralab
 from leak_check import descendants, wait_ended
 from paralab.engine import current
 from paralab.process import session_folder
-from patience import patient
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +55,7 @@ def work():
     except (paralab.exceptions.LocalNodeDied, RuntimeError):
         pass  # a test has killed the node, and shut the session down
 
-threading.Thread(target=work).start()
+threading.Thread(target=work, name="load").start()
 paralab.get([add.remote(n) for n in range(500)])
 """
 )
@@ -88,6 +87,9 @@ try:
     paralab.get(add.remote(1), timeout=60)
 except paralab.exceptions.LocalNodeDied:
     pass
+for thread in threading.enumerate():
+    if thread.name == "load":
+        thread.join()  # it has heard of it too
 paralab.shutdown()
 paralab.init(num_cpus=1)
 print("again", paralab.get(add.remote(1)))
@@ -144,7 +146,7 @@ os._exit(0)
                 with suppress(ProcessLookupError):
                     os.kill(zygote, signal.SIGKILL)
             all_end(set(zygotes))
-            deadline = time.monotonic() + patient(5)
+            deadline = time.monotonic() + 60
             while not driver.named("paralab-zygote"):
                 assert time.monotonic() < deadline
         session |= descendants(driver.pid)
@@ -166,7 +168,7 @@ def test_a_zygote_that_dies_while_it_forks(session: Any) -> None:
             if process_name(pid) == "paralab-zygote":
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        pids = paralab.get([actor.pid.remote() for actor in actors], timeout=20)
+        pids = paralab.get([actor.pid.remote() for actor in actors], timeout=60)
         assert len(set(pids)) == 4
         del actors
 
@@ -195,14 +197,18 @@ ENDS = {
 }
 
 
+PATIENT = """
+import paralab.process.driver
+paralab.process.driver.END_SECONDS = 1_000.0  # who waits in vain for the node is found out
+"""
+
+
 @pytest.mark.parametrize("end", ENDS)
 def test_the_interpreter_ends_quickly_and_silently(end: str) -> None:
-    with program(REST + dedent(ENDS[end]) + '\nprint("ends", flush=True)\n') as driver:
+    with program(PATIENT + REST + dedent(ENDS[end]) + '\nprint("ends", flush=True)\n') as driver:
         assert driver.line() == "ends"
-        begun = time.monotonic()
         code, out, err = driver.end()
         assert (code, out, err) == (0, "", "")
-        assert time.monotonic() - begun < patient(4), "it was not waited for: END_SECONDS is more"
 
 
 def test_an_error_in_the_driver_is_all_that_it_says() -> None:
@@ -240,7 +246,7 @@ def test_shutdown_ends_the_waits_of_other_threads(tmp_path: Path) -> None:
         lambda: paralab.get(ref),
         lambda: paralab.get([ref, ref]),
         lambda: paralab.wait([ref]),
-        lambda: paralab.get(ref, timeout=30),
+        lambda: paralab.get(ref, timeout=300),
     ]
 
     def run(wait: Any) -> None:
@@ -252,12 +258,10 @@ def test_shutdown_ends_the_waits_of_other_threads(tmp_path: Path) -> None:
     threads = [threading.Thread(target=run, args=(wait,)) for wait in waits]
     for thread in threads:
         thread.start()
-    eventually(lambda: any(w["task"] for w in current().info("workers")))
-    begun = time.monotonic()
+    eventually(lambda: len(current().baton._followers) == 3)  # behind the one that leads
     paralab.shutdown()
     for thread in threads:
         thread.join(60)
-    assert time.monotonic() - begun < patient(2)
     assert [type(error) for error in ended] == [RuntimeError] * 4
     assert "was shut down while this call waited" in str(ended[0])
 
@@ -281,7 +285,7 @@ def test_a_failure_ends_the_waits_of_all_threads(session: Any, tmp_path: Path) -
 
     def run() -> None:
         try:
-            paralab.get(refs, timeout=30)
+            paralab.get(refs, timeout=300)
         except BaseException as error:
             ended.append(type(error).__name__)
 
@@ -313,7 +317,7 @@ def test_many_threads_of_the_driver(session: Any) -> None:
     def calls(thread: int) -> None:
         try:
             for number in range(thread * 1000, thread * 1000 + 200):
-                if (got := paralab.get(double.remote(number), timeout=30)) != 2 * number:
+                if (got := paralab.get(double.remote(number), timeout=90)) != 2 * number:
                     wrong.append((number, got))
         except BaseException as error:
             wrong.append(error)
@@ -322,7 +326,7 @@ def test_many_threads_of_the_driver(session: Any) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(50)
+        thread.join(100)
     assert not wrong
     assert not any(thread.is_alive() for thread in threads)
 
@@ -344,7 +348,7 @@ def test_threads_and_children_in_a_task(session: Any) -> None:
         )
         return [*sorted(results), said.stdout]
 
-    assert paralab.get(busy.remote(), timeout=30) == [0, 2, 4, 6, "42\n"]
+    assert paralab.get(busy.remote(), timeout=60) == [0, 2, 4, 6, "42\n"]
 
 
 def test_what_a_dead_worker_started_is_ended(session: Any) -> None:
@@ -357,7 +361,7 @@ def test_what_a_dead_worker_started_is_ended(session: Any) -> None:
     parent = Parent.remote()
     child = paralab.get(parent.start.remote())
     paralab.kill(parent)
-    assert wait_ended(child, 2)
+    assert wait_ended(child)
 
 
 FORKS = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import select
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from process_helpers import LARGE, eventually, stored
 
 import paralab
+from leak_check import wait_ended
 from paralab import limits
 from paralab.engine import current
 from paralab.store.arena import default_capacity
@@ -43,13 +43,8 @@ def held() -> int:
 def test_idle_workers_go_and_later_tasks_start_fresh_ones(shutdown_after: None) -> None:
     paralab.init(num_cpus=2, _idle_worker_seconds=0.2)
     old = set(paralab.get([pid.remote() for _ in range(20)]))
-    ends = [os.pidfd_open(one) for one in old]
-    try:
-        eventually(lambda: not workers())
-        assert len(select.select(ends, [], [], 5)[0]), "the process itself has ended"
-    finally:
-        for end in ends:
-            os.close(end)
+    eventually(lambda: not workers())
+    assert all(wait_ended(one) for one in old), "the processes themselves have ended"
     assert not old & set(paralab.get([pid.remote() for _ in range(20)]))
 
 
@@ -144,7 +139,9 @@ def test_a_store_in_use_keeps_its_memory_warm(shutdown_after: None) -> None:
 
 def test_nothing_is_taken_before_there_is_a_worker(shutdown_after: None) -> None:
     paralab.init(num_cpus=1, object_store_memory=200 * MB)
-    assert held() == 0
+    taken = held()
+    is_ready = any(worker["state"] != "starting" for worker in workers())
+    assert taken == 0 or is_ready
     paralab.get(pid.remote())
     if limits.memory_available() > 64 * 64 * MB:
         eventually(lambda: held() > 0)

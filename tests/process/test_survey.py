@@ -129,7 +129,7 @@ def test_a_process_that_dies_is_not_waited_for(runtime: Any) -> None:
     pid = paralab.get(frozen.pid.remote())
     os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGKILL)
-    assert state.list_tasks(timeout=30)
+    assert state.list_tasks(timeout=60)
 
 
 def test_a_task_asks(runtime: Any) -> None:

@@ -22,7 +22,7 @@ from paralab.process.prints import PrintedLines, notebook_shell
 from paralab.state.obituaries import ended
 
 NOTICE_SECONDS = 0.2
-"""How long the end of a node is waited for whose socket is closed."""
+"""How long a node's folder is waited for that another driver, or its end, may still hold."""
 END_SECONDS = 5.0
 """How long a node may take to end before it is killed."""
 
@@ -126,7 +126,7 @@ class DriverCore(CoreClient):
         if node is None:
             return "The node process, which another one has started, has ended."
         with suppress(subprocess.TimeoutExpired):  # its socket closes a little before it ends
-            return ended(f"The node process {node.pid}", how_it_ended(node.wait(NOTICE_SECONDS)))
+            return ended(f"The node process {node.pid}", how_it_ended(node.wait(END_SECONDS)))
         return f"The node process {node.pid} has closed its connection."
 
     def _sweep(self) -> None:
