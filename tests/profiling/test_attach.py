@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -121,12 +121,18 @@ class Gate:
 
     @contextmanager
     def around(self, ref: Any) -> Iterator[Any]:
-        """While the task runs; at the end it is let go, and waited for."""
+        """While the task runs; at the end it is let go, and waited for.
+
+        Where the gate is a fifo, the task waits at it from the beginning.
+        """
         eventually(lambda: os.path.exists(self.begun), SECONDS)
+        # To open a fifo for writing waits for its reader, who then waits for what is written.
+        is_fifo = os.path.exists(self.gate)
         try:
-            yield ref
+            with open(self.gate, "w") if is_fifo else nullcontext():
+                yield ref
         finally:
-            Path(self.gate).write_text("go")
+            Path(self.gate).touch()
             paralab.get(ref, timeout=SECONDS)
 
 
@@ -222,6 +228,8 @@ def test_actors(session: Any, gate: Gate) -> None:
 def test_coroutines_that_wait(session: Any, gate: Gate) -> None:
     actor = Loop.remote()
     with gate.around(actor.outer.remote(gate.begun)):
+        # This call comes after the first steps of both coroutines.
+        paralab.get(actor.threads.remote(), timeout=SECONDS)
         profile = attach(actor, 0.5)
         assert eventually(lambda: no_sampler(actor), SECONDS)
         paralab.get(actor.let_go.remote(), timeout=SECONDS)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hostile import PAYLOADS, acts, markup_of, name_of
+from process_helpers import eventually
 
 import paralab
 from paralab.engine import Told, current
@@ -155,7 +156,7 @@ def test_a_watcher_looks_until_it_is_stopped_and_says_when_the_session_ends(runt
     numbers = iter(range(100))
     watcher = Watcher(current(), lambda _engine: next(numbers), hear, ended.set)
     watcher.start()
-    assert enough.wait(10)
+    assert enough.wait(60)
     watcher.stop()
     watcher.stop()
     assert heard[:3] == [0, 1, 2]
@@ -163,7 +164,7 @@ def test_a_watcher_looks_until_it_is_stopped_and_says_when_the_session_ends(runt
     second = Watcher(current(), ask_news, lambda _found: enough.set(), ended.set)
     second.start()
     paralab.shutdown()
-    assert ended.wait(10)
+    assert ended.wait(60)
     second.stop()
 
 
@@ -318,12 +319,17 @@ def test_the_cluster_of_a_session(runtime: Any) -> None:
 
     keeper: Any = Keeper.options(name="it").remote()
     assert paralab.get(keeper.keep.remote()) == 1
-    state = cluster()
-    assert isinstance(state, ClusterState)
-    (actor,) = [each for each in state.processes if each.actor]
+
+    def said() -> Any:
+        state = cluster()
+        assert isinstance(state, ClusterState)
+        (actor,) = [each for each in state.processes if each.actor]
+        return actor if actor.last_line else None
+
+    actor = eventually(said, 60.0)  # what it prints takes another way than its result
     assert (actor.name, actor.last_line) == ("actor it", "kept")
     assert actor.private > 1_000_000
-    assert state.resources["CPU"][1] == 2
+    assert cluster().resources["CPU"][1] == 2
     kill_actor(current(), actor.actor)
     with pytest.raises(paralab.exceptions.ActorDiedError):
         paralab.get(keeper.keep.remote())

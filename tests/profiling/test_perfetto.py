@@ -313,7 +313,7 @@ def test_a_real_session_of_all_kinds(runtime: Any) -> None:
     @paralab.remote
     class Threads:
         def __init__(self) -> None:
-            self.barrier = threading.Barrier(3, timeout=30)
+            self.barrier = threading.Barrier(3, timeout=60)
 
         def meet(self) -> int:
             return self.barrier.wait()

@@ -14,9 +14,21 @@ import pytest
 from process_helpers import eventually
 
 import paralab
+from paralab.engine import current
 from paralab_profiling import Profile, ProfileError, collect, profile, take
+from paralab_profiling.profilers import kept
 
 pytestmark = pytest.mark.slow
+
+
+ATTEMPTS = 3
+"""Runs of which one has to be as it should: a busy machine can spoil any one of them."""
+
+
+def handed_over(p: Any) -> Any:
+    """What the node has been given of a profile."""
+    start = f"{p._request.id}/".encode()
+    return current().key_values("list", kept.SPACE, start, None)
 
 
 def leaf(number: int) -> int:
@@ -211,12 +223,15 @@ def test_what_lies_or_cannot_be_is_refused_by_name(session: Any) -> None:
 
 
 def test_times_agree_with_the_events_within_wide_bounds(session: Any) -> None:
-    with profile("cprofile") as p:
-        paralab.get([work.remote(20_000) for _ in range(4)])
-    runs = [task.run_ns / 1e9 for task in take() if task.name == "work"][-4:]
+    shares = []
+    for _ in range(ATTEMPTS):
+        with profile("cprofile") as p:
+            paralab.get([work.remote(20_000) for _ in range(4)])
+        run = sum([task.run_ns / 1e9 for task in take() if task.name == "work"][-4:])
+        shares.append(p.total("work") / run)
+        assert p.seconds <= 1.05 * run
     # The events' time has what measures in it, and a starved machine may stop between the two.
-    assert 0.2 * sum(runs) < p.total("work") <= 1.05 * sum(runs)
-    assert p.seconds <= 1.05 * sum(runs)
+    assert 0.2 < max(shares) <= 1.05, shares
 
 
 def test_snakeviz_s_file_has_every_call(session: Any, tmp_path: Path) -> None:
@@ -277,7 +292,8 @@ def test_what_ends_after_the_block_is_added(session: Any) -> None:
 def test_killed_actors_leave_what_was_handed_over(session: Any) -> None:
     with profile("cprofile") as p:
         adder = Adder.remote(0)
-        paralab.get(adder.add.remote(10))
+        # Its process may have handed something over just before: then that comes a bit later.
+        eventually(lambda: paralab.get(adder.add.remote(10)) and handed_over(p), 60)
         paralab.kill(adder)
     assert p.tasks["Adder.__init__"] == 1
 
@@ -311,22 +327,21 @@ def test_pyinstrument_agrees_with_cprofile_by_share(session: Any) -> None:
     def uneven() -> int:
         return middle(40_000) + sum(leaf(0) for _ in range(4_000))
 
-    def share(tool: str) -> Any:
+    def measured(tool: str) -> tuple[float, float]:
+        """The share of `middle` in `uneven`, and that of `uneven` in the time of the events."""
         with profile(tool) as p:
             paralab.get([uneven.remote() for _ in range(10)], timeout=60)
-        found[tool] = p.total("middle") / p.total("uneven")
-        return p
+        assert p.tasks == {"uneven": 10}
+        assert tool == "cprofile" or p.samples > 0
+        runs = [task.run_ns / 1e9 for task in take() if task.name == "uneven"][-10:]
+        return p.total("middle") / p.total("uneven"), p.total("uneven") / sum(runs)
 
-    found: dict[str, float] = {}
-    share("cprofile")
-    p = share("pyinstrument")
-    assert p.samples > 0
-    assert p.tasks == {"uneven": 10}
-    # 10 of 11 leaves are under `middle`; a sampler may be far off on a starved machine.
-    assert 0.6 < found["cprofile"] <= 1
-    assert 0.5 < found["pyinstrument"] <= 1
-    runs = [task.run_ns / 1e9 for task in take() if task.name == "uneven"][-10:]
-    assert 0.1 * sum(runs) < p.total("uneven") <= 1.05 * sum(runs)
+    # 10 of 11 leaves are under `middle`.  If the machine stands still for a moment, that counts
+    # for the line that it was at: not all attempts can be as bad as that.
+    for tool in ("cprofile", "pyinstrument"):
+        found = [measured(tool) for _ in range(ATTEMPTS)]
+        assert all(share <= 1 and of_events <= 1.05 for share, of_events in found), found
+        assert any(share > 0.6 and of_events > 0.1 for share, of_events in found), found
 
 
 def test_pyinstrument_in_threads_coroutines_and_generators(session: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hostile import PAYLOADS
+from process_helpers import eventually
 from synthetic import BEGIN, MS, recording, task, wait
 
 import paralab
@@ -220,7 +221,8 @@ def test_measuring_on_a_real_session(runtime: Any) -> None:
     assert size.model.tasks == 20
     assert size.model.in_driver > 0
     assert found.name == "square"
-    assert paralab.available_resources()["CPU"] == 2.0, "what was set aside is free again"
+    # What was set aside is free again, and so are the workers soon.
+    eventually(lambda: paralab.available_resources().get("CPU") == 2.0, 60)
 
 
 def test_one_worker_runs_one_task_at_a_time(runtime: Any) -> None:

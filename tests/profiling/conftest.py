@@ -1,0 +1,17 @@
+"""Fixtures for the tests of views and profilers."""
+
+from __future__ import annotations
+
+import pytest
+
+from paralab_profiling import take
+from paralab_profiling.profilers import measuring
+
+SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def answers_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is short of CPU answers late, and is not to be left out for that."""
+    monkeypatch.setattr(measuring, "SECONDS", SECONDS)
+    monkeypatch.setattr(take, "__defaults__", (SECONDS,))
