@@ -44,6 +44,9 @@ import pytest
 GRACE = 60.0
 """Seconds that what ends may take on a machine that has no time for it; a leak stays for ever."""
 
+AT_ONCE = 2.0
+"""Seconds after which garbage is collected, which may be what keeps something from its end."""
+
 LINUX = sys.platform == "linux"
 PR_SET_CHILD_SUBREAPER = 36
 SHM = Path("/dev/shm")
@@ -263,13 +266,14 @@ class LeakCheck:
         tracker = sys.modules.get("multiprocessing.resource_tracker")
         if tracker and tracker._resource_tracker._pid in before.new_processes():
             tracker._resource_tracker._stop()
-        deadline = time.monotonic() + GRACE
-        before.settle(deadline)
+        now = time.monotonic()
+        before.settle(now + min(GRACE, AT_ONCE))
         if not before.leaks():
             return
         # Perhaps only garbage in a cycle that has not been collected: that is no leak.
         gc.collect()
-        before.settle(time.monotonic() + 0.1)
+        deadline = now + GRACE
+        before.settle(deadline)
         while found := before.leaks():
             # A name may be that of a process of others, ended this moment, who tidies up behind it.
             if time.monotonic() > deadline or any(SHARED not in each for each in found):
