@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import paralab
 from paralab.engine import current, installed
-from paralab.exceptions import ActorError, TaskError
+from paralab.exceptions import ActorError, ParalabError, TaskError
 from paralab.util.multiprocessing.results import Outcome, ReadAhead
 
 CHUNK_SECONDS = 0.02
@@ -360,5 +360,9 @@ class Dispatcher:
         return known
 
 
+class PoolTerminated(RuntimeError, ParalabError):
+    """The pool was terminated before this was done."""
+
+
 def _terminated() -> BaseException:
-    return RuntimeError("The pool was terminated before this was done.")
+    return PoolTerminated("The pool was terminated before this was done.")

@@ -25,6 +25,7 @@ from paralab.util.multiprocessing.results import (
     Callback,
     IMapIterator,
     IMapUnorderedIterator,
+    InPieces,
     MapResult,
     ReadAhead,
 )
@@ -138,6 +139,8 @@ class Pool:
         self._cache: dict[int, Any] = {}
         """Results that are not there yet, by their number; the results keep it themselves."""
         self._running = True
+        self._counts_tasks = maxtasksperchild is not None
+        """Chunks then have the size that they have in the standard library."""
         remote_class: Any = paralab.remote(**{"num_cpus": 0, **(ray_remote_args or {})})(PoolActor)
         start = partial(remote_class.remote, initializer, tuple(initargs or ()))
         dispatcher = Dispatcher(start, [start() for _ in range(self._processes)], maxtasksperchild)
@@ -239,6 +242,8 @@ class Pool:
         if chunksize is not None and chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
         result = MapResult(self, len(items), callback, error_callback)
+        if chunksize is None and self._counts_tasks:
+            chunksize = -(-len(items) // (4 * self._processes))
         if items:
             job = Job(Function(what, func), result.settle_piece, items, chunksize)
             self._events.put((Dispatcher.add, job))
@@ -249,7 +254,7 @@ class Pool:
     def imap(
         self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1
     ) -> Iterator[Any]:
-        """The results in order, as they come; ``next(timeout)`` where ``chunksize`` is 1.
+        """The results in order, as they come; the iterator has ``next(timeout)`` too.
 
         An iterable whose length is not known, which may be infinite, is read at most 16 chunks a
         process ahead of whoever takes the results.
@@ -287,7 +292,7 @@ class Pool:
         puller.start()
         if size == 1:
             return result
-        return (item for chunk in result for item in chunk)
+        return InPieces(result)
 
     # -- the end -----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import multiprocessing.pool
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _logger = logging.getLogger("paralab")
@@ -128,6 +128,29 @@ class IMapIterator(multiprocessing.pool.IMapIterator):  # type: ignore[type-arg]
     def end(self, length: int) -> None:
         """There are no more than ``length`` outcomes."""
         self._set_length(length)  # type: ignore[attr-defined]
+
+
+class InPieces:
+    """The items of an ``imap`` whose outcomes are chunks, one by one.
+
+    An error stands for all of its chunk; the iteration can go on with the next one.
+    """
+
+    def __init__(self, chunks: IMapIterator) -> None:
+        self._chunks = chunks
+        self._items: Iterator[Any] = iter(())
+
+    def __iter__(self) -> InPieces:
+        return self
+
+    def next(self, timeout: float | None = None) -> Any:
+        """The next result; ``multiprocessing.TimeoutError`` after ``timeout`` seconds."""
+        for item in self._items:
+            return item
+        self._items = iter(self._chunks.next(timeout))
+        return next(self._items)
+
+    __next__ = next  # noqa: A003
 
 
 class IMapUnorderedIterator(multiprocessing.pool.IMapUnorderedIterator, IMapIterator):  # type: ignore[type-arg]
