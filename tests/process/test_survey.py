@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from process_helpers import eventually
 from program import program
 
 import paralab
+import paralab.util.scheduling_strategies
 from paralab.engine import current
 from paralab.util import state
 from paralab.util.state.exception import RayStateApiException
@@ -91,6 +93,76 @@ def test_a_worker_that_died(runtime: Any) -> None:
     assert "SIGKILL" in str(dead[-1].exit_detail)
     assert dead[-1].exit_type == "SYSTEM_ERROR"
     assert "dies" not in {event["name"] for event in paralab.timeline() or []}
+
+
+class _Leaver:
+    """An actor that ends in one way or another."""
+
+    def __init__(self, fails: bool = False, told: str = "") -> None:
+        if fails:
+            Path(told).write_text(f"{os.getpid()}\n")
+            raise ValueError("not today")
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def leave(self) -> None:
+        paralab.actor.exit_actor()
+
+    def exit(self, code: int) -> None:
+        sys.exit(code)
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "words"),
+    [
+        ("leave", "INTENDED_USER_EXIT", "exit_actor"),
+        ("exit 0", "INTENDED_USER_EXIT", "exited with code 0"),
+        ("exit 4", "SYSTEM_ERROR", "exited with code 4"),
+        ("handle", "INTENDED_USER_EXIT", "last handle is gone"),
+        ("kill", "INTENDED_SYSTEM_EXIT", "killed by `paralab.kill`"),
+        ("group", "INTENDED_SYSTEM_EXIT", "placement group was removed"),
+        ("init", "USER_ERROR", "not today"),
+    ],
+)
+def test_how_and_why_a_worker_ended(
+    runtime: Any, tmp_path: Path, way: str, kind: str, words: str
+) -> None:
+    leaver = paralab.remote(num_cpus=0)(_Leaver)
+    group = None
+    if way == "group":
+        group = paralab.util.placement_group([{"CPU": 1}])
+        where = paralab.util.scheduling_strategies.PlacementGroupSchedulingStrategy(group)
+        leaver = leaver.options(scheduling_strategy=where)
+    actor = leaver.remote(way == "init", str(tmp_path / "pid"))
+    if way == "init":
+        with pytest.raises(paralab.exceptions.ActorDiedError):
+            paralab.get(actor.pid.remote(), timeout=60)
+        pid = int((tmp_path / "pid").read_text())
+    else:
+        pid = paralab.get(actor.pid.remote(), timeout=60)
+        (alive,) = state.list_workers(filters=[("pid", "=", pid)], detail=True)
+        assert (alive.is_alive, alive.exit_type, alive.end_time_ms) == (True, None, 0)
+        assert alive.start_time_ms
+    if way == "leave":
+        actor.leave.remote()
+    elif way.startswith("exit"):
+        actor.exit.remote(int(way[-1]))
+    elif way == "kill":
+        paralab.kill(actor)
+    elif group is not None:
+        paralab.util.remove_placement_group(group)
+    elif way == "handle":
+        del actor
+
+    def ended() -> Any:
+        rows = state.list_workers(filters=[("pid", "=", pid)], detail=True)
+        return [row for row in rows if not row.is_alive]
+
+    (worker,) = eventually(ended, 60)
+    assert worker.exit_type == kind, worker.exit_detail
+    assert words in worker.exit_detail
+    assert 0 < worker.start_time_ms <= worker.end_time_ms
 
 
 def test_a_process_that_does_not_answer(runtime: Any) -> None:

@@ -178,7 +178,7 @@ class Incoming:
     def _on_terminate(self, _link: Link, _kind: int) -> None:
         executor = self._executor
         error = ActorDiedError("The actor ended because its last handle is gone.")
-        executor.exit_cause = executor.core.objects.failure(error)
+        executor.exit_cause = executor.exit_cause or executor.core.objects.failure(error)
         executor.ending = True
 
     def _on_retire(self, _link: Link, _kind: int) -> None:

@@ -103,7 +103,8 @@ class Lanes:
         if self._gate is not None:
             self._gate.append(call)
         elif self._closed:
-            self._refuse(call)
+            self._lanes[call.template.group].unfinished += 1
+            self._refuse(call, self._lanes[call.template.group])
         else:
             self._lanes[call.template.group].put(call)
             if self._said_blocked:
@@ -127,16 +128,11 @@ class Lanes:
         for call in gate or ():
             self.take(call)
 
-    def _refuse(self, call: Call) -> None:
-        """The actor has left: calls that have not begun need not wait for what still runs."""
-        self._calls.pop((call.link.address, call.key), None)
+    def _refuse(self, call: Call, lane: Lane) -> None:
+        """The actor has left: a call that has not begun need not wait for what still runs."""
+        self._over(call, lane)
         if self.executor.exit_cause is not None:
             self.executor.interrupts.answer(call, self.executor.exit_cause)
-
-    def _drop(self, lane: Lane, calls: list[Call]) -> None:
-        lane.unfinished -= len(calls)
-        for call in calls:
-            self._refuse(call)
 
     def _over(self, call: Call, lane: Lane) -> None:
         lane.unfinished -= 1
@@ -161,9 +157,8 @@ class Lanes:
         if self._gate is not None:
             self._gate.clear()
         for lane in self._each():
-            dropped = lane.clear()
-            if dropped:
-                self.core.mailbox.requests.append(partial(self._drop, lane, dropped))
+            for call in lane.clear():
+                self.core.mailbox.requests.append(partial(self._refuse, call, lane))
 
     def is_over(self) -> bool:
         """Whether the process may end."""

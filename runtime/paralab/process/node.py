@@ -122,7 +122,7 @@ class Node:
         self._numbers = 0
         self.clients: dict[Address, Process] = {}
         self.dirty: deque[Process] = deque()
-        self.departed: deque[tuple[Address, int, str, str]] = deque(maxlen=1_000)
+        self.departed: deque[tuple[Address, int, str, str, int, int]] = deque(maxlen=1_000)
         """Address, pid, end and node of the workers that ended last."""
         cpus = config["resources"].get("CPU", 0) // 10_000
         soft = max(64, 8 * cpus)
@@ -239,7 +239,8 @@ class Node:
             return
         self.unwatch(process.connection.fd)
         process.connection.close()
-        self.departed.append((address, process.pid, how, self.cluster.id_of(process)))
+        times = process.started, time.time_ns()
+        self.departed.append((address, process.pid, how, self.cluster.id_of(process), *times))
         self.undecided = True
         self.leases.worker_died(address)
         self.groups.process_died(address)

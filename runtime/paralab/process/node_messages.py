@@ -242,6 +242,7 @@ class NodeMessages:
                     {
                         "worker_id": address.hex(),
                         "pid": client.pid,
+                        "started": client.started,
                         "node_id": self._node.cluster.id_of(client),
                         "state": lease.state.value,
                         "blocked": lease.blocked,
@@ -269,4 +270,6 @@ class NodeMessages:
             "is_detached": record.detached,
             "restarts": record.restarts.count,
             "why": record.text,
+            "cause": record.cause,
+            "last_pid": record.pid,
         }

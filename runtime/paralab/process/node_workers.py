@@ -39,6 +39,7 @@ class Process:
         "pid",
         "pidfd",
         "pipes",
+        "started",
     )
 
     def __init__(
@@ -56,6 +57,7 @@ class Process:
         self.node = node
         """The number of its virtual node."""
         self.pid = 0
+        self.started = time.time_ns()
         self.pidfd = -1
         self.peers: set[Address] = set()
         """Processes it has a socket to."""

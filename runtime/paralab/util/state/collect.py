@@ -52,6 +52,7 @@ from paralab.util.state.common import (
     TaskState,
     WorkerState,
 )
+from paralab.util.state.ends import ends_of_actors, exit_of, why_actor_ended
 
 _ERROR_TYPES = {
     TaskCancelledError: "TASK_CANCELLED",
@@ -99,7 +100,7 @@ class _Rows:
         departed = engine.info("departed")
         self.pids = {address: pid for address, pid, *_ in departed}
         self.pids |= {each.address: each.pid for each in survey.told}
-        self.nodes = {address.hex(): node for address, _pid, _how, node in departed}
+        self.nodes = {address.hex(): node for address, _pid, _how, node, *_ in departed}
         self.nodes |= {each["worker_id"]: each["node_id"] for each in engine.info("workers")}
         self.rows = [
             (each.address, TaskRow._make(row)) for each in survey.told for row in each.answer or ()
@@ -220,7 +221,7 @@ def actors(survey: Survey) -> Iterator[ActorState]:
         if state in ("ALIVE", "PENDING_CREATION") and ref in building:
             waits = building[ref] == "PENDING_ARGS_AVAIL"
             state = "DEPENDENCIES_UNREADY" if waits else "PENDING_CREATION"
-        death = {"error_message": actor["why"]} if state == "DEAD" else None
+        death = {"error_message": why_actor_ended(actor)} if state == "DEAD" else None
         yield ActorState(
             actor_id=actor_id(object_id(*ref)).hex(),
             class_name=actor["class_name"],
@@ -287,30 +288,39 @@ def workers(survey: Survey) -> Iterator[WorkerState]:
     node = engine.info("context")["node_id"]
     workers = engine.info("workers")
     silent = {each["worker_id"]: each["pid"] for each in workers}
-    nodes = {worker_hex(bytes.fromhex(each["worker_id"])): each["node_id"] for each in workers}
+    known = {worker_hex(bytes.fromhex(each["worker_id"])): each for each in workers}
+    started = {pid: began for _job, pid, began, *_ in engine.info("jobs")}
     alive = {worker_hex(each.address): (each.is_driver, each.pid) for each in survey.told}
     for address in survey.silent:
         alive.setdefault(worker_hex(address), (False, silent.get(address.hex(), 0)))
     for worker_id, (is_driver, pid) in alive.items():
+        row = known.get(worker_id, {})
+        began = row.get("started") or started.get(pid)
         yield WorkerState(
             worker_id=worker_id,
             is_alive=True,
             worker_type="DRIVER" if is_driver else "WORKER",
             exit_type=None,
-            node_id=nodes.get(worker_id, node),
+            node_id=row.get("node_id", node),
             ip="127.0.0.1",
             pid=pid,
+            start_time_ms=began // 1_000_000 if began else None,
+            end_time_ms=0,
         )
-    for address, pid, how, node_id in engine.info("departed"):
+    ends = ends_of_actors(engine.info("actors"))
+    for address, pid, how, node_id, began, ended in engine.info("departed"):
+        exit_type, detail = exit_of(how, ends.get(pid, ""))
         yield WorkerState(
             worker_id=worker_hex(address),
             is_alive=False,
             worker_type="WORKER",
-            exit_type="INTENDED_SYSTEM_EXIT" if "exited with code 0" in how else "SYSTEM_ERROR",
+            exit_type=exit_type,
             node_id=node_id,
             ip="127.0.0.1",
             pid=pid,
-            exit_detail=how,
+            exit_detail=detail,
+            start_time_ms=began // 1_000_000,
+            end_time_ms=ended // 1_000_000,
         )
 
 
