@@ -411,6 +411,55 @@ def values(items):
 exercise_2(values)
 """
 
+POINTS_BY_VALUE = """
+def spread(points, numbers):
+    return paralab.get([distance.remote(points, number) for number in numbers])
+exercise_1(spread)
+"""
+
+A_TASK_FOR_EACH_NUMBER = """
+def spread(points, numbers):
+    stored = paralab.put(points)
+    return paralab.get([distance.remote(stored, number) for number in numbers])
+exercise_1(spread)
+"""
+
+ONE_TASK_FOR_ALL_NUMBERS = """
+def spread(points, numbers):
+    return paralab.get(distances.remote(points, numbers))
+exercise_1(spread)
+"""
+
+BATCHES_IN_TURN = """
+def spread(points, numbers):
+    stored, found = paralab.put(points), []
+    for at in range(0, 24, 6):
+        found += paralab.get(distances.remote(stored, numbers[at : at + 6]))
+    return found
+exercise_1(spread)
+"""
+
+HEIGHTS_BY_VALUE = """
+def above(heights, limits):
+    return paralab.get([number_above.remote(heights, limit) for limit in limits])
+exercise_2(above)
+"""
+
+HEIGHTS_PUT_AGAIN = """
+def above(heights, limits):
+    return paralab.get([number_above.remote(paralab.put(heights), limit) for limit in limits])
+exercise_2(above)
+"""
+
+ALL_LIMITS_IN_ONE_TASK = """
+@paralab.remote
+def all_above(heights, limits):
+    return [int((heights > limit).sum()) for limit in limits]
+def above(heights, limits):
+    return paralab.get(all_above.remote(heights, limits))
+exercise_2(above)
+"""
+
 READS_PAGE_BY_PAGE = """
 def darkest_lines(pages):
     readers = [SmallReader.options(num_gpus=0.5).remote() for _ in range(2)]
@@ -584,6 +633,15 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (COUNTS_ARE_FETCHED, "Not yet, histogram: nobody but this notebook adds up."),
         (COUNTS_GO_OUT_AGAIN, "Not yet, histogram: more came than the sum."),
         (ONE_TASK_DRAWS_ALL, "Not yet, histogram: the seeds were not given to tasks, one each."),
+    ],
+    "17_antipatterns": [
+        (POINTS_BY_VALUE, "Not yet, spread: the points were sent with the calls."),
+        (A_TASK_FOR_EACH_NUMBER, "Not yet, spread: there is a task for each number."),
+        (ONE_TASK_FOR_ALL_NUMBERS, "Not yet, spread: the numbers were not given to tasks."),
+        (BATCHES_IN_TURN, "Not yet, spread: get was called before all were submitted."),
+        (HEIGHTS_BY_VALUE, "Not yet, above: the heights were sent with each call."),
+        (HEIGHTS_PUT_AGAIN, "Not yet, above: the heights were put again for each call."),
+        (ALL_LIMITS_IN_ONE_TASK, "Not yet, above: the limits were not given to tasks, one each."),
     ],
     "18_resources_and_utilisation": [
         (READS_PAGE_BY_PAGE, "Not yet, darkest_lines: get was called before all were submitted."),
