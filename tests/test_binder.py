@@ -27,7 +27,7 @@ def run(command: list[str], folder: Path, **variables: str) -> str:
     environment = os.environ | {"HOME": str(folder)} | variables
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=110
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -53,6 +53,7 @@ def test_scripts_can_be_run(name: str) -> None:
     assert os.access(script, os.X_OK)
 
 
+@pytest.mark.timeout(300)
 def test_start_runs_what_it_is_given(tmp_path: Path) -> None:
     code = "import os; print(os.environ['OPENBLAS_NUM_THREADS'], os.getpid() == os.getsid(0))"
     out = run(["setsid", "--wait", str(BINDER / "start"), sys.executable, "-c", code], tmp_path)
@@ -92,6 +93,7 @@ def test_the_workspace_has_all_that_it_places() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_post_build_in_a_scratch_folder(tmp_path: Path) -> None:
     pytest.importorskip("jupyterlab")
     run([str(BINDER / "postBuild")], tmp_path)

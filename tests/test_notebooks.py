@@ -96,7 +96,7 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @each_notebook
 def test_runs_from_top_to_bottom(path: Path) -> None:
     pytest.importorskip("nbclient")
@@ -115,7 +115,7 @@ def test_runs_from_top_to_bottom(path: Path) -> None:
         ) as running,
         memory_of(running) as peak,
     ):
-        out, err = running.communicate(timeout=280)
+        out, err = running.communicate(timeout=580)
     assert running.returncode == 0, err
     assert 0 < peak[0] < MEMORY
     said = json.loads(out)

@@ -13,7 +13,7 @@ from paralab_profiling.exercises import shelf
 from paralab_profiling.exercises.answers import read
 from paralab_profiling.exercises.judging import judge
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -25,7 +25,7 @@ def run(code: str, folder: Path) -> list[str]:
     script = folder / "example.py"
     script.write_text(code, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=False, timeout=100
+        [sys.executable, script], capture_output=True, text=True, check=False, timeout=280
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

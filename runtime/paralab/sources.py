@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import threading
+import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -97,13 +98,17 @@ def native_threads() -> int:
         return 0
 
 
+UNREADABLE = (OSError, TypeError, ValueError, IndexError, SyntaxError, tokenize.TokenError)
+"""What has no source: built in, typed at a prompt, or edited since and perhaps half written."""
+
+
 def source_of(definition: Any) -> tuple[str, int, str] | None:
     """File, first line and text of a function or class; None if they cannot be had."""
     try:
         definition = inspect.unwrap(definition)
         lines, first = inspect.getsourcelines(definition)
         file = inspect.getsourcefile(definition) or "?"
-    except (OSError, TypeError, ValueError):  # built in, typed at a prompt, or edited since
+    except UNREADABLE:
         return None
     text = "".join(lines)
     if len(text) > LONGEST:

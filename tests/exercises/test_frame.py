@@ -275,9 +275,13 @@ def test_an_endless_answer_is_stopped_with_all_it_started(session: Any) -> None:
     import paralab
 
     # That no process is left is seen by the leak check.
-    verdict = judge(NUMBER, pieces=[Piece("mine.py", HANGS)], seconds=4)
-    assert verdict.kind == "hung", verdict
-    measured = rows_of(verdict)["measured"]
+    measured = ""
+    for seconds in (2, 8, 40):  # on a busy machine it may take long until it has come to its get
+        verdict = judge(NUMBER, pieces=[Piece("mine.py", HANGS)], seconds=seconds)
+        assert verdict.kind == "hung", verdict
+        measured = rows_of(verdict)["measured"]
+        if "× price (" in measured:
+            break
     assert "it stood at line 8 of mine.py, in prices_of, waiting in paralab.get" in measured
     assert "× price (" in measured
     # The learner's own session is another one.
@@ -302,7 +306,7 @@ def test_from_the_shell_and_from_a_notebook() -> None:
     start = "from paralab_profiling.exercises.command import exercise; exercise()"
     done = subprocess.run(
         [sys.executable, "-c", start, "check", "9", "mine.py", "--seconds", "60"],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=280,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

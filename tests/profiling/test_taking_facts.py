@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import linecache
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ import pytest
 from process_helpers import eventually
 
 import paralab
-from paralab.sources import native_threads, shown_file
+from paralab.sources import native_threads, shown_file, source_of
 from paralab_profiling import Recording, take, task_graph
 from paralab_profiling.details import facts_of
 
@@ -99,6 +101,29 @@ def test_files_are_told_without_folders_of_this_machine(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "IPython", known)
     assert shown_file(cell) == "In[7]"
     assert shown_file("run.py") == "run.py"
+
+
+@pytest.mark.parametrize(
+    "now", ["", "class Edited(:", "class Edited:\n  x = '''", "\0", "y = 1\n)"]
+)
+def test_a_file_that_is_being_edited_has_no_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: str
+) -> None:
+    file = tmp_path / "edited_while_it_ran.py"
+    file.write_text(
+        "class Edited:\n    x = 1\n\n\ndef edited():\n    return [\n        1,\n    ]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module(file.stem)
+    try:
+        assert source_of(module.Edited) == (shown_file(str(file)), 1, "class Edited:\n    x = 1\n")
+        file.write_text(now)
+        linecache.checkcache()
+        assert source_of(module.Edited) is None
+        found = source_of(module.edited)
+        assert found is None or "return" not in found[2]
+    finally:
+        del sys.modules[file.stem]
 
 
 def test_a_method_called_by_an_actor_is_no_constructor(runtime: Any) -> None:
