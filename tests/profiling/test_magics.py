@@ -601,7 +601,7 @@ def run_python(code: str, folder: Path, *path: Path) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=100,
         env={"PATH": "", "IPYTHONDIR": str(folder), "HOME": str(folder),
              "PYTHONPATH": ":".join(map(str, paths))},
     )  # fmt: skip

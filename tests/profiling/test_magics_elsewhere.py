@@ -23,12 +23,12 @@ import json, sys, nbclient, nbformat
 cells = [nbformat.v4.new_code_cell(code) for code in json.load(sys.stdin)]
 notebook = nbformat.v4.new_notebook(cells=cells)
 try:
-    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=200, kernel_name="python3").execute()
 finally:
     json.dump([cell.outputs for cell in cells], sys.stdout)
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def run(program: list[str], given: Any, environment: dict[str, str], folder: Pat
         capture_output=True,
         text=True,
         check=False,
-        timeout=140,
+        timeout=280,
         cwd=folder,
         env=environment,
     )

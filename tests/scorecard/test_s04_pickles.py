@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
 from intruders import answer_to, log_of, lone_node, named_sockets, node_pid, token_of
 
 from leak_check import descendants
+from paralab.process.door import COMPLAINT_SECONDS
 from paralab.transport.framing import HEADER, MESSAGES, VERSION
 
 
@@ -29,6 +31,7 @@ def test_it_is_never_unpickled(tmp_path: Path, scorecard: Any) -> None:
     canaries = [pickle.dumps(_Canary(sung), protocol) for protocol in range(6)]
     canaries.append(pickle.dumps([(1, _Canary(sung))], 5))
     attempts = 0
+    begun = time.monotonic()
     with lone_node() as folder:
         pid = node_pid(folder)
         network, paths = named_sockets(descendants(os.getpid()))
@@ -52,7 +55,8 @@ def test_it_is_never_unpickled(tmp_path: Path, scorecard: Any) -> None:
             assert answer_to(folder, token_of(folder) + size + canary) == b""
             attempts += 1
         assert node_pid(folder) == pid
-        assert log_of(folder).count("\n") == 1, "one line, not one for each attempt"
+        most = 1 + (time.monotonic() - begun) // COMPLAINT_SECONDS
+        assert 1 <= log_of(folder).count("\n") <= most, "one line, not one for each attempt"
     assert not sung.exists()
     pickle.loads(canaries[-1])
     assert sung.exists(), "or the canary was dead"

@@ -11,10 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.timeout(300)
 SIM = Path(__file__).parent
 
 
-def simulate(*arguments: str, timeout: float = 55) -> tuple[int, str]:
+def simulate(*arguments: str, timeout: float = 280) -> tuple[int, str]:
     """Runs the simulation; returns its exit code and what it printed."""
     done = subprocess.run(
         [sys.executable, str(SIM), *arguments],
