@@ -96,6 +96,12 @@ class Watch:
             self._past.calls += 1
             self._ended = time.monotonic()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is no call after the last look."""
+        with self._lock:
+            return not self._is_open or self._last_at == self._calls
+
     def growth(self) -> Growth:
         """Everything until now; looks again if that is due."""
         with self._lock:
@@ -142,8 +148,14 @@ class Watch:
         """Closes once no call has run for a while, in a thread of its own."""
         while not closed.wait(IDLE):
             with self._lock:
-                if not self._running and time.monotonic() - self._ended >= IDLE:
-                    self.close()
+                if time.monotonic() - self._ended >= IDLE:
+                    self.close_if_idle()
+
+    def close_if_idle(self) -> None:
+        """Ends watching, unless a call runs."""
+        with self._lock:
+            if not self._running:
+                self.close()
 
     def close(self) -> None:
         """Ends watching; what was found stays."""

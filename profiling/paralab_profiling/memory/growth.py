@@ -26,7 +26,9 @@ def _look() -> Table:
     """Bytes and blocks that are alive, by file and line, of what was taken since the start."""
     gc.collect()  # what is dead already is no leak
     found: dict[Any, tuple[int, int]] = {}
-    for each in tracemalloc.take_snapshot().statistics("lineno"):
+    not_its_own = tracemalloc.Filter(False, tracemalloc.__file__)
+    snapshot = tracemalloc.take_snapshot().filter_traces([not_its_own])
+    for each in snapshot.statistics("lineno"):
         frame = each.traceback[0]
         found[frame.filename, frame.lineno] = each.size, each.count
     return found
@@ -80,6 +82,15 @@ class Lines:
     def begin(self) -> WatchSession:
         """A session for one call."""
         return WatchSession(self, self._watch)
+
+    @property
+    def is_settled(self) -> bool:
+        """See :attr:`Watch.is_settled`."""
+        return self._watch.is_settled
+
+    def close(self) -> None:
+        """See :meth:`Watch.close_if_idle`."""
+        self._watch.close_if_idle()
 
     def profile(self) -> Profile:
         """What has grown in this process; each name tells it, and results count it once."""

@@ -19,7 +19,7 @@ from paralab_profiling.memory.chains import Chain, Step
 from paralab_profiling.palette import RUN
 from paralab_profiling.picture import Picture
 from paralab_profiling.profilers.result import Profile, ProfileError
-from paralab_profiling.profilers.words import measured_on
+from paralab_profiling.profilers.words import cost, measured_on
 from paralab_profiling.svg import IDLE, INK, LINE, Drawing, three_digits
 
 LEFT, RIGHT = 250.0, 600.0
@@ -109,7 +109,7 @@ def table_of(told: Sequence[Any], is_size: bool) -> Table:
 def draw_lines(profile: Profile) -> Picture:
     """Of tracemalloc: lines, by bytes that stay for each call."""
     table = table_of(profile.extra.get("growth", ()), is_size=True)
-    return _draw(table, True, measured_on(profile))
+    return _draw(table, True, profile)
 
 
 def draw_types(profile: Profile) -> Picture:
@@ -118,24 +118,25 @@ def draw_types(profile: Profile) -> Picture:
     table = table_of(told, is_size=False)
     chains = next((each[4] for each in reversed(told) if each[4]), None)
     if chains is None:
-        return _draw(table, False, measured_on(profile))
+        return _draw(table, False, profile)
     name, ways = chains
     found = [
         Chain(tuple(Step(str(what), str(how)) for what, how in steps), bool(is_whole))
         for steps, is_whole in ways
     ]
-    return _draw(table, False, measured_on(profile), str(name), found)
+    return _draw(table, False, profile, str(name), found)
 
 
 def _draw(
-    table: Table, is_size: bool, stamp: str, held: str = "", chains: Sequence[Chain] = ()
+    table: Table, is_size: bool, profile: Profile, held: str = "", chains: Sequence[Chain] = ()
 ) -> Picture:
+    stamp = measured_on(profile)
     amount = byte_count if is_size else _objects
     least = LEAST_BYTES if is_size else LEAST_OBJECTS
     grows = [row for row in table.rows if table.per_call(row, is_size) >= least]
     users = [row for row in grows if row.kind != "runtime"]
     title = _finding(table, users, is_size, amount)
-    note = _note(table, is_size)
+    note = _note(table, is_size, cost(profile))
     drawing = Drawing()
     drawing.headline(title, note)
     shown = [*users[:MOST_BARS], *[row for row in grows if row.kind == "runtime"][:2]]
@@ -206,12 +207,13 @@ def _finding(
     return f"{value} {_end(worst.name, 52)} more with each call"
 
 
-def _note(table: Table, is_size: bool) -> str:
+def _note(table: Table, is_size: bool, paid: str) -> str:
     calls = "1 call" if table.calls == 1 else f"{table.calls:,} calls"
     processes = "1 process" if table.processes == 1 else f"{table.processes:,} processes"
     what = "what is alive after the last, less after the first"
     tool = "tracemalloc" if is_size else "objgraph"
-    return f"{calls} in {processes}; {what}; no times: {tool} slows programs down"
+    paid = paid or f"no times: {tool} slows programs down"
+    return f"{calls} in {processes}; {what}; {paid}"
 
 
 def _tip(row: Row, is_size: bool) -> str:

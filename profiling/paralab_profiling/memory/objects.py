@@ -124,6 +124,15 @@ class Types:
         """A session for one call."""
         return WatchSession(self, self._objects.watch)
 
+    @property
+    def is_settled(self) -> bool:
+        """See :attr:`Watch.is_settled`."""
+        return self._objects.watch.is_settled
+
+    def close(self) -> None:
+        """See :meth:`Watch.close_if_idle`."""
+        self._objects.watch.close_if_idle()
+
     def profile(self) -> Profile:
         """Which types have grown; each name tells it, and results count it once."""
         watch = self._objects.watch

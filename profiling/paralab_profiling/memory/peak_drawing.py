@@ -30,6 +30,7 @@ def draw_peaks(
     workers: int,
     available: int,
     stamp: str = "",
+    paid: str = "",
 ) -> Picture:
     """Peak memory of tasks.
 
@@ -39,12 +40,13 @@ def draw_peaks(
         workers: how many tasks can run at once.
         available: bytes of memory that the machine leaves.
         stamp: what it was measured on.
+        paid: what measuring cost; "" if that is not known.
     """
     shown = _bars(peaks, counts)
     load = load_of(peaks, counts, workers, available)
-    title, note = _finding(peaks, load), _note(peaks, counts)
+    title, note = _finding(peaks, load), _note(peaks, counts, paid)
     drawing = Drawing()
-    drawing.headline(title, note)
+    drawing.headline(title, _short(note, 130))
     values = [each.needed for _, each in shown]
     if load is not None and load.count > 1:
         values.append(load.private + load.stored)
@@ -139,10 +141,10 @@ def _finding(peaks: Sequence[TaskPeak], load: Load | None) -> str:
     return found
 
 
-def _note(peaks: Sequence[TaskPeak], counts: Mapping[str, int]) -> str:
+def _note(peaks: Sequence[TaskPeak], counts: Mapping[str, int], paid: str) -> str:
     total = sum(counts.values())
     tasks = "1 task" if total == 1 else f"{total:,} tasks"
-    note = f"{tasks}; {HOW}"
+    note = f"{tasks}; {paid}; {HOW}" if paid else f"{tasks}; {HOW}"
     if any(each.figures.at_once > 1 for each in peaks):
         note += "; calls that ran together have one figure"
     return note

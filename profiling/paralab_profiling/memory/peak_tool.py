@@ -21,7 +21,7 @@ from paralab_profiling.picture import Picture
 from paralab_profiling.profilers.result import Profile
 from paralab_profiling.profilers.tools import ToolError
 from paralab_profiling.profilers.tree import Frame
-from paralab_profiling.profilers.words import measured_on
+from paralab_profiling.profilers.words import cost, measured_on
 from paralab_profiling.taking import take
 
 _INDEX = b"\0\0\0\1"
@@ -151,5 +151,7 @@ def _task_and_process() -> tuple[str, int]:
 def draw(profile: Profile) -> Picture:
     """A bar for each task, or the highest of each function."""
     peaks = highest(peak_of(row) for row in profile.extra.get("peaks", ()))
-    ((workers, available),) = profile.extra.get("machine") or ((1, memory_available()),)
-    return draw_peaks(peaks, profile.tasks, int(workers), int(available), measured_on(profile))
+    machine = profile.extra.get("machine") or ((1, memory_available()),)
+    workers, available = machine[-1]  # of several that were merged, the last
+    stamp, paid = measured_on(profile), cost(profile)
+    return draw_peaks(peaks, profile.tasks, int(workers), int(available), stamp, paid)

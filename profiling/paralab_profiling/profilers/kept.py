@@ -1,10 +1,12 @@
 """What this process has measured and nobody has taken yet, by the request that wanted it.
 
 Results do not ride in a task's answer: they are merged here, and handed over to the node from time
-to time (:data:`SECONDS`), under a name of this process, where the driver finds them even if the
-process has ended.  What is not handed over yet, the driver asks for (a survey of "profiles").  Each
-hand-over holds everything of its request, so the newest one counts, and ten thousand tasks are a
-few messages.
+to time (:data:`SECONDS`, and before the first call of a new request), under a name of this process,
+where the driver finds them even if the process has ended.  What is not handed over yet, the driver
+asks for (a survey of "profiles"), before it looks what the node has: so nothing falls between the
+two.  Each hand-over holds everything of its request, so the newest one counts, and ten thousand
+tasks are a few messages.  A request that nothing was added to is neither handed over nor told
+again: a block pays for itself alone, however many were before it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from paralab_profiling.profilers.result import Profile, ProfileError, merge
 from paralab_profiling.profilers.tools import Collector, Tool, find
 
 SPACE = b"paralab profiles"
+CLOSE = "close profilers"
+"""The survey upon which what lingers after the last call ends."""
 SECONDS = 0.1
 """Between two hand-overs of one process, at least."""
 MOST_REQUESTS = 16
@@ -41,6 +45,10 @@ class Kept:
         """Sessions that are over."""
         self.part = os.urandom(4).hex()
         """Tells what was begun anew after it was forgotten."""
+        self._packed: tuple[int, bytes] | None = None
+        """Of how much it was made; none while asking again may tell more."""
+        self.handed: tuple[Any, bytes] = None, b""
+        """To which engine's node, and what."""
 
     def collector(self, name: str) -> Collector:
         """Of the tasks called ``name``."""
@@ -56,12 +64,34 @@ class Kept:
         empty = Profile(self.tool.name, self.tool.unit, (), missed=dict(self.missed))
         return merge([empty, *parts])
 
+    @property
+    def amount(self) -> int:
+        """Grows with everything that is added."""
+        return self.ended + sum(self.missed.values())
+
+    def packed(self) -> bytes:
+        """The same as it is handed over; made anew only if there may be more to tell."""
+        if self._packed is None or self._packed[0] != self.amount:
+            made = self.amount, packed(self.profile(), self.ended)
+            is_all = all(getattr(each, "is_settled", True) for each in self.collectors.values())
+            self._packed = made if is_all else None
+            return made[1]
+        return self._packed[1]
+
+    def is_handed_to(self, engine: Any) -> bool:
+        """Whether that engine's node has all of it."""
+        if self._packed is None or self._packed[0] != self.amount:
+            return False
+        return self.handed[0] is engine and self.handed[1] is self._packed[1]
+
 
 class Store:
     """What one process keeps."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self._handing = threading.Lock()
+        """One hand-over at a time, else an older one could replace a newer."""
         self._kept: dict[tuple[str, str], Kept] = {}
         self._handed = 0.0
         self._engine: Any = None
@@ -70,6 +100,8 @@ class Store:
     def of(self, request: profiled.Request) -> Kept:
         """What is kept of a request."""
         key = request.id, request.tool
+        if key not in self._kept:
+            self.hand_over()
         with self.lock:
             found = self._kept.get(key)
             if found is None:
@@ -99,7 +131,8 @@ class Store:
         engine = installed()
         if engine is not self._engine:
             self._engine = engine
-            tells["profiles"] = self.told
+            tells["profiles"] = self.news
+            tells[CLOSE] = self.close
             if not getattr(self, "_is_known", False):
                 self._is_known = True
                 atexit.register(self.hand_over)
@@ -110,28 +143,50 @@ class Store:
             self.hand_over()
 
     def hand_over(self) -> None:
-        """Leaves everything with the node."""
+        """Leaves with the node what it does not have."""
         engine = self._engine
         if engine is None or not self._is_dirty:
             return
-        self._is_dirty = False
-        try:
-            for name, value in self.told(0).items():
-                engine.key_values("put", SPACE, name.encode(), (value, True))
-        except Exception:
-            pass  # the session has ended, and with it whoever might ask
-        self._handed = time.monotonic()
+        with self._handing:
+            self._is_dirty = False
+            with self.lock:
+                kept = [each for each in self._kept.values() if not each.is_handed_to(engine)]
+            try:
+                for each in kept:
+                    with self.lock:
+                        value = each.packed()
+                    engine.key_values("put", SPACE, self._name(each).encode(), (value, True))
+                    each.handed = engine, value
+            except Exception:
+                pass  # the session has ended, and with it whoever might ask
+            self._handed = time.monotonic()
 
-    def told(self, _limit: int) -> dict[str, bytes]:
+    def told(self) -> dict[str, bytes]:
         """All that is kept, packed, by the request and this process."""
         with self.lock:
-            kept = list(self._kept.values())
+            return {self._name(each): each.packed() for each in self._kept.values()}
+
+    def news(self, _limit: int) -> dict[str, bytes]:
+        """The same of what the node does not have."""
+        with self.lock:
             return {
-                f"{each.request.id}/{each.request.tool}/{self._me()}/{each.part}": packed(
-                    each.profile(), each.ended
-                )
-                for each in kept
+                self._name(each): each.packed()
+                for each in self._kept.values()
+                if not each.is_handed_to(self._engine)
             }
+
+    def close(self, _limit: int) -> dict[str, bytes]:
+        """Ends what goes on after the last call, such as tracemalloc, if no call runs."""
+        with self.lock:
+            for each in self._kept.values():
+                for collector in each.collectors.values():
+                    close = getattr(collector, "close", None)
+                    if close is not None:
+                        close()
+        return {}
+
+    def _name(self, kept: Kept) -> str:
+        return f"{kept.request.id}/{kept.request.tool}/{self._me()}/{kept.part}"
 
     def _me(self) -> str:
         address = getattr(self._engine, "address", b"")

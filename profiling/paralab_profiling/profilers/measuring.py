@@ -147,6 +147,9 @@ class Profiling:
                 function()
                 ratios.append((time.perf_counter() - start) / max(without, 1e-9))
             parts.append(block.result)
+            # tracemalloc goes on for a while, which would be charged to the run without it.
+            current().survey(kept.CLOSE, 0, SECONDS)
+            kept.STORE.close(0)
         self._engine = installed()
         self._result = replace(merge(parts[1:]), cost=median(ratios[1:]))
         return self
@@ -254,30 +257,34 @@ def collect(tool: str | None = None) -> Profile:
 def gathered(request_id: str) -> list[Profile]:
     """What all processes have measured for a request, those included that have ended."""
     engine = current()
-    found: dict[str, bytes] = {}
+    found: dict[str, tuple[int, Profile]] = {}
     start = f"{request_id}/"
-    for key in engine.key_values("list", kept.SPACE, start.encode(), None):
-        value = engine.key_values("get", kept.SPACE, key, None)
-        if value is not None:
-            found[key.decode()] = value
-    answers = engine.survey("profiles", 0, SECONDS).answers()
-    for told in [*answers, kept.STORE.told(0)]:
+
+    def take(key: str, value: bytes) -> None:
+        told, before = kept.unpacked(value), found.get(key)
+        if before is None or _amount(*told) > _amount(*before):
+            found[key] = told
+
+    # First what they have not handed over, then what the node has: what comes in between is there.
+    for told in [*engine.survey("profiles", 0, SECONDS).answers(), kept.STORE.told()]:
         for key, value in (told or {}).items():
-            if key.startswith(start) and _ended(value) >= _ended(found.get(key)):
-                found[key] = value
+            if key.startswith(start):
+                take(key, value)
+    for name in engine.key_values("list", kept.SPACE, start.encode(), None):
+        value = engine.key_values("get", kept.SPACE, name, None)
+        if value is not None:
+            take(name.decode(), value)
     profiles = []
-    for key, value in found.items():
-        ended, profile = kept.unpacked(value)
+    for key, (ended, part) in found.items():
         address = key.split("/")[2]
         number = process_number(bytes.fromhex(address)) if address else 0
-        if ended:
-            profile = merge([profile, Profile(profile.tool, profile.unit, (), {number: ended})])
-        profiles.append(profile)
+        workers = {number: ended} if ended else {}
+        profiles.append(merge([part, Profile(part.tool, part.unit, (), workers)]))
     return profiles
 
 
-def _ended(value: bytes | None) -> int:
-    return -1 if value is None else kept.unpacked(value)[0]
+def _amount(ended: int, profile: Profile) -> int:
+    return ended + sum(profile.missed.values())
 
 
 def _new_id() -> str:

@@ -63,7 +63,12 @@ class Session(Protocol):
 
 
 class Collector(Protocol):
-    """Everything that a tool has measured of the tasks with one name, in this process."""
+    """Everything that a tool has measured of the tasks with one name, in this process.
+
+    One whose :meth:`profile` may tell more when it is asked again, though no call has ended since,
+    has an attribute ``is_settled``, which is false until it has told all.  One that goes on for a
+    while after the last call has a method ``close``, which ends that unless a call runs.
+    """
 
     def begin(self) -> Session:
         """A session for one call; raises ToolError if it cannot be measured.  Any thread."""

@@ -113,10 +113,17 @@ def note(profile: Profile) -> str:
         parts.append("every call counted")
     parts += map(str, profile.extra.get("notes", ()))
     if profile.cost is not None:
-        parts.append(f"the work takes {three_digits(profile.cost)} × as long with it")
+        parts.append(cost(profile))
     for why, count in profile.missed.items():
         parts.append(f"{counted(count, 'task')} not profiled: {why}")
     return ", ".join(parts)
+
+
+def cost(profile: Profile) -> str:
+    """What the tool itself costs; "" if that was not measured."""
+    if profile.cost is None:
+        return ""
+    return f"the work takes {three_digits(profile.cost)} × as long with it"
 
 
 def rows(profile: Profile, most: int = 12) -> list[tuple[str, ...]]:
