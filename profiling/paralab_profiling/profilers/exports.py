@@ -1,4 +1,4 @@
-"""A profile in other programs' formats: speedscope, collapsed stacks, pstats.
+"""A profile in other programs' formats: speedscope, collapsed stacks, pstats, pyinstrument.
 
 Sources: https://github.com/jlfwong/speedscope/wiki/Importing-from-custom-sources (its file format
 schema), https://github.com/brendangregg/FlameGraph (one line a path), and Lib/pstats.py for what
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from paralab.shown_text import shown_name
 from paralab_profiling.picture import save_result
+from paralab_profiling.profilers.to_pyinstrument import to_page, to_session
 from paralab_profiling.profilers.tree import Frame
 from paralab_profiling.profilers.words import title
 
@@ -38,12 +39,16 @@ def save(profile: Profile, path: Path) -> Path:
         path.write_text(to_collapsed(profile), encoding="utf-8")
     elif name.endswith(".prof"):
         path.write_bytes(to_pstats(profile))
+    elif name.endswith(".pyinstrument.html"):
+        path.write_text(to_page(profile), encoding="utf-8")
+    elif name.endswith(".pyisession"):
+        path.write_text(to_session(profile), encoding="utf-8")
     elif name.endswith((".html", ".svg")):
         save_result(path, {}, [profile.picture])
     else:
         raise ValueError(
-            "save() writes .json, .json.gz, .html, .svg, .speedscope.json, .collapsed or .prof, "
-            f"not {name!r}."
+            "save() writes .json, .json.gz, .html, .svg, .speedscope.json, .collapsed, .prof, "
+            f".pyinstrument.html or .pyisession, not {name!r}."
         )
     return path
 

@@ -234,10 +234,12 @@ class Profile:
 
         ``.json``, or ``.json.gz`` packed, which :meth:`load` reads; ``.html`` and ``.svg`` with
         the picture; ``.speedscope.json`` and ``.collapsed`` for other programs; ``.prof`` for
-        SnakeViz and ``pstats``, of cProfile.
+        SnakeViz and ``pstats``, of cProfile; ``.pyinstrument.html`` is pyinstrument's own page and
+        ``.pyisession`` its file, of a profile in seconds.
 
         Raises:
-            ValueError: another ending, or a ``.prof`` of a tool that does not count calls.
+            ValueError: another ending, a ``.prof`` of a tool that does not count calls, or nothing
+                that pyinstrument could show.
             OSError: the file cannot be written.
         """
         from paralab_profiling.profilers.exports import save  # it writes what is defined here
