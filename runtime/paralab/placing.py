@@ -6,10 +6,16 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from paralab.engine import installed
 from paralab.labels import parse_fallbacks, parse_selector
+from paralab.runtime_context import RuntimeContext
 from paralab.state.labels import Condition
 from paralab.task_spec import Where, check_fits
-from paralab.util.placement_group import PlacementGroup, check_placement_group_index
+from paralab.util.placement_group import (
+    PlacementGroup,
+    check_placement_group_index,
+    get_current_placement_group,
+)
 from paralab.util.scheduling_strategies import (
     In,
     NodeAffinitySchedulingStrategy,
@@ -62,10 +68,12 @@ def where_of(
         captures = strategy.placement_group_capture_child_tasks
     selectors = _selectors(options)
     inherits = group == "default" and strategy is None and captures is not False
+    if inherits and index != -1:  # of the group in which the task that asks runs, if that captures
+        inherits, group, captures = False, _captured_in(), True
     if isinstance(group, PlacementGroup) and not group.is_empty:
         check_placement_group_index(group, index)
         check_fits(resources, placing, group.bundle_specs, name)
-        if strategy is None:
+        if strategy is None and "placement_group" in options:
             _warn_deprecated()
         return Where(group.id.hex(), index, bool(captures), selectors=selectors), False
     if group is not None and group != "default" and not isinstance(group, PlacementGroup):
@@ -82,6 +90,12 @@ def where_of(
         selectors = tuple(hard + each for each in selectors or ((),))
     spreads = strategy == "SPREAD"
     return Where(selectors=selectors, spreads=spreads) if selectors or spreads else None, inherits
+
+
+def _captured_in() -> PlacementGroup | None:
+    if installed() is None or not RuntimeContext().should_capture_child_tasks_in_placement_group:
+        return None
+    return get_current_placement_group()
 
 
 def _check_strategy(strategy: Any) -> None:

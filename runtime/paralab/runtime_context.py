@@ -185,7 +185,7 @@ class RuntimeContext:
     @property
     def should_capture_child_tasks_in_placement_group(self) -> bool:
         """Whether tasks and actors started here go into this one's placement group."""
-        return bool(self._fact("captures"))
+        return bool(self._fact("placement_group_capture_child_tasks"))
 
     def get_session_name(self) -> str:
         """The name of the session."""

@@ -167,6 +167,33 @@ def test_children_are_captured_where_that_is_asked_for(rt: Any, groups: Any, wit
     assert rt.get(parent.options(scheduling_strategy=captures).remote()) == [group, group, None]
 
 
+def test_an_index_alone_means_a_bundle_of_the_group_that_captures(
+    rt: Any, groups: Any, within: Any
+) -> None:
+    group = groups.placement_group([{"CPU": 1}, {"CPU": 1}])
+
+    @rt.remote(num_cpus=0)
+    def child() -> Any:
+        return groups.get_current_placement_group()
+
+    @rt.remote(num_cpus=0)
+    def parent() -> Any:
+        captures = rt.get_runtime_context().should_capture_child_tasks_in_placement_group
+        refused = []
+        for index in (2, -2):
+            try:
+                child.options(placement_group_bundle_index=index).remote()
+            except ValueError:
+                refused.append(index)
+        return captures, refused, rt.get(child.options(placement_group_bundle_index=1).remote())
+
+    captures = within(group, placement_group_capture_child_tasks=True)
+    found = rt.get(parent.options(scheduling_strategy=captures).remote(), timeout=60)
+    assert found == (True, [2, -2], group)
+    with pytest.raises(ValueError, match="bundle index must be -1"):
+        child.options(placement_group_bundle_index=0).remote()
+
+
 def test_children_are_not_captured_otherwise(rt: Any, groups: Any, within: Any) -> None:
     group = groups.placement_group([{"CPU": 1}])
 

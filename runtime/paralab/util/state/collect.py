@@ -307,8 +307,9 @@ def workers(survey: Survey) -> Iterator[WorkerState]:
             start_time_ms=began // 1_000_000 if began else None,
             end_time_ms=0,
         )
-    ends = ends_of_actors(engine.info("actors"))
-    for address, pid, how, node_id, began, ended in engine.info("departed"):
+    departed = engine.info("departed")
+    ends = ends_of_actors(engine.info("actors"))  # asked for later: it has ended by then
+    for address, pid, how, node_id, began, ended in departed:
         exit_type, detail = exit_of(how, ends.get(pid, ""))
         yield WorkerState(
             worker_id=worker_hex(address),
