@@ -541,6 +541,44 @@ def histogram(seeds):
 exercise_2(histogram)
 """
 
+STAYS_HERE = """
+def checksums(numbers):
+    return [checksum(number) for number in numbers]
+exercise_1(checksums)
+"""
+
+A_TASK_FOR_EACH_NUMBER = """
+def checksums(numbers):
+    remote_checksum = paralab.remote(checksum)
+    return paralab.get([remote_checksum.remote(number) for number in numbers])
+exercise_1(checksums)
+"""
+
+BOOKS_HERE = """
+def balances(ledger, bookings):
+    return booked(ledger, bookings)
+exercise_2(balances)
+"""
+
+ONE_CALL_BOOKS_ALL = """
+def balances(ledger, bookings):
+    return paralab.get(paralab.remote(booked).remote(ledger, bookings))
+exercise_2(balances)
+"""
+
+SENDS_THE_LEDGER_BY_ACTOR = """
+@paralab.remote
+class Clerk:
+    def book(self, ledger, account, amount):
+        return booked(ledger, [(account, amount)])
+def balances(ledger, bookings):
+    clerk = Clerk.remote()
+    for account, amount in bookings:
+        ledger = paralab.get(clerk.book.remote(ledger, account, amount))
+    return ledger
+exercise_2(balances)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -649,5 +687,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (READERS_WITHOUT_A_GPU, "Not yet: darkest_lines(...) raised an error."),
         (DESCRIBES_HERE, "Not yet, digest: not every page goes through three stages."),
         (FETCHES_THE_LINES, "Not yet, digest: get was called between the stages."),
+    ],
+    "19_which_tool_when": [
+        (STAYS_HERE, "Not yet, checksums: all of it ran in this process."),
+        (A_TASK_FOR_EACH_NUMBER, "Not yet, checksums: each item travels by itself."),
+        (BOOKS_HERE, "Not yet, balances: the bookings did not leave this process."),
+        (ONE_CALL_BOOKS_ALL, "Not yet, balances: the bookings did not leave this process."),
+        (SENDS_THE_LEDGER_BY_ACTOR, "Not yet, balances: the ledger travels with each booking."),
     ],
 }
