@@ -152,16 +152,15 @@ def test_the_machines_memory(shutdown_after: None) -> None:
 
 
 IN_A_GROUP = """
-import os, sys
+import os, sys, threading
 with open(sys.argv[1] + "/cgroup.procs", "w") as file:
     file.write(str(os.getpid()))
 import paralab
 
 @paralab.remote
 def eat(size):
-    held = b"x" * size
-    with open("/dev/zero") as file:
-        file.read()
+    held = b"x" * size  # and no more, or the kernel may be quicker than the node
+    threading.Event().wait()
 
 paralab.init(num_cpus=1, _system_config={"memory_usage_threshold": 0.6})
 try:
