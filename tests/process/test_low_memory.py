@@ -211,13 +211,14 @@ def test_it_can_be_turned_off(short: Any) -> None:
 def test_actors(short: Any) -> None:
     short()
     once, again = Hungry.remote(), Hungry.options(max_restarts=1).remote()
-    paralab.get([once.pid.remote(), again.pid.remote()])
+    pids = paralab.get([once.pid.remote(), again.pid.remote()])
     with pytest.raises(OutOfMemoryError, match=r"held .* for actor Hungry") as caught:
         paralab.get(once.eat.remote())
     assert "max_restarts allows no more" in str(caught.value)
     with pytest.raises(OutOfMemoryError):
         paralab.get(once.pid.remote())
     pid = paralab.get(again.pid.remote())
+    assert pid == pids[1], "who holds little is spared"
     with pytest.raises(paralab.exceptions.ActorUnavailableError, match="running low on memory"):
         paralab.get(again.eat.remote())
     assert paralab.get(again.pid.remote()) != pid

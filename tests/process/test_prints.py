@@ -44,6 +44,8 @@ def shown(
 ) -> Shown:
     # However slow the machine is, what comes again comes soon enough to be folded.
     monkeypatch.setattr("paralab.process.prints.FOLD_SECONDS", 1_000.0)
+    # And the node has time to pass on what it has, when the session ends.
+    monkeypatch.setattr("paralab.process.driver.END_SECONDS", 60.0)
     return Shown(capsys)
 
 
