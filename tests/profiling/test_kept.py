@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +15,8 @@ from paralab.engine import current
 from paralab.profiled import Request
 from paralab_profiling import profile
 from paralab_profiling.memory.between import Watch
-from paralab_profiling.profilers import kept
+from paralab_profiling.profilers import Tree, Where, kept
+from paralab_profiling.profilers.places import place_of
 from paralab_profiling.profilers.result import Profile
 
 
@@ -169,3 +173,26 @@ def test_a_block_is_not_told_of_those_before_it(monkeypatch: pytest.MonkeyPatch)
     # A process tells of the last block that it had calls of, if the node does not have that yet.
     assert told
     assert max(map(len, told)) <= 1
+
+
+def test_a_cell_gets_its_number_where_its_kernel_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, other = (f"{tempfile.gettempdir()}/ipykernel_12/{name}.py" for name in (345, 678))
+    assert place_of(known) == ("ipykernel_12/345.py", "yours"), "a worker keeps what tells it"
+    tree = Tree()
+    tree.add([Where("f", place_of(known)[0], 7, "task")], 1.0, 1)
+    tree.add([Where("g", place_of(other)[0], 2, "task")], 1.0, 1)
+    rows = [["token", 1, 0, [[place_of(known)[0], 7, "yours", 100, 1, 0, 0]]]]
+    data = kept.packed(Profile("t", "s", tree.frames(), extra={"growth": rows}), 1)
+    _, found = kept.unpacked(data)
+    assert [root.file for root in found.roots] == ["a cell", "a cell"], "no kernel here"
+
+    class Compile:
+        def format_code_name(self, name: str) -> tuple[str, str] | None:
+            return ("Cell", "In[5]") if name == known else None
+
+    shell = types.SimpleNamespace(compile=Compile())
+    ipython = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    _, found = kept.unpacked(data)
+    assert {root.name: root.file for root in found.roots} == {"f": "In[5]", "g": "a cell"}
+    assert found.extra["growth"][0][3][0][0] == "In[5]"

@@ -21,6 +21,7 @@ from typing import Any
 
 from paralab import profiled
 from paralab.engine import installed, tells
+from paralab_profiling.profilers.places import numbered
 from paralab_profiling.profilers.result import Profile, ProfileError, merge
 from paralab_profiling.profilers.tools import Collector, Tool, find
 
@@ -220,11 +221,13 @@ def packed(profile: Profile, ended: int) -> bytes:
 def unpacked(data: bytes) -> tuple[int, Profile]:
     """What :func:`packed` has made: how many sessions had ended, and the profile.
 
+    Cells of a notebook, which workers cannot name, get their numbers here.
+
     Raises:
         ProfileError: it is something else.
     """
     try:
-        ended, found = json.loads(zlib.decompress(data))
+        ended, found = json.loads(numbered(zlib.decompress(data).decode()))
     except (ValueError, zlib.error):
         raise ProfileError("A worker's profile cannot be read.") from None
     return int(ended), Profile.from_dict(found)

@@ -205,7 +205,8 @@ def profile(tool: str = "pyinstrument", *, driver: bool = False, **settings: Any
     Args:
         tool: "pyinstrument" samples the stack; "cprofile" counts every call. Both hang on every
             call, so they cost little where functions are long, and several times their time where
-            they are tiny: ``run`` measures it, and ``attach`` does without.
+            they are tiny: ``run`` measures it, and ``attach`` does without. Both measure the
+            thread that runs a call, not those that it starts, which ``attach`` sees.
             Of memory, "peak" tells the most that each task had, "tracemalloc" the lines and
             "objgraph" the types that grow with every call; "fil" and "memray" tell which lines had
             the memory that was alive at the peak.

@@ -6,9 +6,11 @@ user's own at the folder that the program runs in.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sysconfig
+import tempfile
 from functools import lru_cache
 
 from paralab.shown_text import shown_name
@@ -18,6 +20,10 @@ from paralab_profiling.profilers.tree import Where
 OURS = os.path.dirname(os.path.abspath(__file__))
 """The folder of what measures."""
 _INSTALLED = re.compile(r"(?:site|dist)-packages/(.+)$")
+_CELL = re.compile(r"\bipykernel_\d+/\d+\.py$")
+_TOLD_CELL = re.compile(r'"(ipykernel_\d+/\d+\.py)"')
+_SOME_CELL = "a cell"
+"""What ``shown_file`` says of one that this process has not compiled."""
 _STANDARD = tuple(
     sorted({p for n in ("stdlib", "platstdlib") if (p := sysconfig.get_path(n))}, key=len)
 )
@@ -47,7 +53,21 @@ def place_of(file: str) -> tuple[str, str]:
     here = os.getcwd()
     if path.startswith(f"{here}/"):
         return shown_name(path[len(here) + 1 :]), "yours"
-    return shown_name(shown_file(file)), "yours"
+    cell = _CELL.search(path)
+    shown = shown_file(file)
+    if cell is not None and shown == _SOME_CELL:
+        return cell[0], "yours"  # the driver knows its number, see numbered()
+    return shown_name(shown), "yours"
+
+
+def numbered(text: str) -> str:
+    """What a worker tells, as JSON, with the numbers of this notebook's cells: "In[5]"."""
+    return _TOLD_CELL.sub(lambda found: json.dumps(_number(found[1])), text)
+
+
+def _number(cell: str) -> str:
+    """How the kernel that compiled a cell calls it; that of another kernel is "a cell"."""
+    return shown_file(os.path.join(tempfile.gettempdir(), *cell.split("/")))
 
 
 def where_of(name: str, file: str, line: int) -> Where:
