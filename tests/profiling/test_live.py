@@ -263,7 +263,7 @@ def facts(name: str = "keeper", line: str = "well", at: float = 1.0, cpu: float 
         store={"used": 8_000_000, "capacity": 10**9, "spilled_bytes": 50_000},
         nodes=[{"Alive": True, "Resources": {"CPU": 2.0, "node:127.0.0.1": 1.0}},
                {"Alive": False, "Resources": {"CPU": 64.0}}],
-        departed=[(DRIVER, 9, "killed by SIGKILL", "node")],
+        departed=[(DRIVER, 9, "killed by SIGKILL", "node", 1, 2)],
         prints=[(12, "first"), (12, line), (11, "other")],
         news=[*news(row(1, "RUNNING"), row(2, "FAILED"), row(3)), Told(OTHER, 12, False, None)],
         use={11: Use(cpu, 30_000_000, 4_000), 12: Use(0.5, 10_000_000, 0)},
@@ -333,3 +333,5 @@ def test_the_cluster_of_a_session(runtime: Any) -> None:
     kill_actor(current(), actor.actor)
     with pytest.raises(paralab.exceptions.ActorDiedError):
         paralab.get(keeper.keep.remote())
+    eventually(lambda: current().info("departed"), 60.0)
+    assert "last to end: " in cluster().note, "of who has gone it says how"

@@ -91,7 +91,7 @@ class Session:
 
     def departed(self, address: Address = b"", pid: int = 0) -> str:
         """How a process has ended; "" if that is not known."""
-        for gone, of, how, _node in self.engine.info("departed"):
+        for gone, of, how, *_ in self.engine.info("departed"):
             if gone == address or of == pid:
                 return shown_name(how)
         return ""

@@ -223,7 +223,7 @@ def state_of(facts: Facts, before: Facts | None = None) -> ClusterState:
         int(facts.store["used"]),
         int(facts.store["capacity"]),
         int(facts.store["spilled_bytes"]),
-        tuple(shown_name(str(how)) for _address, _pid, how, _node in facts.departed[-5:]),
+        tuple(shown_name(str(how)) for _address, _pid, how, *_ in facts.departed[-5:]),
         facts.at,
     )
 
