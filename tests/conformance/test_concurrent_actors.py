@@ -172,6 +172,9 @@ def test_an_async_actor_leaves_when_what_runs_is_done(
 def test_who_calls_an_actor_that_has_left_need_not_wait_for_what_runs(
     rt: Any, at_once: None, kind: str
 ) -> None:
+    if rt.engine == "ray":
+        pytest.skip("such a call waits for what runs, for ever if that never ends")
+
     @rt.remote(max_concurrency=3)
     class EndlessThreads:
         def stay(self) -> None:
