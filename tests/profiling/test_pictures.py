@@ -201,6 +201,35 @@ def test_many_workers_fit() -> None:
         assert len(picture.to_html()) < 300_000
 
 
+def test_calls_at_the_same_time_in_one_process_lie_above_each_other() -> None:
+    calls = [Slice("ask", 1, n / 64, (n + 5) / 64) for n in range(8)]
+    picture = compare(Run("async", 12 / 64, 1, calls[::-1]))
+    boxes = []
+    for bar in ET.fromstring(picture.svg).iter("{http://www.w3.org/2000/svg}rect"):
+        if "ask" in "".join(bar.itertext()):
+            boxes.append([float(bar.attrib[name]) for name in ("x", "y", "width", "height")])
+    assert len(boxes) == 8
+    for (x, y, width, height), *others in (boxes[at:] for at in range(8)):
+        for left, top, wide, high in others:
+            apart = x + width <= left or left + wide <= x or y + height <= top or top + high <= y
+            assert apart, (x, y, left, top)
+    assert len({y for _x, y, _width, _height in boxes}) == 5, "the sixth starts as the first ends"
+
+
+def test_four_runs_do_not_fill_the_title_and_their_labels_do_not_overlap() -> None:
+    each = [[Slice("f", number, 0.0, 0.1 * long) for number in range(16)] for long in (3, 1, 4, 2)]
+    made = [Run(f"run {at}", each[at][0].end, 16, each[at]) for at in range(4)]
+    picture = compare(*made, Run("two", 0.25, 2, each[0][:2]))
+    assert picture.title == "The shortest of 5 runs: run 1 100 ms; the longest: run 2 400 ms"
+    names = [
+        float(text.attrib["y"])
+        for text in ET.fromstring(picture.svg).iter("{http://www.w3.org/2000/svg}text")
+        if "".join(text.itertext()).startswith("worker ")
+    ]
+    assert len(names) == 2 * 4 + 1, "first and last of each, where there is room for both"
+    assert all(later - sooner >= 12 for sooner, later in pairwise(names))
+
+
 def test_a_band_is_as_high_as_its_share() -> None:
     assert band_cells([(10, 12), (11, 12.5)], 10, 13) == [1.0, 2.0, 0.5]
     assert band_cells([(0, 100)], 10, 13, 3) == [1.0]

@@ -17,14 +17,19 @@ from paralab_profiling.runs import Run, Slice
 from paralab_profiling.scaling.intervals import Interval, interval_of, ratios_of
 from paralab_profiling.scaling.missing_time import COLLECTING, LOADING, STARTING, STORING
 from paralab_profiling.svg import IDLE, INK, WIDTH, Drawing, duration, percent, three_digits
+from paralab_profiling.timelines.words import shortened
 
 LEFT, RIGHT = 128.0, 680.0
+LETTERS = 12.0
+"""Height of a line of text."""
 MOST_HIGH, LEAST_HIGH, LANES = 26.0, 5.0, 208.0
 """Height of one row with the gap below it, at most and at least; of all rows, if they fit."""
 MOST_DRAWN = 400
 """Tasks drawn one by one; of a run with more each lane becomes a band."""
 MOST_CELLS = 4_000
 """Of the bands of all lanes together."""
+MOST_IN_TITLE = 3
+"""Runs whose figures all stand in the title."""
 MOST_ROWS = 60
 """Rows of the table under a picture."""
 TEXT_BARS = 48
@@ -152,6 +157,10 @@ def _finding(runs: Sequence[Run]) -> str:
             f"{len(run.slices):,} tasks in {duration(run.seconds)}, at most {run.at_once} at a"
             f" time, workers {percent(share)} busy"
         )
+    if len(runs) > MOST_IN_TITLE:
+        short, long = (pick(runs, key=lambda run: run.seconds) for pick in (min, max))
+        names = [f"{shortened(run.label, 24)} {duration(run.seconds)}" for run in (short, long)]
+        return f"The shortest of {len(runs)} runs: {names[0]}; the longest: {names[1]}"
     most = " against ".join(f"{run.at_once}" for run in runs)
     times = " against ".join(duration(run.seconds) for run in runs)
     return f"At most {most} tasks at a time: {times}"
@@ -245,7 +254,8 @@ def _draw_run(
     height = pitch - (4 if pitch > 12 else 1)
     middle = y + (len(rows) * pitch - 4) / 2 + 4
     for at, (name, lane) in enumerate(rows):
-        if pitch > 12 or at in (0, len(rows) - 1):
+        is_apart = at == 0 or (at == len(rows) - 1 and at * pitch >= LETTERS)
+        if pitch > LETTERS or is_apart:
             drawing.text(LEFT - 10, y + max(height, 12) / 2 + 4, name, "m e")
         drawing.bar(LEFT, y, end - LEFT, height, IDLE if run.slices else RUN.colour)
         if len(run.slices) > MOST_DRAWN:
@@ -265,13 +275,28 @@ def _draw_lane(
     scale: float,
     fills: dict[str, str],
 ) -> None:
-    for slice_ in lane:
+    lane = sorted(lane, key=lambda slice_: slice_.start)
+    layers = _layers(lane)
+    each = height / (1 + max(layers, default=0))  # calls of an async actor lie above each other
+    for slice_, layer in zip(lane, layers, strict=True):
         width = (slice_.end - slice_.start) * scale
         tip = f"{slice_.name}: {duration(slice_.end - slice_.start)}"
-        x = LEFT + slice_.start * scale
-        drawing.bar(x, y, max(0.6, width - 0.8), height, fills[slice_.name], tip)
-        if width > 7.2 * len(slice_.name) + 6 and height >= 14:
-            drawing.text(x + width / 2, y + height / 2 + 4, slice_.name, "m c on")
+        x, top = LEFT + slice_.start * scale, y + layer * each
+        gap = 0.5 if len(lane) > 1 and each < height and each > 2 else 0.0
+        drawing.bar(x, top, max(0.6, width - 0.8), each - gap, fills[slice_.name], tip)
+        if width > 7.2 * len(slice_.name) + 6 and each >= 14:
+            drawing.text(x + width / 2, top + each / 2 + 4, slice_.name, "m c on")
+
+
+def _layers(lane: list[Slice]) -> list[int]:
+    """For each task of a lane the lowest layer that is free when it starts; 0 if none overlap."""
+    ends: list[float] = []
+    found = []
+    for slice_ in lane:
+        layer = next((at for at, end in enumerate(ends) if end <= slice_.start), len(ends))
+        ends[layer:] = [slice_.end, *ends[layer + 1 :]]
+        found.append(layer)
+    return found
 
 
 def _draw_band(
