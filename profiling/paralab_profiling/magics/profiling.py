@@ -14,6 +14,7 @@ from IPython.display import display
 
 from paralab_profiling.magics import arguments, cells
 from paralab_profiling.magics.measuring import start_if_needed
+from paralab_profiling.profilers.tools import TOOLS
 
 _DRIVER = 'measure the cell\'s own code in the notebook too, as "this process"'
 
@@ -24,7 +25,7 @@ class ProfilingMagics(Magics):
 
     @no_var_expand
     @magic_arguments()
-    @argument("tool", nargs="?", default="pyinstrument", help="pyinstrument or cprofile")
+    @argument("tool", nargs="?", default="pyinstrument", help=", ".join(TOOLS))
     @argument("--driver", action="store_true", help=_DRIVER)
     @argument("--interval", type=float, metavar="SECONDS", help="pyinstrument: between samples")
     @argument("-o", dest="output", type=arguments.name, metavar="NAME",
