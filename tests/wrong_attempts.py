@@ -579,6 +579,43 @@ def balances(ledger, bookings):
 exercise_2(balances)
 """
 
+DRAWS_HERE = """
+def bootstrap(table, seeds):
+    return [brightness(table, seed) for seed in seeds]
+exercise_1(bootstrap)
+"""
+
+ALL_DRAWS_IN_ONE_TASK = """
+def all_of_them(table, seeds):
+    return [brightness(table, seed) for seed in seeds]
+def bootstrap(table, seeds):
+    with joblib.parallel_config(backend="paralab", max_nbytes=100_000):
+        return joblib.Parallel(n_jobs=2)([joblib.delayed(all_of_them)(table, seeds)])[0]
+exercise_1(bootstrap)
+"""
+
+NEVER_THE_STORE = """
+def bootstrap(table, seeds):
+    draws = (joblib.delayed(brightness)(table, seed) for seed in seeds)
+    with joblib.parallel_config(backend="paralab", max_nbytes=None):
+        return joblib.Parallel(n_jobs=2)(draws)
+exercise_1(bootstrap)
+"""
+
+FORESTS_HERE = """
+exercise_2(scores_in_turn)
+"""
+
+A_TASK_FOR_EACH_TREE = """
+def forest_scores(first):
+    forest = RandomForestClassifier(n_estimators=6, random_state=first, n_jobs=2)
+    search = GridSearchCV(forest, {"max_depth": [2, 4, 8]}, cv=2, n_jobs=1, refit=False)
+    with joblib.parallel_config(backend="paralab"):
+        search.fit(X[first : first + 300], y[first : first + 300])
+    return search.cv_results_["mean_test_score"].tolist()
+exercise_2(forest_scores)
+"""
+
 WRONG: dict[str, list[tuple[str, str]]] = {
     "00_before_you_start": [
         (IN_THIS_PROCESS, "Not yet, collect: the texts were not given to tasks, one each."),
@@ -639,6 +676,13 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (TWO_AT_A_TIME, "Not yet, errors_in_all: there are too many chunks."),
         (SMALL_CHUNKS, "Not yet, words_in_all: there are too many calls."),
         (LONGEST_FIRST, "Not yet, words_in_all: one call has far more than the others."),
+    ],
+    "11_scikit_learn": [
+        (DRAWS_HERE, "Not yet, bootstrap: the draws did not leave this process."),
+        (ALL_DRAWS_IN_ONE_TASK, "Not yet, bootstrap: all draws are in one task."),
+        (NEVER_THE_STORE, "Not yet, bootstrap: the table travels with the tasks."),
+        (FORESTS_HERE, "Not yet, scores_in_turn: the search did not leave this process."),
+        (A_TASK_FOR_EACH_TREE, "Not yet, forest_scores: trees are sent, and not fits."),
     ],
     "12_parallel_iterators": [
         (AFTER_THE_LINE, "Not yet, means: the blocks came to this notebook."),
