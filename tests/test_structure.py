@@ -186,6 +186,20 @@ def test_rooms_stay_small() -> None:
     assert sum(sizes.values()) <= MAX_CODE_IN_ROOMS, sizes
 
 
+def test_no_constant_is_defined_twice() -> None:
+    """The second would silently take the place of the first, for those above it as well."""
+    found = []
+    for path in sorted([*SOURCES, *(ROOT / "tests").rglob("*.py")]):
+        seen: set[str] = set()
+        for statement in ast.parse(text_of(path)).body:
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            for name in (each.id for each in targets if isinstance(each, ast.Name)):
+                if name.isupper() and name in seen:
+                    found.append(f"{where(path, statement.lineno)}: {name}")
+                seen.add(name)
+    assert found == []
+
+
 def test_top_folders_are_no_packages() -> None:
     # Python 3.15 has a standard package `profiling`; ours must not hide it.
     for folder in ("runtime", "profiling"):

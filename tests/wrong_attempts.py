@@ -547,7 +547,7 @@ def checksums(numbers):
 exercise_1(checksums)
 """
 
-A_TASK_FOR_EACH_NUMBER = """
+EACH_NUMBER_BY_ITSELF = """
 def checksums(numbers):
     remote_checksum = paralab.remote(checksum)
     return paralab.get([remote_checksum.remote(number) for number in numbers])
@@ -734,7 +734,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     ],
     "19_which_tool_when": [
         (STAYS_HERE, "Not yet, checksums: all of it ran in this process."),
-        (A_TASK_FOR_EACH_NUMBER, "Not yet, checksums: each item travels by itself."),
+        (EACH_NUMBER_BY_ITSELF, "Not yet, checksums: each item travels by itself."),
         (BOOKS_HERE, "Not yet, balances: the bookings did not leave this process."),
         (ONE_CALL_BOOKS_ALL, "Not yet, balances: the bookings did not leave this process."),
         (SENDS_THE_LEDGER_BY_ACTOR, "Not yet, balances: the ledger travels with each booking."),
