@@ -100,6 +100,12 @@ EXPERIMENTS: dict[str, str] = {
         figures.counted('calls with chunks of 8; 200',
             f'{chunks_sent(eights.recording)}; {chunks_sent(halves.recording)}'),
     """,
+    "11": """
+        figures.replayed('300 fits with n_jobs=2, X in the store', stored),
+        figures.counted('arrays in the store: X in each task; X in the store',
+            '; '.join(str(count.puts(run.recording)) for run in (searched, stored))),
+        figures.counted('threads that want a core: 1 each; 4 each', f'{2 * in_one}; {2 * in_four}'),
+    """,
     "12": """
         figures.counted('items of the slow station, of 12 in turn', slow),
         figures.measured('items of the slow station, as they come', f'{fewer} of 12'),

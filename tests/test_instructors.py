@@ -72,15 +72,12 @@ def points(section: str) -> dict[str, str]:
     return {label: " ".join(text.split()) for label, text in found}
 
 
-TO_COME = {"11"}
-"""It has a section already, and a row that waits for its experiments."""
-
 each_notebook = pytest.mark.parametrize("number", NOTEBOOKS)
 each_with_figures = pytest.mark.parametrize("number", figures.EXPERIMENTS)
 
 
 def test_every_notebook_has_its_experiments() -> None:
-    assert NOTEBOOKS.keys() - TO_COME == figures.EXPERIMENTS.keys() - TO_COME
+    assert NOTEBOOKS.keys() == figures.EXPERIMENTS.keys()
 
 
 @each_notebook
