@@ -149,7 +149,8 @@ class Slot:
         self.inflight: dict[Any, Chunk] = {}
         """By the ref of its result; an entry leaves when that is settled."""
         self.knows: dict[int, Any] = {}
-        """The refs of ``define``, by the function's number: until the function has gone."""
+        """The refs of ``define``, by the function's number, and their values once they are known;
+        until the function has gone."""
         self.methods: dict[str, Any] = {}
         """The actor's methods under the names that calls have."""
 
@@ -292,6 +293,8 @@ class Dispatcher:
         except Exception as error:
             return False, error
         function.took(seconds, chunk.length)
+        if function.number in slot.knows:  # the actor has it: no call needs to wait for that
+            slot.knows[function.number] = function.number
         if isinstance(value, ExceptionWithTraceback):  # where nothing is pickled on its way
             rebuild, parts = value.__reduce__()
             value = rebuild(*parts)
