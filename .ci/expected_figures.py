@@ -1,9 +1,10 @@
 """Writes the table of expected figures into notebooks/INSTRUCTORS.md.
 
-    python .ci/expected_figures.py           all notebooks
-    python .ci/expected_figures.py 06 16     only these; the other rows stay
+    python .ci/expected_figures.py             all notebooks, once each
+    python .ci/expected_figures.py --runs 3    the middle of three runs of each
+    python .ci/expected_figures.py 06 16       only these; the other rows stay
 
-Each notebook runs once from top to bottom.  Before its last cell, which ends the session, the
+Each notebook runs from top to bottom.  Before its last cell, which ends the session, the
 expressions of its ``EXPERIMENTS`` are evaluated in it, so a row is made of what the notebook itself
 has recorded or counted.  On how many cores a recording would take how long, the what-if replay
 says: its workers are cores of their own.  A figure is work ÷ time: how many times sooner than all
@@ -12,12 +13,14 @@ of the tasks one after the other, without overhead.
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ HEAD = "| notebook | what | measured, 2 workers | 2 cores | 4 cores | 8 cores | 
 CORES = (2, 4, 8)
 SAME = ("the same",) * len(CORES)
 NOT_YET = "not run yet"
+UNITS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3}
 
 EXPERIMENTS: dict[str, str] = {
     "00": """
@@ -101,7 +105,7 @@ EXPERIMENTS: dict[str, str] = {
             f'{chunks_sent(eights.recording)}; {chunks_sent(halves.recording)}'),
     """,
     "11": """
-        figures.replayed('300 fits with n_jobs=2, X in the store', stored),
+        figures.measured('300 fits with n_jobs=2, X in the store', figures.gain_of(stored)),
         figures.counted('arrays in the store: X in each task; X in the store',
             '; '.join(str(count.puts(run.recording)) for run in (searched, stored))),
         figures.counted('threads that want a core: 1 each; 4 each', f'{2 * in_one}; {2 * in_four}'),
@@ -172,7 +176,8 @@ class Row:
         what: the experiment.
         seen: what this run of the notebook gave, on its two workers.
         expected: on each of ``CORES``.
-        how: "replayed", "computed", "counted", "measured" or ``NOT_YET``.
+        how: "replayed", "computed", "counted", "measured" or ``NOT_YET``; of how many runs it is
+            the middle one, if there were several.
     """
 
     what: str
@@ -243,9 +248,39 @@ def measured(what: str, figure: float | str) -> Row:
 
 
 def gain_of(run: Any) -> float:
-    """Work ÷ time of a run that the replay cannot repeat."""
+    """Work ÷ time of a run that the replay cannot repeat.
+
+    It knows no resources but CPUs, nor that joblib sends a batch when another is done.
+    """
     found = what_if(run.recording, ())
     return found.work / found.measured
+
+
+def middle(runs: Sequence[Sequence[Row]]) -> list[Row]:
+    """Of each row the run in the middle, as one that something disturbed tells little.
+
+    Raises:
+        ValueError: what is said to be a count differs between the runs.
+    """
+    found = []
+    for rows in zip(*runs, strict=True):
+        row = sorted(rows, key=_rank)[len(rows) // 2]
+        if row.how == "counted":
+            if len({each.seen for each in rows}) > 1:
+                raise ValueError(f"no count: {row.what} is {[each.seen for each in rows]}")
+        elif len(rows) > 1:
+            row = replace(row, how=f"{row.how}, {len(rows)} runs")
+        found.append(row)
+    return found
+
+
+def _rank(row: Row) -> float:
+    """The figure by which runs are put in order: on the most cores, or what was seen."""
+    text = row.seen if row.expected[-1] == SAME[-1] else row.expected[-1]
+    number = re.match(r"([\d,.]+) ?(\S*)", text)
+    if number is None:
+        return math.inf  # "never"
+    return float(number[1].replace(",", "")) * UNITS.get(number[2], 1.0)
 
 
 def last_tasks(name: str, number: int) -> Recording:
@@ -300,7 +335,14 @@ def lines_of(block: str) -> dict[str, list[str]]:
     return found
 
 
-def main(wanted: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description="Writes notebooks/INSTRUCTORS.md's table.")
+    parser.add_argument("notebooks", nargs="*", help="their numbers; by default all")
+    parser.add_argument("--runs", type=int, default=1, help="how often each runs; at least 1")
+    given = parser.parse_args(arguments)
+    if given.runs < 1:
+        parser.error(f"--runs must be 1 or more, not {given.runs}")
+    wanted = given.notebooks
     text = NOTES.read_text(encoding="utf-8")
     paths = {path.stem[:2]: path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
     unknown = sorted(set(wanted) - paths.keys())
@@ -312,7 +354,8 @@ def main(wanted: Sequence[str]) -> None:
         raise SystemExit("The other rows were made on something else: run all, without numbers.")
     for number in wanted or paths:
         if number in EXPERIMENTS:
-            lines[number] = [row.line(number) for row in run(paths[number])]
+            rows = middle([run(paths[number]) for _ in range(given.runs)])
+            lines[number] = [row.line(number) for row in rows]
             print(*lines[number], sep="\n", flush=True)
             write(where, lines)  # at once: a later notebook may fail
 
@@ -320,7 +363,7 @@ def main(wanted: Sequence[str]) -> None:
 def write(where: str, lines: dict[str, list[str]]) -> None:
     """Puts the table between the markers of the notes."""
     nothing = Row("its main experiment", "–", ["–"] * len(CORES), NOT_YET)
-    numbers = sorted(lines.keys() | EXPERIMENTS.keys() | {"11"})
+    numbers = sorted(lines.keys() | EXPERIMENTS.keys())
     rows = [line for each in numbers for line in lines.get(each, [nothing.line(each)])]
     table = [where, "", HEAD, "|" + "---|" * HEAD.count("|", 1), *rows]
     before, _, rest = NOTES.read_text(encoding="utf-8").partition(BEGIN)

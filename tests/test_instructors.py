@@ -137,7 +137,7 @@ def test_has_rows_in_the_form_of_the_script(number: str) -> None:
         cells = line.strip("| ").split(" | ")
         assert len(cells) == figures.HEAD.count("|") - 1, line
         how = cells[-1]
-        assert re.fullmatch(FIGURES[how], " | ".join(cells[2:-1])), line
+        assert re.fullmatch(FIGURES[re.sub(r", \d+ runs$", "", how)], " | ".join(cells[2:-1])), line
         assert (how == figures.NOT_YET) == (len(lines) == 1 and number not in figures.EXPERIMENTS)
 
 
@@ -209,6 +209,28 @@ def test_chunks_go_to_whoever_is_free_first() -> None:
     assert figures.chunked("4 items", [1.0] * 4, 0.0, 1, 2.0).expected[1] == "4.00 ×"
 
 
+def test_of_several_runs_the_middle_one_is_kept() -> None:
+    runs = [
+        [figures.Row("x", "1.00 ×", ["2.00 ×", "3.00 ×", last], "replayed")]
+        for last in ("10.0 ×", "2.13 ×", "4.00 ×")
+    ]
+    (row,) = figures.middle(runs)
+    assert (row.expected[-1], row.how) == ("4.00 ×", "replayed, 3 runs")
+    lengths = [
+        [figures.Row("x", "–", ["never", "2 ms", last], "computed")]
+        for last in ("1.14 ms", "never", "884 µs")
+    ]
+    assert figures.middle(lengths)[0].expected[-1] == "1.14 ms"
+    assert figures.middle(runs[:1]) == runs[0]
+
+
+def test_a_count_that_differs_between_runs_is_refused_by_its_name() -> None:
+    runs = [[figures.counted("steps", number)] for number in (24, 24, 23)]
+    with pytest.raises(ValueError, match="no count: steps is"):
+        figures.middle(runs)
+    assert figures.middle(runs[:2])[0].how == "counted"
+
+
 def test_what_differs_is_no_count() -> None:
     assert figures.measured("fee", 3.571).line("07") == (
         "| 07 | fee | 3.57 × | the same | the same | the same | measured |"
@@ -219,3 +241,9 @@ def test_what_differs_is_no_count() -> None:
 def test_an_unknown_notebook_is_refused_by_its_number() -> None:
     with pytest.raises(SystemExit, match="no notebook 77"):
         figures.main(["77"])
+
+
+def test_no_runs_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        figures.main(["--runs", "0", "01"])
+    assert "--runs must be 1 or more, not 0" in capsys.readouterr().err
