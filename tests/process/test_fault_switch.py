@@ -106,6 +106,21 @@ def test_everything_suffers_by_chance() -> None:
     assert all(map(has_acted, range(3)))
 
 
+@pytest.mark.parametrize("rule", ["delay SURROUND from=node", "delay SURROUND from=driver to=node"])
+def test_an_older_move_of_the_driver_does_not_replace_a_newer(
+    rule: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(Path.cwd())
+    home = os.getcwd()
+    begin(f"{rule} chance=1 seconds=0.5")
+    for folder in (str(tmp_path), home):
+        os.chdir(folder)
+        task = paralab.remote(lambda: os.getcwd())  # a new one, so that the move is noticed
+        end = time.monotonic() + (0.3 if folder != home else 1.0)
+        while time.monotonic() < end:  # meanwhile what the node passes on comes in
+            assert paralab.get([task.remote(), task.remote()]) == [folder] * 2
+
+
 def test_a_rule_acts_once_in_a_session_whatever_dies() -> None:
     begin("kill CALL at=receive nth=2")
     assert all(paralab.get([pid.options(max_retries=1).remote() for _ in range(10)]))

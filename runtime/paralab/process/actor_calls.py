@@ -151,6 +151,7 @@ class ActorCalls:
             return
         if actor.ref[0] == self._core.address and not actor.kept:
             where = actor.queue[0].template.options.where if actor.queue else None
+            self._core.tell_where(peer)
             peer.post((ASSIGNED, held, devices, self._core.depth + 1, where and tuple(where)))
         actor.max_task_retries = max_task_retries
         actor.placed(address, peer)

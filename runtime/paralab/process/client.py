@@ -377,6 +377,9 @@ class CoreClient:
     def look_around(self, leading: bool = False) -> None:
         """Tells workers where the driver stands, if it has moved; nothing to do in a worker."""
 
+    def tell_where(self, link: Link) -> None:
+        """Tells a worker before its first call, if the driver has ever moved."""
+
     def restart_workers(self) -> None:
         """See :class:`paralab.engine.Engine`."""
         self.look_around()

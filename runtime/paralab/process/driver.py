@@ -37,6 +37,7 @@ class DriverCore(CoreClient):
         self._stopping = False
         self._printed = PrintedLines(log, fold=_folds_repeats())
         self._stands = stands()
+        self._moves = 0
         super().__init__(sock, "paralab-io", self._printed)
         self._shell = notebook_shell()
         if self._shell is not None:  # what is repeated in the next cell is no repeat there
@@ -90,17 +91,18 @@ class DriverCore(CoreClient):
         here = stands()
         if here != self._stands:
             self._stands = here
-            if leading:
-                self._say_where()
-            else:
-                self.request(self._say_where)
+            self._moves += 1
+            self._say_where() if leading else self.request(self._say_where)
 
     def _say_where(self) -> None:
-        """The node tells idle workers and those to come; those on lease hear it from here."""
-        message = (SURROUND, *self._stands)
-        self.node.post(message)
-        for worker in self.calls.table.leases.values():
-            worker.peer.post(message)
+        """The node tells all workers and those to come; those on lease hear it from here first."""
+        for link in (self.node, *(worker.peer for worker in self.calls.table.leases.values())):
+            self.tell_where(link)
+
+    def tell_where(self, link: Link) -> None:
+        """See :class:`CoreClient`.  Numbered, for what the node passes on may be overtaken."""
+        if self._moves:
+            link.post((SURROUND, *self._stands, self._moves))
 
     def info(self, what: str) -> Any:
         """See :class:`paralab.engine.Engine`."""

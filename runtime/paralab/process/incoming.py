@@ -166,14 +166,15 @@ class Incoming:
         executor.threads_wanted = max(1, resources.get("CPU", 0) // RESOURCE_UNIT)
         executor.core.depth = depth
 
-    def _on_surround(self, _link: Link, _kind: int, path: list[str], folder: str) -> None:
+    def _on_surround(self, _link: Link, _kind: int, path: list[str], folder: str, at: int) -> None:
         executor = self._executor
-        executor.core.welcome |= {"sys_path": path, "cwd": folder}
-        if executor.current is None and not executor.queue:
-            executor.settle()
-        else:  # not under the feet of a task
-            executor.is_settled = False
-            executor.look_again()
+        if at > executor.core.welcome.get("moves", 0):
+            executor.core.welcome |= {"sys_path": path, "cwd": folder, "moves": at}
+            if executor.current is None and not executor.queue:
+                executor.settle()
+            else:  # not under the feet of a task
+                executor.is_settled = False
+                executor.look_again()
 
     def _on_terminate(self, _link: Link, _kind: int) -> None:
         executor = self._executor

@@ -85,6 +85,7 @@ class Leasing:
             self._core.node.post((RETURN_LEASE, address))
         else:
             cls = worker.cls
+            self._core.tell_where(peer)
             peer.post((ASSIGNED, cls.resources, devices, cls.depth, cls.where))
 
     def _on_refused(self, _link: Link, _kind: int, number: int, failure: bytes) -> None:

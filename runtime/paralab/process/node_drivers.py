@@ -89,15 +89,14 @@ class NodeDrivers:
         if description.get("config", {}).get("eager_install", True):
             self._prestart(process.address, key)
 
-    def moved(self, driver: Process, path: list[str], folder: str) -> None:
+    def moved(self, driver: Process, path: list[str], folder: str, moves: int) -> None:
         """A driver has another import path or folder, and so have its workers; actors stay."""
         job = self.jobs.of(driver.address)
-        job.config = {**job.config, "sys_path": path, "cwd": folder}
-        actors = self._node.directory.by_worker
-        for address in self._node.clients:  # those that are starting among them
-            if job_of(address) == job_of(driver.address) and address not in actors:
-                if address != driver.address:
-                    self._node.post(address, (SURROUND, path, folder))
+        job.config = {**job.config, "sys_path": path, "cwd": folder, "moves": moves}
+        others = self._node.clients.keys() - self._node.directory.by_worker - {driver.address}
+        for address in others:  # those that are starting among them
+            if job_of(address) == job_of(driver.address):
+                self._node.post(address, (SURROUND, path, folder, moves))
 
     def left(self, driver: Process) -> None:
         """A driver has gone, or says that it goes: all that it has started ends."""
