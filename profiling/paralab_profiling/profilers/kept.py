@@ -97,6 +97,8 @@ class Store:
         self._handed = 0.0
         self._engine: Any = None
         self._is_dirty = False
+        self._is_known = False
+        """Whether the end of this process will hand over."""
 
     def of(self, request: profiled.Request) -> Kept:
         """What is kept of a request."""
@@ -134,7 +136,7 @@ class Store:
             self._engine = engine
             tells["profiles"] = self.news
             tells[CLOSE] = self.close
-            if not getattr(self, "_is_known", False):
+            if not self._is_known:
                 self._is_known = True
                 atexit.register(self.hand_over)
 
