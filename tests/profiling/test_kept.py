@@ -14,7 +14,7 @@ import paralab
 from paralab.engine import current
 from paralab.profiled import Request
 from paralab_profiling import profile
-from paralab_profiling.memory.between import Watch
+from paralab_profiling.memory.between import Room
 from paralab_profiling.profilers import Tree, Where, kept
 from paralab_profiling.profilers.places import place_of
 from paralab_profiling.profilers.result import Profile
@@ -135,7 +135,7 @@ def test_what_may_tell_more_is_asked_again_until_it_has_told_all(store: kept.Sto
 
 
 def test_a_watch_is_settled_once_it_has_looked_after_the_last_call() -> None:
-    watch = Watch(dict)
+    watch = Room(dict).watch()
     assert watch.is_settled
     for _ in range(2):
         watch.enter()

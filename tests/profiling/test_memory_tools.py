@@ -13,7 +13,7 @@ from process_helpers import eventually
 
 import paralab
 from paralab_profiling import profile
-from paralab_profiling.memory.between import Watch
+from paralab_profiling.memory.between import Room, Watch
 from paralab_profiling.memory.growth import Tracemalloc
 from paralab_profiling.memory.growth_drawing import draw_lines, draw_types, table_of
 from paralab_profiling.profilers.result import Profile, ProfileError
@@ -77,21 +77,25 @@ class Fake:
 
     def __init__(self) -> None:
         self.there: dict[Any, tuple[int, int]] = {}
-        self.looks = 0
+        self.looks = self.begun = 0
         self.is_open = False
 
     def look(self) -> dict[Any, tuple[int, int]]:
         self.looks += 1
         return dict(self.there)
 
-    def watch(self) -> Watch:
+    def room(self) -> Room:
         def begin() -> None:
             self.is_open = True
+            self.begun += 1
 
         def close() -> None:
             self.is_open = False
 
-        return Watch(self.look, begin, close)
+        return Room(self.look, begin, close)
+
+    def watch(self) -> Watch:
+        return self.room().watch()
 
     def call(self, watch: Watch, leak: int) -> None:
         watch.enter()
@@ -131,6 +135,44 @@ def test_watching_begins_anew_and_adds_up() -> None:
     assert found.grown["leak"] == (40, 0)
 
 
+def test_each_block_has_its_own_growth() -> None:
+    fake = Fake()
+    room = fake.room()
+    one, other = room.watch(), room.watch()
+    for _ in range(5):
+        fake.call(one, 10)
+    for _ in range(3):
+        fake.call(other, 1_000)
+    first, second = one.growth(), other.growth()
+    assert (first.calls, first.grown) == (5, {"leak": (40, 0)})
+    assert (second.calls, second.grown) == (3, {"leak": (2_000, 0)})
+    assert fake.begun == 2, "what the first block left is not in the second"
+    one.close()
+    assert fake.is_open, "the other one still needs it"
+    other.close()
+    assert not fake.is_open
+    assert one.token != other.token
+    rows = [["f.py", 1, "yours", 1, 1, 0, 0]]
+    assert table_of([told(one, rows), told(other, rows)], is_size=True).processes == 1
+
+
+def test_a_block_whose_call_runs_goes_on_beside_another() -> None:
+    fake = Fake()
+    room = fake.room()
+    one, other = room.watch(), room.watch()
+    fake.call(one, 10)
+    one.enter()
+    fake.call(other, 10)
+    fake.call(other, 10)
+    other.close()
+    assert fake.is_open
+    assert fake.begun == 1
+    one.leave()
+    assert one.growth().calls == 2
+    one.close()
+    assert not fake.is_open
+
+
 def test_a_thousand_calls_are_a_few_looks() -> None:
     fake = Fake()
     watch = fake.watch()
@@ -156,7 +198,7 @@ def test_what_cannot_begin_stays_closed() -> None:
     def refuse() -> None:
         raise ToolError("no")
 
-    watch = Watch(dict, refuse)
+    watch = Room(dict, refuse).watch()
     with pytest.raises(ToolError):
         watch.enter()
     watch.close()
@@ -298,3 +340,29 @@ def test_type_that_grows_is_found_and_who_holds_it(session: Any) -> None:
     assert table.per_call(entry, is_size=False) == 1
     assert found.title.startswith("1 ")
     assert "Leaks ──.cache──▶ list of" in found.picture.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["tracemalloc", "objgraph"])
+def test_second_block_on_the_same_actor_has_its_own_calls(session: Any, tool: str) -> None:
+    if tool == "objgraph":
+        pytest.importorskip("objgraph")
+    leaks = Leaks.remote()
+    key = "growth" if tool == "tracemalloc" else "objects"
+    tables = []
+    for calls in (9, 4):
+        with profile(tool=tool) as found:
+            paralab.get([leaks.add.remote() for _ in range(calls)], timeout=WAIT)
+        (told,) = found.extra[key]
+        assert told[1] == calls
+        table = table_of([told], is_size=tool == "tracemalloc")
+        assert 1 <= table.intervals < calls, "fewer if a slow machine was taken for an idle one"
+        tables.append((found, table))
+    (first, nine), (_second, four) = tables
+    assert first.refresh().extra[key][0][1] == 9, "the second block adds nothing to the first"
+    for table in (nine, four):
+        if tool == "objgraph":
+            (entry,) = (row for row in table.rows if row.name.endswith("Entry"))
+            assert entry.count == table.intervals
+        else:
+            assert abs(table.rows[0].size - LEAK * table.intervals) <= LEAK * 0.2

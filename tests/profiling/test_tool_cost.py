@@ -12,7 +12,7 @@ import pytest
 import paralab
 from leak_check import LeakCheck
 from paralab_profiling import Profile, merge, profile
-from paralab_profiling.memory.between import Watch
+from paralab_profiling.memory.between import Room
 from paralab_profiling.memory.peak_tool import draw
 from paralab_profiling.profilers import kept, words
 
@@ -78,7 +78,7 @@ def test_peaks_of_several_runs_are_one_picture() -> None:
 
 def test_what_runs_is_not_closed() -> None:
     ended: list[str] = []
-    watch = Watch(dict, close=lambda: ended.append("closed"))
+    watch = Room(dict, close=lambda: ended.append("closed")).watch()
     watch.enter()
     watch.close_if_idle()
     assert ended == []

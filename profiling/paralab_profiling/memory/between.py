@@ -10,6 +10,11 @@ Looks cost more than short calls.  They are taken only when somebody asks, and t
 last one has cost less than a twentieth of the time since, or the calls have doubled; figures of an
 earlier look are as good, because they are divided by the calls before it.  What watches has an
 end: when no call has run for a second (:data:`IDLE`), it is closed, and a later call begins anew.
+
+Each block that is profiled has a :class:`Watch` of its own, so its figures are those of its own
+calls.  What they look at belongs to the process, so watches of one kind share a :class:`Room`: a
+call of one block first closes the other blocks' watches that are idle.  Only where calls of two
+blocks run in one process at the same time, what grows meanwhile is told by both.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 IDLE = 1.0
@@ -47,12 +53,12 @@ class Growth:
     calls: int = 0
 
 
-class Watch:
-    """Watches this process while calls run in it, one or several at once.
+class Room:
+    """What the watches of one process share that look at the same thing, such as tracemalloc.
 
     Args:
         look: what there is now, since ``begin`` was called.
-        begin: called before the first call; what it raises is raised by :meth:`enter`.
+        begin: called before the first call; what it raises is raised by :meth:`Watch.enter`.
         close: called once no call has run for a while.
     """
 
@@ -62,8 +68,42 @@ class Watch:
         begin: Callable[[], None] = lambda: None,
         close: Callable[[], None] = lambda: None,
     ) -> None:
-        self._look, self._begin, self._close = look, begin, close
-        self._lock = threading.RLock()
+        self.look, self._begin, self._close = look, begin, close
+        self.lock = threading.RLock()
+        self._open: list[Watch] = []
+        """A watch appears with its first call and leaves when it is closed."""
+        self._name = os.urandom(4).hex()
+        self._watches = count()
+
+    def watch(self) -> Watch:
+        """One that has seen no call yet."""
+        return Watch(self, f"{self._name}-{next(self._watches)}")
+
+    def opened(self, watch: Watch) -> None:
+        """A watch begins; others that only wait for more calls end, so as not to count its own."""
+        for other in list(self._open):
+            other.close_if_idle()
+        if not self._open:
+            self._begin()
+        self._open.append(watch)
+
+    def closed(self, watch: Watch) -> None:
+        """It has ended."""
+        self._open.remove(watch)
+        if not self._open:
+            self._close()
+
+
+class Watch:
+    """Watches the process while calls of one block run in it, one or several at once.
+
+    Args:
+        room: what it looks at, and who else does.
+        token: names its figures among those of others; the process before the dash.
+    """
+
+    def __init__(self, room: Room, token: str) -> None:
+        self._room, self._lock = room, room.lock
         self._running = 0
         self._is_open = False
         self._past = Growth()
@@ -72,14 +112,13 @@ class Watch:
         self._calls = self._first_at = self._last_at = 0
         self._cost = self._looked = self._ended = 0.0
         self._closed = threading.Event()
-        self.token = os.urandom(4).hex()
-        """Names this process's figures among those of others."""
+        self.token = token
 
     def enter(self) -> None:
         """A call begins."""
         with self._lock:
             if not self._is_open:
-                self._begin()
+                self._room.opened(self)
                 self._is_open = True
                 self._closed = threading.Event()
                 tidy = threading.Thread(target=self._tidy, args=(self._closed,), daemon=True)
@@ -127,16 +166,16 @@ class Watch:
 
     def _take(self) -> None:
         begun = time.monotonic()
-        self._last, self._last_at = self._look(), self._calls
+        self._last, self._last_at = self._room.look(), self._calls
         self._looked = time.monotonic()
         self._cost = self._looked - begun
 
     def _add_to(self, found: Growth) -> None:
         if self._first is None:
             return
-        for key, (size, count) in self._first.items():
+        for key, (size, number) in self._first.items():
             known = found.left.get(key, (0, 0))
-            found.left[key] = known[0] + size, known[1] + count
+            found.left[key] = known[0] + size, known[1] + number
         for key in {**self._first, **self._last}:
             before, now = self._first.get(key, (0, 0)), self._last.get(key, (0, 0))
             if before != now:
@@ -171,7 +210,7 @@ class Watch:
             self._calls = self._first_at = self._last_at = 0
             self._is_open = False
             self._closed.set()
-            self._close()
+            self._room.closed(self)
 
 
 def rows_of(found: Growth, most: int) -> list[list[Any]]:

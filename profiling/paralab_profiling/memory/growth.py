@@ -13,7 +13,7 @@ import tracemalloc
 from collections.abc import Mapping
 from typing import Any
 
-from paralab_profiling.memory.between import Table, Watch, rows_of
+from paralab_profiling.memory.between import Room, Table, Watch, rows_of
 from paralab_profiling.profilers.places import place_of
 from paralab_profiling.profilers.result import Profile
 from paralab_profiling.profilers.tools import ToolError
@@ -40,12 +40,12 @@ def _begin() -> None:
     tracemalloc.start(1)
 
 
-_watch = Watch(_look, _begin, tracemalloc.stop)
+_room = Room(_look, _begin, tracemalloc.stop)
 
 
 def _forked() -> None:
-    global _watch
-    _watch = Watch(_look, _begin, tracemalloc.stop)  # the parent's lock may be held
+    global _room
+    _room = Room(_look, _begin, tracemalloc.stop)  # the parent's lock may be held
 
 
 os.register_at_fork(after_in_child=_forked)
@@ -62,13 +62,16 @@ class Tracemalloc:
     knows_coroutines = True
     settings: Mapping[str, type | tuple[type, ...]] = {}
 
+    def __init__(self) -> None:
+        self._watch = _room.watch()
+
     def problem(self) -> str:
         """Python brings it."""
         return ""
 
     def collector(self, name: str, settings: Mapping[str, Any]) -> Lines:
-        """Counts the calls of one name; what grows is of the process."""
-        return Lines(name or "this process", _watch)
+        """Counts the calls of one name; what grows is of the process, while this tool is used."""
+        return Lines(name or "this process", self._watch)
 
 
 class Lines:

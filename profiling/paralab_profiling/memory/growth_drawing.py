@@ -103,7 +103,8 @@ def table_of(told: Sequence[Any], is_size: bool) -> Table:
 
     ordered = tuple(sorted(found, key=growth))
     calls = sum(int(each[1]) for each in newest.values())
-    return Table(ordered, intervals, calls, len(newest))
+    processes = {token.partition("-")[0] for token in newest}  # one may have served several blocks
+    return Table(ordered, intervals, calls, len(processes))
 
 
 def draw_lines(profile: Profile) -> Picture:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paralab.shown_text import shown_name
-from paralab_profiling.memory.between import Growth, Table, Watch, rows_of
+from paralab_profiling.memory.between import Growth, Room, Table, rows_of
 from paralab_profiling.memory.chains import chains_to
 from paralab_profiling.memory.growth import WatchSession, root_of
 from paralab_profiling.profilers.result import Profile
@@ -42,10 +42,10 @@ def _begin() -> None:
 
 
 class Objects:
-    """What is known of this process: the counts, and the chains to one object."""
+    """What a block knows of this process: the counts, and the chains to one object."""
 
     def __init__(self) -> None:
-        self.watch = Watch(_look, _begin)
+        self.watch = _room.watch()
         self._chains: list[Any] = []
         self._chained_at = 0
 
@@ -81,12 +81,12 @@ def _newest(name: str) -> list[Any] | None:
     return [found[-1]] if found else None
 
 
-_objects = Objects()
+_room = Room(_look, _begin)
 
 
 def _forked() -> None:
-    global _objects
-    _objects = Objects()  # the parent's lock may be held
+    global _room
+    _room = Room(_look, _begin)  # the parent's lock may be held
 
 
 os.register_at_fork(after_in_child=_forked)
@@ -103,13 +103,16 @@ class Objgraph:
     knows_coroutines = True
     settings: Mapping[str, type | tuple[type, ...]] = {}
 
+    def __init__(self) -> None:
+        self._objects = Objects()
+
     def problem(self) -> str:
         """It is a package of its own."""
         return MISSING if importlib.util.find_spec("objgraph") is None else ""
 
     def collector(self, name: str, settings: Mapping[str, Any]) -> Types:
-        """Counts the calls of one name; what grows is of the process."""
-        return Types(name or "this process", _objects)
+        """Counts the calls of one name; what grows is of the process, while this tool is used."""
+        return Types(name or "this process", self._objects)
 
 
 class Types:
