@@ -92,9 +92,9 @@ fast:
 	$(ENV)/bin/pytest -q $(BESIDE) -m 'not slow'
 
 # The conformance tests on Ray itself: is what they expect what Ray does?
+# `make conformance-ray ONLY=test_tasks.py` runs one file.
 conformance-ray: .venv-ray/stamp
-	PARALAB_CONFORMANCE=ray .venv-ray/bin/pytest tests/conformance -p no:leak_check -W default \
-		--timeout 300
+	.venv-ray/bin/python .ci/conformance_ray.py $(ONLY)
 
 .venv-ray/stamp: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found."; exit 1; }
