@@ -23,13 +23,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run this one alone and tell its story")
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a failure")
+    parser.add_argument("--having", help="only seeds whose programs have this feature")
     parser.add_argument("--mutant", help="break this rule first; see mutants.py")
     options = parser.parse_args()
     if os.environ.get(HASH) != "0":  # or sets would be walked in another order each time
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, HASH: "0"})
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "runtime")]
     from sim import modules
-    from sim.mutants import MUTANTS
+    from sim.mutants_of_features import MUTANTS
+    from sim.programs import features_of
     from sim.simulation import Run
 
     if options.seed is not None:
@@ -49,6 +51,8 @@ def main() -> int:
         MUTANTS[options.mutant]()
     with modules.installed():
         for seed in range(first, last):
+            if options.having and options.having not in features_of(seed):
+                continue
             trace = say if options.seed is not None else None
             try:
                 report = Run(seed, trace).run()

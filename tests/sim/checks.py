@@ -6,7 +6,7 @@ from typing import Any
 
 from paralab.messages import FREE
 from paralab.state.lease_parts import WorkerState
-from sim.programs import Facts
+from sim.performing import Facts
 from sim.world import Process
 
 

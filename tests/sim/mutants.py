@@ -24,13 +24,27 @@ from paralab.state.ownership import Ownership
 MUTANTS: dict[str, Callable[[], None]] = {}
 
 
+OF_FEATURE: dict[str, str] = {}
+"""The feature without which a mutant cannot be noticed."""
+
+
 def mutant(breaks: Callable[[], None]) -> Callable[[], None]:
     """Enters a function that breaks a rule, under its name."""
     MUTANTS[breaks.__name__.replace("_", "-")] = breaks
     return breaks
 
 
-def _wrap(cls: Any, name: str, around: Callable[..., Any]) -> None:
+def mutant_of(feature: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """As :func:`mutant`, for a rule of one feature."""
+
+    def enter(breaks: Callable[[], None]) -> Callable[[], None]:
+        OF_FEATURE[breaks.__name__.replace("_", "-")] = feature
+        return mutant(breaks)
+
+    return enter
+
+
+def wrap(cls: Any, name: str, around: Callable[..., Any]) -> None:
     """Puts ``around(original, self, *args)`` in place of a method."""
     original = getattr(cls, name)
     setattr(cls, name, lambda self, *args: around(original, self, *args))
@@ -45,7 +59,7 @@ def release_sent_twice() -> None:
         if message[0] == RELEASE:
             original(self, message)
 
-    _wrap(Link, "post", post)
+    wrap(Link, "post", post)
 
 
 @mutant
@@ -57,7 +71,7 @@ def result_of_a_second_attempt_is_dropped() -> None:
         if task is None or not task.attempt:
             original(self, *message)
 
-    _wrap(Calls, "on_result", on_result)
+    wrap(Calls, "on_result", on_result)
 
 
 @mutant
@@ -67,7 +81,7 @@ def lease_kept() -> None:
     def give_back(_original: Any, self: Any, worker: Any) -> None:
         self._table.end_lease(worker.address)
 
-    _wrap(Leasing, "give_back", give_back)
+    wrap(Leasing, "give_back", give_back)
 
 
 @mutant
@@ -83,7 +97,7 @@ def result_before_its_holds() -> None:
     def hand_over(_original: Any, _self: Any, refs: Any, _to: Any) -> Any:
         return [(ref._entry.owner, ref._entry.key) for ref in refs]
 
-    _wrap(Objects, "hand_over", hand_over)
+    wrap(Objects, "hand_over", hand_over)
 
 
 @mutant
@@ -94,7 +108,7 @@ def memory_never_freed() -> None:
         if message[0] != FREE:
             original(self, message)
 
-    _wrap(Link, "post", post)
+    wrap(Link, "post", post)
 
 
 @mutant
@@ -105,7 +119,7 @@ def calls_overtake() -> None:
         self.queue.reverse()
         return original(self)
 
-    _wrap(Actor, "sendable", sendable)
+    wrap(Actor, "sendable", sendable)
 
 
 @mutant
@@ -127,7 +141,7 @@ def results_come_twice() -> None:
         if task is not None and task.actor is None:
             self.table.pending[message[2]] = task
 
-    _wrap(Calls, "on_result", on_result)
+    wrap(Calls, "on_result", on_result)
 
 
 @mutant
@@ -138,7 +152,7 @@ def an_answer_is_lost() -> None:
         if message[0] != RESULT or message[1] >> 32 != 5:
             original(self, message)
 
-    _wrap(Link, "post", post)
+    wrap(Link, "post", post)
 
 
 @mutant
@@ -168,10 +182,10 @@ def a_restarted_actor_is_not_ended() -> None:
             told = record.worker
         original(self, process, kind, ref, cause, told)
 
-    _wrap(NodeActors, "_drop", drop)
+    wrap(NodeActors, "_drop", drop)
 
 
 @mutant
 def waits_do_not_lend() -> None:
     """A task that waits lends its CPU."""
-    _wrap(Executor, "_say_blocked", lambda _original, _self: None)
+    wrap(Executor, "_say_blocked", lambda _original, _self: None)

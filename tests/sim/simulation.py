@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from paralab.exceptions import LocalNodeDied
-from sim import checks, modules, programs
+from sim import checks, expecting, modules, performing, programs
 from sim.session import Session
 from sim.story import Tap
 from sim.world import Process, World
@@ -97,9 +97,9 @@ class Run:
     def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
         self.world = world = World(seed, trace)
         modules.enter(world)
-        maker = programs.Maker(world.random)
+        maker = programs.Maker(world.random, programs.features_of(seed))
         self._program = maker.program()
-        world.facts = self.facts = programs.Facts(maker.scripts)
+        world.facts = self.facts = performing.Facts(maker.scripts)
         self._outcome: Any = None
         self._finished = False
         cpus = world.random.choice((1, 2, 2, 4)) + maker.holds_cpu
@@ -114,7 +114,7 @@ class Run:
 
     def _main(self, _session: Session) -> None:
         try:
-            self._outcome = programs.perform(self._program, ())
+            self._outcome = performing.perform(self._program, ())
             self._settle()
         except LocalNodeDied:
             if not self._plan.session_ends:
@@ -151,8 +151,8 @@ class Run:
         if not self._finished and not self.session.driver.status == 9:
             raise Violation("the driver ended before its program")
         if self._outcome is not None:
-            want = programs.expected(self._program, [])
-            wrong = programs.differs(self._outcome, want, plan.faulty)
+            want = expecting.expected(self._program, [])
+            wrong = expecting.differs(self._outcome, want, plan.faulty)
             if wrong:
                 raise Violation(wrong)
         left = [process for process in world.processes.values() if not process.dead]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.mutants import MUTANTS
+from sim.mutants_of_features import MUTANTS, OF_FEATURE
 from sim.test_simulation import simulate
 
 RARE = {"an-actor-in-a-process-that-owns", "a-restarted-actor-is-not-ended"}
@@ -15,7 +15,8 @@ RARE = {"an-actor-in-a-process-that-owns", "a-restarted-actor-is-not-ended"}
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", sorted(MUTANTS.keys() - RARE))
 def test_a_broken_rule_is_noticed(name: str) -> None:
-    code, said = simulate("--mutant", name, "--seeds", "0:400", timeout=280)
+    having = ("--having", OF_FEATURE[name]) if name in OF_FEATURE else ()
+    code, said = simulate("--mutant", name, "--seeds", "0:600", *having, timeout=280)
     assert code == 1, said
     assert "failed: " in said
     assert "again, with its story: python tests/sim --seed" in said
