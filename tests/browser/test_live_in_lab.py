@@ -53,6 +53,28 @@ def saved(page: Any, path: Path) -> Any:
     return json.loads(path.read_text())
 
 
+def test_the_parts_grow_while_the_cell_runs(jupyter: Any) -> None:
+    folder = gates(jupyter.folder, "overhead")
+    notebook(jupyter.folder / "overhead.ipynb", START, RUN.format(kind="overhead", folder=folder))
+    page = opened(jupyter.browser, jupyter.address, "overhead.ipynb")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    command(page, "notebook:run-all-cells")
+    live = page.locator(".pl-live")
+    live.locator("text", has_text="sums over 0 tasks").wait_for()
+    release(folder / "gate0")
+    live.locator("text", has_text="sums over 1 task that").wait_for()
+    page.screenshot(path=str(jupyter.folder / "overhead-live.png"))
+    release(folder / "gate1")
+    page.get_by_text("joined 2").wait_for()
+    live.wait_for(state="detached")
+    title = page.locator(".pl-picture svg").get_attribute("aria-label")
+    assert "of the workers' time" in title
+    assert "so far" not in title
+    assert errors == []
+    page.close()
+
+
 @pytest.mark.parametrize(("kind", "mark"), [("timeline", "gate"), ("graph", "gate"),
                                             ("progress", "")])  # fmt: skip
 def test_it_follows_the_tasks_and_answers_meanwhile(jupyter: Any, kind: str, mark: str) -> None:

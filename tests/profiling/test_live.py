@@ -175,7 +175,7 @@ def test_without_the_widget_packages_live_says_what_to_install(
     widgets._widget_class.cache_clear()
     with pytest.raises(ImportError, match=r"pip install 'paralab\[lab\]'"):
         live("graph")
-    with pytest.raises(ValueError, match="timeline, graph, progress; got 'grpah'"):
+    with pytest.raises(ValueError, match="timeline, graph, overhead, progress; got 'grpah'"):
         live("grpah")
 
 

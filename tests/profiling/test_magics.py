@@ -415,7 +415,7 @@ def test_two_magics_on_one_cell(running: Notebook) -> None:
     assert len(running.outputs) == 1
 
 
-@pytest.mark.parametrize("name", ["taskgraph", "timeline"])
+@pytest.mark.parametrize("name", ["taskgraph", "timeline", "overhead"])
 def test_live_in_a_terminal_is_progress(running: Notebook, name: str) -> None:
     assert running(f"%%{name} --live -o seen\n%remote --get sum([2])\n7") == 7
     assert "1 of 1 tasks done" in running.text

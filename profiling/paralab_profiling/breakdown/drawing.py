@@ -34,7 +34,7 @@ JOINED: Mapping[str, tuple[str, ...]] = {
     "store": ("store",),
     "fetch": ("fetch",),
 }
-_COLOURS = {
+COLOURS = {
     "pickle + submit": SUBMIT.colour,
     "queue": IDLE,
     "transfer + unpickle": TRANSFER.colour,
@@ -231,8 +231,8 @@ def _draw_bar(
     x = left
     for segment, tip in pieces:
         width = segment.width * (RIGHT - left)
-        is_own = segment.name in _COLOURS and segment.name != "queue"
-        fill = _COLOURS.get(segment.name, drawing.hatch if segment.name != "idle" else "none")
+        is_own = segment.name in COLOURS and segment.name != "queue"
+        fill = COLOURS.get(segment.name, drawing.hatch if segment.name != "idle" else "none")
         drawing.box(
             *(x, y, max(0.6, width - 1), ROW),
             fill=fill,
@@ -263,8 +263,8 @@ def _draw_cut(drawing: Drawing, x: float, y: float) -> None:
 def _draw_legend(drawing: Drawing, y: float) -> None:
     x = 16.0
     for name in (*JOINED, UNACCOUNTED, "idle"):
-        own = name in _COLOURS and name != "queue"
-        fill = _COLOURS.get(name, drawing.hatch if name != "idle" else "none")
+        own = name in COLOURS and name != "queue"
+        fill = COLOURS.get(name, drawing.hatch if name != "idle" else "none")
         drawing.box(
             *(x, y, 10, 10), fill=fill, stroke="" if own else SOFT, is_dashed=name == "idle"
         )

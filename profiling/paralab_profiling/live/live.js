@@ -17,13 +17,25 @@ function add(into, tag, more, text) {
   if (text !== undefined) mark.textContent = text;
   return into.appendChild(mark);
 }
-const time = (ms) => !ms ? "0 ms" : ms >= 1000 ? `${(ms / 1000).toPrecision(3)} s` : `${Number(ms).toPrecision(3)} ms`;
+// As three_digits() and duration() of svg.py.
+function threeDigits(number) {
+  if (!number) return "0";
+  const rounded = Number(number.toPrecision(3));
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded))));
+  return rounded.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+function time(ms) {
+  const seconds = ms / 1000, size = Math.abs(seconds);
+  if (size >= 0.9995) return `${threeDigits(seconds)} s`;
+  return size >= 0.9995e-3 ? `${threeDigits(seconds * 1e3)} ms` : `${threeDigits(seconds * 1e6)} µs`;
+}
 const short = (name, most) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
 
 // What is known: frames add to it, frame 0 begins it.
 function whole() {
   const known = { n: -1, now: 0, more: 0, run: "", lanes: new Map(), tasks: new Map(), counts: new Map() };
   known.take = (frame) => {
+    if (frame.svg !== undefined) return Object.assign(known, frame), true; // always the whole
     if (frame.n !== 0 && frame.n !== known.n + 1) return false;
     if (frame.n === 0) [known.lanes, known.tasks, known.counts].forEach((each) => each.clear());
     Object.assign(known, { n: frame.n, now: frame.now, more: frame.more, run: frame.run || known.run });
@@ -143,9 +155,18 @@ function drawProgress(svg, known) {
   return y + 8;
 }
 
+// What Python has drawn; the outer element stays, because it has the listeners.
+function drawDrawn(svg, known) {
+  const drawn = new DOMParser().parseFromString(known.svg, "image/svg+xml").documentElement;
+  svg.replaceChildren(...[...drawn.childNodes].map((node) => document.importNode(node, true)));
+  svg.setAttribute("aria-label", drawn.getAttribute("aria-label"));
+  return drawn.getAttribute("viewBox").split(" ").slice(2).map(Number).reverse();
+}
+
 // Facts of one task, for interact(); made when they are asked for.
 function factsOf(known) {
   return new Proxy({}, { get(_, id) {
+    if (known.facts) return known.facts[id];
     const task = known.tasks.get(id);
     if (!task) return undefined;
     const [, name, lane, start, end, state, takes] = task, facts = { task: `${name} (${id})`, state };
@@ -157,8 +178,25 @@ function factsOf(known) {
   } });
 }
 
+// Draws at most so often; the last that was asked for is always drawn.
+function atMostEvery(ms, draw) {
+  let last = -Infinity, waits = null;
+  const now = () => {
+    waits = null;
+    last = performance.now();
+    draw();
+  };
+  const ask = () => {
+    const left = last + ms - performance.now();
+    if (left <= 0) now();
+    else waits ??= setTimeout(now, left);
+  };
+  return { ask, forget: () => clearTimeout(waits) };
+}
+
 function render({ model, el }) {
-  const draw = { timeline: drawTimeline, graph: drawGraph, progress: drawProgress }[model.get("kind")];
+  const kinds = { timeline: drawTimeline, graph: drawGraph, progress: drawProgress };
+  const draw = kinds[model.get("kind")] || drawDrawn;
   const known = whole(), place = document.createElement("div");
   place.className = "pl-picture";
   const frame = place.appendChild(document.createElement("div"));
@@ -171,12 +209,7 @@ function render({ model, el }) {
     takes: new Proxy({}, { get: (_, id) => known.tasks.get(id)?.[6], ownKeys: () => [...known.tasks.keys()],
       getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }) }) };
   let usable = null;
-  const update = () => {
-    const news = model.get("frame");
-    if (!known.take(news)) {
-      if (news.n !== known.n) model.send("whole");
-      return;
-    }
+  const show = () => {
     svg.replaceChildren();
     const size = [draw(svg, known)].flat();
     const high = Math.round(size[0]), wide = size[1] || WIDE;
@@ -184,10 +217,19 @@ function render({ model, el }) {
     usable.resize(wide, high);
     usable.refresh();
   };
+  // What grows is motion too: who wants less of it sees a new picture every two seconds.
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const pace = atMostEvery(calm ? 2000 : 0, show);
+  const update = () => {
+    const news = model.get("frame");
+    if (known.take(news)) pace.ask();
+    else if (news.n !== known.n) model.send("whole");
+  };
   model.on("change:frame", update);
   update();
   return () => {
     model.off("change:frame", update);
+    pace.forget();
     usable?.forget();
   };
 }

@@ -72,7 +72,7 @@ class PictureMagics(Magics):
 
         return self._show(self.timeline, timeline, line, cell, local_ns, "timeline")
 
-    @_picture_magic
+    @_live_magic
     def overhead(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
         """Where the time of the tasks of a cell goes: ``%%overhead`` above its code.
 
@@ -82,7 +82,7 @@ class PictureMagics(Magics):
         __tracebackhide__ = True
         from paralab_profiling import overhead
 
-        return self._show(self.overhead, overhead, line, cell, local_ns)
+        return self._show(self.overhead, overhead, line, cell, local_ns, "overhead")
 
     @_picture_magic
     def explain(self, line: str, cell: str | None = None, local_ns: Any = None) -> Any:
