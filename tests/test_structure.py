@@ -26,8 +26,8 @@ RUNTIME = ROOT / "runtime" / "paralab"
 PROFILING = ROOT / "profiling" / "paralab_profiling"
 
 BOTTOM = (
-    "messages", "task_spec", "ids", "id_types", "object_ref", "object_ref_generator",
-    "object_futures", "engine",
+    "messages", "worker_stamps", "task_spec", "ids", "id_types", "object_ref",
+    "object_ref_generator", "object_futures", "engine",
     "exceptions", "actor_errors", "object_errors", "task_error", "unseen_errors", "library_name",
     "plain_exception", "remote_errors", "remote_traceback", "shown_text",
     "serialization", "blob_format", "unpicklable",
@@ -44,7 +44,8 @@ MAX_CODE_IN_ROOMS = 11_480
 says why there are more than the 8,000 at which the design aimed."""
 
 PURE_OF_OURS = {
-    "state", "messages", "task_spec", "ids", "object_ref", "exceptions", "shown_text",
+    "state", "messages", "worker_stamps", "task_spec", "ids", "object_ref", "exceptions",
+    "shown_text",
 }  # fmt: skip
 PURE = {
     "__future__", "abc", "array", "bisect", "collections", "copy", "dataclasses", "enum",

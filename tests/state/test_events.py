@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from paralab import worker_stamps
 from paralab.ids import INDEX_BITS
 from paralab.messages import FAILED, INLINE
 from paralab.object_ref import ObjectRef
@@ -40,7 +41,7 @@ def keep(ring: EventRing, at: int, outcome: int = INLINE, top: Any = ()) -> None
     task = Task(key, TEMPLATE, [], b"12345", top, (), 0, BIG + at - 1, BIG + at, BIG + at + 1)
     task.leased = BIG + at + 2
     task.sent = BIG + at + 3
-    stamps = tuple(BIG + at + 10 + each for each in range(5))
+    stamps = worker_stamps.pack(*range(BIG + at + 10, BIG + at + 15))
     ring.append((b"w" * 16, task.record(), stamps, BIG + at + 20, outcome, 7))
 
 

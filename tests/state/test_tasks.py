@@ -62,7 +62,7 @@ UNKNOWN_ONE, SHORT_ONE, LONG_ONE = template(), template(SHORT), template(LONG)
 def test_what_may_run_once_only_is_never_queued() -> None:
     once = TriedOnce(1, 0, None, TaskOptions(max_retries=0), "f", MAILBOX)
     for _ in range(10):
-        once.measured(SHORT)
+        once.measured(0, SHORT)
     assert once.mean_ns == UNKNOWN_NS
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from paralab import platform
 from paralab.state.allocator import Allocator
-from paralab.store.arena import Arena, default_capacity, describe_capacity
+from paralab.store.arena import Arena, default_capacity
 from paralab.store.mapping import Mapping
 
 MB = 1 << 20
@@ -120,8 +120,3 @@ def test_close_during_work_and_twice() -> None:
 )
 def test_default_capacity(limit: int, capacity: int) -> None:
     assert default_capacity(limit) == capacity
-
-
-def test_capacity_is_described() -> None:
-    text = describe_capacity(614 * MB, 2 * GB)
-    assert text == "object store: up to 0.60 GiB, 30 % of the 2.00 GiB of memory"

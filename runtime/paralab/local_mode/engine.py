@@ -19,6 +19,7 @@ from time import monotonic_ns
 from typing import Any
 from weakref import WeakValueDictionary
 
+from paralab import worker_stamps
 from paralab.engine import Survey, Told
 from paralab.exceptions import ActorExit, ObjectLostError
 from paralab.ids import FIRST_RETURN, INDEX_BITS, NODE_ID_SIZE, Address, make_address, object_id
@@ -367,13 +368,12 @@ class LocalEngine(NothingIsWaitedFor):
             self.events.failures.append((task | FIRST_RETURN, packed_error))
             for ref in refs:
                 self._fail(ref._entry, error, name)
-        begun, loaded, ended = stamps
         caller = (
             *(task | FIRST_RETURN, name, parent, attempt, 0, submitted, packed),
-            *(begun, begun, begun, context["actor_key"], (), packed),
+            *(*stamps[:1] * 3, context["actor_key"], (), packed),
         )
         outcome = INLINE if error is None else FAILED
-        worked = (begun, begun, loaded, ended, stored)
+        worked = worker_stamps.pack(stamps[0], *stamps, stored)
         if options.recorded:
             self.events.append((self._address, caller, worked, stored, outcome, 0))
             self.events.trim()

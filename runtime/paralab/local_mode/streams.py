@@ -16,6 +16,7 @@ from time import monotonic_ns
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from paralab import worker_stamps
 from paralab.exceptions import ActorExit
 from paralab.local_mode.parts import (
     Actor,
@@ -215,7 +216,7 @@ class LocalStream:
             *(self._come, 0),
         )
         outcome = INLINE if error is None else FAILED
-        worked = (begun, begun, loaded or begun, now, now)
+        worked = worker_stamps.pack(begun, begun, loaded or begun, now, now)
         if self._options.recorded:
             self._engine.events.append((self._entry.owner, caller, worked, now, outcome, 0))
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from paralab import worker_stamps
 from paralab.exceptions import (
     NodeDiedError,
     TaskError,
@@ -182,7 +183,7 @@ class Calls:
         events = self._core.events
         if task.template.recorded:
             events.failures.append((task.key, failure))
-            events.append((b"", task.record(), (0,) * 5, _now(), FAILED, len(failure)))
+            events.append((b"", task.record(), worker_stamps.NONE, _now(), FAILED, len(failure)))
         self.table.answered(task.key)
         task.cancelled = True
         for entry in task.entries:
@@ -269,15 +270,14 @@ class Calls:
         key: int,
         outcome: int,
         payload: Any,
-        stamps: tuple[int, int, int, int, int],
+        stamps: bytes,
         inner: Any = None,
         kept: Sequence[Ref] = (),
     ) -> None:
         """A worker answers a call."""
         core = self._core
-        objects = core.objects
         for owner, held in kept:
-            objects.register(owner, held, link.address)
+            core.objects.register(owner, held, link.address)
         task = self.table.pending.pop(key, None)
         if task is None:
             self.drop_results(key, outcome, payload, inner)
@@ -349,9 +349,7 @@ class Calls:
             if stored:
                 self._core.rebuilding.keep(task, stored)
 
-    def _worker_answered(
-        self, worker: LeasedWorker, task: Task, stamps: tuple[int, int, int, int, int], now: int
-    ) -> None:
+    def _worker_answered(self, worker: LeasedWorker, task: Task, stamps: bytes, now: int) -> None:
         inflight = worker.inflight
         inflight.pop(task.key, None)
         worker.answered = now
@@ -359,7 +357,7 @@ class Calls:
             if worker.until <= now or not worker.cls.queue:
                 self._core.leasing.give_back(worker)
         if not task.cancelled:
-            task.template.measured(stamps[3] - stamps[2])
+            task.template.measured(*worker_stamps.run_of(stamps))
 
     def _retries(self, task: Task, payload: bytes) -> bool:
         """Whether a task that raised runs again, as its options ask."""

@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from paralab import worker_stamps
 from paralab.exceptions import ActorDiedError, ActorExit, LocalNodeDied, TaskCancelledError
 from paralab.ids import Address
 from paralab.messages import (
@@ -238,7 +239,7 @@ class Executor:
         core.parent_key = 0
         self.flush_prints()
         self.current = None
-        stamps = (call.received, taken, loaded, ended, _now())
+        stamps = worker_stamps.pack(call.received, taken, loaded, ended, _now())
         if call.nested or call.inner or outcome == SEVERAL:
             core.mailbox.requests.append(Reply(core, call, outcome, payload, stamps))
         else:

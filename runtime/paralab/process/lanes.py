@@ -26,6 +26,7 @@ from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
+from paralab import worker_stamps
 from paralab.exceptions import ActorExit, AsyncioActorExit
 from paralab.ids import Address
 from paralab.messages import ACTOR, BLOCKED, FAILED, RESULT, SEVERAL, UNBLOCKED
@@ -224,7 +225,7 @@ class Lanes:
             outcome, payload = self._failed(call, error)
         function = args = kwargs = result = None  # type: ignore[assignment]
         executor.flush_prints()
-        stamps = (call.received, taken, loaded, ended, _now())
+        stamps = worker_stamps.pack(call.received, taken, loaded, ended, _now())
         requests = core.mailbox.requests
         if outcome == NO_ANSWER:
             pass

@@ -27,10 +27,13 @@ WRITE = select.EPOLLOUT
 STREAK = 4
 MAX_STREAK = 1_024
 SHORT_NS = 1_000_000
-LOOK_NS = 400_000 if len(os.sched_getaffinity(0)) > 1 else 0
+LOOK_NS = 1_000_000 if len(os.sched_getaffinity(0)) > 1 else 0
+"""Longer than waking the other side may take: else two processes that both sleep, each
+woken by the other, would never look at the same time."""
 SOON_NS = 120_000
 """What comes later than this was not worth looking for."""
 MAX_LATE = 12
+IN_VAIN = 3
 
 Handler = Callable[..., None]
 
@@ -182,8 +185,9 @@ class Links:
 
         Falling asleep and being woken costs two virtual CPUs more time, and more work, than a
         task that does nothing.  So while single answers keep coming within ``SHORT_NS``, and
-        ``eager`` allows it, the wait begins with looking.  It ends with the first time that
-        nothing comes, or a few times late; then it takes twice as many short waits to try again.
+        ``eager`` allows it, the wait begins with looking.  It ends when answers come late again
+        and again, where nothing at all counts ``IN_VAIN`` times; then it takes twice as many short
+        waits to try again.
         """
         poll = self._poll.poll
         before = time.monotonic_ns()
@@ -194,7 +198,7 @@ class Links:
             while not events and time.monotonic_ns() < until:
                 events = poll(0)
             if not events:
-                self._late = MAX_LATE
+                self._late += IN_VAIN
                 events = poll(timeout)
         else:
             events = poll(timeout)

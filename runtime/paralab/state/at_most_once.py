@@ -20,5 +20,5 @@ class TriedOnce(Template):
 
     __slots__ = ()
 
-    def measured(self, duration_ns: int) -> None:
+    def measured(self, loaded: int, ended: int) -> None:
         """Forgets the time."""

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from paralab import worker_stamps
 from paralab.messages import FAILED
 
 RING_BYTES = 32 << 20
-RECORD_BYTES = 792
+RECORD_BYTES = 624
 """What one record occupies, with its pair in ``fetched``, measured with sys.getsizeof."""
 
 
@@ -194,7 +195,9 @@ class EventRing:
     def snapshot(self) -> list[TaskRecord]:
         """The records, oldest first."""
         return [
-            task_record(worker, caller, stamps, returned, outcome == FAILED, size)
+            task_record(
+                worker, caller, worker_stamps.unpack(stamps), returned, outcome == FAILED, size
+            )
             for worker, caller, stamps, returned, outcome, size in list(self.records)
         ]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from paralab import worker_stamps
 from paralab.ids import Address
 from paralab.messages import FAILED, STORED
 from paralab.object_ref import ObjectRef
@@ -96,7 +97,7 @@ def _ended_row(
     worker, caller, stamps, returned, outcome, size = record
     failure = failures.get(caller[0], b"") if outcome == FAILED else b""
     state = "FAILED" if outcome == FAILED else "FINISHED"
-    times = (stamps, returned, size, fetched.get(caller[0]))
+    times = (worker_stamps.unpack(stamps), returned, size, fetched.get(caller[0]))
     return (state, worker, caller, *times, None, (), failure)
 
 

@@ -46,15 +46,6 @@ def default_capacity(memory_limit: int) -> int:
     return wanted >> 20 << 20
 
 
-def describe_capacity(capacity: int, memory_limit: int) -> str:
-    """One line about the chosen capacity, for logs and ``init()``."""
-    share = 100 * capacity / memory_limit
-    return (
-        f"object store: up to {capacity / _GIGABYTE:.2f} GiB, "
-        f"{share:.0f} % of the {memory_limit / _GIGABYTE:.2f} GiB of memory"
-    )
-
-
 class Arena:
     """Shared memory of ``capacity`` bytes.
 
