@@ -116,6 +116,11 @@ def source_of(definition: Any) -> tuple[str, int, str] | None:
     return shown_file(file), max(1, first), text
 
 
+SOME_CELL = "a cell"
+"""What a notebook's cell is called where its number is not known."""
+_CELL = re.compile(r"\bipykernel_\d+[/\\]\d+\.py$")
+
+
 def shown_file(file: str) -> str:
     """A file's name for what is kept and passed on: no folder of this machine or its user.
 
@@ -128,6 +133,14 @@ def shown_file(file: str) -> str:
     cell = told(file) if told is not None else None
     if cell is not None:
         return str(cell[1])
-    if re.search(r"\bipykernel_\d+[/\\]\d+\.py$", file):
-        return "a cell"
-    return shown_path(file)
+    return SOME_CELL if cell_of(file) else shown_path(file)
+
+
+def cell_of(file: str) -> str:
+    """The end of the name that ipykernel gave a cell, by which its kernel knows the number.
+
+    Returns:
+        such as "ipykernel_12/345.py"; "" of any other file.
+    """
+    found = _CELL.search(file)
+    return found[0].replace("\\", "/") if found is not None else ""

@@ -20,7 +20,7 @@ from paralab.engine import Engine
 from paralab.ids import Address
 from paralab.remote_traceback import is_own_file
 from paralab.shown_text import shown_name
-from paralab.sources import shown_file
+from paralab.sources import SOME_CELL, cell_of, shown_file
 
 DEEPEST = 200
 """Frames of one stack, the innermost ones."""
@@ -129,13 +129,18 @@ def described(code: CodeType) -> tuple[str, str, int, str]:
 
 
 def placed(file: str) -> tuple[str, str]:
-    """A source file as it may be shown, and whose it is: "yours", "library" or "runtime"."""
+    """A source file as it may be shown, and whose it is: "yours", "library" or "runtime".
+
+    A notebook's cell whose number this process does not know is what ``cell_of`` says, so that
+    whoever asked can number it.
+    """
     folders = {*_LIBRARIES, *(path for path in sys.path if os.path.isabs(path))}
     here = max((f for f in folders if file.startswith(f + os.sep)), key=len, default="")
     kind = "library" if here in _LIBRARIES or file.startswith("<frozen") else "yours"
     if is_own_file(file):
         kind = "runtime"
-    return shown_name(file[len(here) + 1 :] if here else shown_file(file)), kind
+    shown = file[len(here) + 1 :] if here else shown_file(file)
+    return (cell_of(file) if shown == SOME_CELL else shown_name(shown)), kind
 
 
 _LIBRARIES = {path for name in ("stdlib", "purelib", "platlib") if (path := get_path(name))}

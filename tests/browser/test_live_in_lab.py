@@ -144,7 +144,12 @@ print("answer", paralab.get(keeper.keep.remote()))
 """
     last = "try:\n    paralab.get(keeper.keep.remote())\nexcept Exception as e: print(type(e))"
     close = "paralab.shutdown()"
-    cells = (START, make, "view = cluster()", f"ref = gate.remote('{folder}/gate0')", last, close)
+    view = """\
+from paralab_profiling.live import cluster_view
+cluster_view.PROFILE_SECONDS = 1.0  # what it is for people is long for a test
+view = cluster()
+"""
+    cells = (START, make, view, f"ref = gate.remote('{folder}/gate0')", last, close)
     notebook(jupyter.folder / "cluster.ipynb", *cells)
     page = opened(jupyter.browser, jupyter.address, "cluster.ipynb")
     for number in range(4):
@@ -155,9 +160,18 @@ print("answer", paralab.get(keeper.keep.remote()))
     actor.get_by_text("kept <b>well</b>").wait_for()
     table.locator("code", has_text="gate").wait_for()
     page.screenshot(path=str(jupyter.folder / "cluster-live.png"))
+    worker = table.locator("tr", has=page.locator("code", has_text="gate"))
+    worker.get_by_role("button", name="profile: worker").focus()
+    page.keyboard.press("Enter")
+    flame = page.locator(".pl-picture svg[aria-label*='gate']")
+    flame.first.wait_for(state="attached")
+    worker.get_by_role("button", name="profile: worker").wait_for()
+    flame.last.scroll_into_view_if_needed()
+    page.screenshot(path=str(jupyter.folder / "cluster-profile.png"))
+    assert "CPUs in use" not in str(flame.last.get_attribute("aria-label"))
     release(folder / "gate0")
     table.locator("code", has_text="gate").wait_for(state="detached")
-    actor.get_by_role("button").click()
+    actor.get_by_role("button", name="kill").click()
     actor.get_by_text("end it now").click()
     actor.wait_for(state="detached")
     run_cell(page, 4)

@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
+import types
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from click.testing import CliRunner
 
 import paralab
 from paralab import sampling
+from paralab.what_runs import placed
 from paralab_profiling.attaching import AttachError, attach, outside
 from paralab_profiling.attaching.command import profile
 from paralab_profiling.attaching.sampled import profile_of
@@ -86,6 +89,30 @@ def test_local_mode_says_that_nothing_runs_beside(shutdown_after: None) -> None:
 def test_without_a_session() -> None:
     with pytest.raises(RuntimeError, match="init"):
         attach()
+
+
+def test_a_cell_gets_its_number_where_its_kernel_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = f"{tempfile.gettempdir()}/ipykernel_12/345.py"
+    assert placed(file) == ("ipykernel_12/345.py", "yours"), "a worker keeps what tells it"
+    told = seen(frames=[("f", placed(file)[0], 7, "yours"), *seen()["frames"][1:]])
+    told["lines"] = [(0, 8, 5)]
+    line = f"thread (0x1): Main;f ({file}:8) 3"
+    target = Target(1, what="process 1")
+
+    class Compile:
+        def format_code_name(self, name: str) -> tuple[str, str] | None:
+            return ("Cell", "In[5]") if name == file else None
+
+    shell = types.SimpleNamespace(compile=Compile())
+    ipython = types.SimpleNamespace(get_ipython=lambda: None)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    for number in ("a cell", "In[5]"):
+        found = profile_of([told], {7: 3})
+        assert found.roots[0].children[0].file == number
+        assert f"most often at {number}:8, " in "; ".join(found.extra["notes"])
+        (path, _count), *_ = outside.stacks(line, target)
+        assert path[-1].file == number
+        ipython.get_ipython = lambda: shell  # from here on it is that notebook's kernel
 
 
 # -- what is made of it ---------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import sys
 import threading
 from dataclasses import replace
@@ -19,7 +21,7 @@ import paralab
 from paralab.engine import Told, current
 from paralab.ids import INDEX_BITS, make_address
 from paralab_profiling import live
-from paralab_profiling.live import widgets
+from paralab_profiling.live import cluster_view, widgets
 from paralab_profiling.live.cluster import ClusterState, Facts, cluster, kill_actor, state_of
 from paralab_profiling.live.frames import Frames
 from paralab_profiling.live.processes import Use, percent, use_of
@@ -335,3 +337,71 @@ def test_the_cluster_of_a_session(runtime: Any) -> None:
         paralab.get(keeper.keep.remote())
     eventually(lambda: current().info("departed"), 60.0)
     assert "last to end: " in cluster().note, "of who has gone it says how"
+
+
+class Shown:
+    """A place in a notebook, and a widget: they take what they are told."""
+
+    def __init__(self, *told: Any) -> None:
+        self.told = list(told)
+        self.frame: Any = {}
+        self.press: Any = None
+
+    def update(self, thing: Any, **_more: Any) -> None:
+        self.told.append(thing)
+
+    def on_msg(self, press: Any) -> None:
+        self.press = press
+
+    def close(self) -> None:
+        pass
+
+
+def pressed(view: Any, message: Any) -> Any:
+    """What stands below the table once a button's message has been heard."""
+    place = view._profile
+    before = len(place.told)
+    view._widget.press(None, message, [])
+    eventually(lambda: len(place.told) > before and view._widget.frame["looking"] == 0, 60.0)
+    return place.told[-1]
+
+
+@pytest.mark.slow
+def test_a_button_profiles_what_a_process_runs(
+    runtime: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+
+    @paralab.remote
+    def works() -> int:
+        begun.touch()
+        while not gate.exists():
+            pass
+        return os.getpid()
+
+    monkeypatch.setattr(cluster_view, "new_widget", lambda _own, _frame: Shown())
+    monkeypatch.setattr(cluster_view, "show", Shown)
+    monkeypatch.setattr(cluster_view, "PROFILE_SECONDS", 0.2)
+    ref = works.remote()
+    eventually(begun.exists, 60.0)
+    view = cluster_view.ClusterView(current())
+    try:
+        process = eventually(
+            lambda: next((each for each in view.state.processes if each.runs), None), 60.0
+        )
+        for wrong in ("x", {"profile": "x"}, {"profile": -1}, {"kill": ""}, {"kill": None}, {}):
+            view._widget.press(None, wrong, [])
+        assert view._looking == 0
+        assert not view._profile.told[1:], "nothing was profiled and nothing was ended"
+        found = pressed(view, {"profile": process.pid})
+        assert found.tasks == {process.runs: 1}
+        gate.touch()
+        assert paralab.get(ref, timeout=60) == process.pid
+        view._watcher.stop()  # so that the row of what ends now is there to be pressed
+        os.kill(process.pid, signal.SIGKILL)
+        eventually(lambda: current().info("departed"), 60.0)
+        said = pressed(view, {"profile": process.pid})
+        assert repr(said).startswith(f"No profile of {process.name}, pid {process.pid}: ")
+    finally:
+        gate.touch()
+        view.close()

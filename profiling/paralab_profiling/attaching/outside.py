@@ -29,6 +29,7 @@ from paralab.shown_text import shown_name
 from paralab.what_runs import placed
 from paralab_profiling.attaching.sampled import measured_on
 from paralab_profiling.attaching.targets import AttachError, Target, exists, found, is_stopped
+from paralab_profiling.profilers.places import numbered_file
 from paralab_profiling.profilers.result import Profile
 from paralab_profiling.profilers.tree import Tree, Where
 
@@ -203,7 +204,7 @@ def stacks(raw: str, target: Target) -> Iterator[tuple[list[Where], int]]:
             file, kind = placed(each[2])
             if kind == "runtime" and path[-1].kind in ("runtime", "task"):
                 continue  # of the runtime only where it was entered
-            path.append(Where(shown_name(each[1]), file, int(each[3] or 0), kind))
+            path.append(Where(shown_name(each[1]), numbered_file(file), int(each[3] or 0), kind))
         yield path, int(count)
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from paralab_profiling.profilers.places import numbered_file
 from paralab_profiling.profilers.result import Profile
 from paralab_profiling.profilers.tree import Tree, Where
 from paralab_profiling.stamps import stamp
@@ -31,7 +32,7 @@ def profile_of(answers: Iterable[Mapping[str, Any]], numbers: Mapping[int, int])
         answers: as ``paralab.sampling.Sampler.seen`` gives them, one a process.
         numbers: the session's numbers of the processes, by their pids.
     """
-    tree, told = Tree(), list(answers)
+    tree, told = Tree(), [_with_numbers(each) for each in answers]
     for each in told:
         for name, path, wall, on_cpu, wanted, _looks in each["stacks"]:
             frames = [Where(name, "", 0, "task")]
@@ -56,6 +57,12 @@ def profile_of(answers: Iterable[Mapping[str, Any]], numbers: Mapping[int, int])
             "sampling": [_facts(each) for each in told],
         },
     )
+
+
+def _with_numbers(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, with the numbers of this notebook's cells, which its process does not know."""
+    frames = [(name, numbered_file(file), *more) for name, file, *more in told["frames"]]
+    return {**told, "frames": frames}
 
 
 def measured_on() -> dict[str, str]:

@@ -5,7 +5,8 @@ padding:2px 8px;border-bottom:1px solid var(--jp-border-color2,#80808055)}
 .pl-cluster td.n,.pl-cluster th.n{text-align:right}.pl-cluster code{font-size:11.5px}
 .pl-cluster .h{font-size:15px;font-weight:650}.pl-cluster .s{font-size:11px;opacity:.75}
 .pl-cluster .line{max-width:180px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.pl-cluster svg{width:100%;height:64px}.pl-cluster button{font:inherit}`;
+.pl-cluster svg{width:100%;height:64px}.pl-cluster button{font:inherit}
+.pl-cluster [aria-disabled=true]{opacity:.6}`;
 const POINTS = 240, NS = "http://www.w3.org/2000/svg";
 const make = (tag, text = "", more = {}) => Object.assign(document.createElement(tag), { textContent: text }, more);
 const bytes = (count) => {
@@ -41,19 +42,28 @@ function render({ model, el }) {
       path.setAttribute(name, value);
     chart.append(path);
   };
-  const button = (actor, name) => {
-    const kill = make("button", asked.has(actor) ? "end it now" : "kill", { type: "button" });
-    kill.setAttribute("aria-label", `${kill.textContent}: ${name}`);
-    kill.dataset.actor = actor;
-    return kill;
+  const button = (does, of, text, name) => {
+    const made = make("button", text, { type: "button" });
+    made.setAttribute("aria-label", `${text}: ${name}`);
+    made.dataset.press = `${does} ${of}`;
+    return made;
+  };
+  const lookAt = (each, frame) => {
+    const text = frame.looking === each.pid ? `looking, ${frame.seconds} s` : "profile";
+    const look = button("profile", each.pid, text, each.name);
+    // Not disabled, which would take the focus from it.
+    look.setAttribute("aria-disabled", frame.looking !== 0);
+    return look;
   };
   // One listener for all: rows are made anew while somebody presses.
   let pressed = null;
-  body.addEventListener("pointerdown", (event) => (pressed = event.target.dataset.actor || null));
-  const act = (actor) => {
-    if (!actor) return;
-    if (asked.delete(actor)) model.send({ kill: actor });
-    else asked.add(actor);
+  body.addEventListener("pointerdown", (event) => (pressed = event.target.dataset.press || null));
+  const act = (press) => {
+    if (!press) return;
+    const [does, of] = press.split(" ");
+    if (does === "profile") model.send({ profile: Number(of) });
+    else if (asked.delete(of)) model.send({ kill: of });
+    else asked.add(of);
     update();
   };
   body.addEventListener("pointerup", () => {
@@ -63,10 +73,10 @@ function render({ model, el }) {
   body.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    act(event.target.dataset.actor);
+    act(event.target.dataset.press);
   });
   const update = () => {
-    const frame = model.get("frame"), focused = document.activeElement?.dataset?.actor;
+    const frame = model.get("frame"), focused = document.activeElement?.dataset?.press;
     title.textContent = frame.title;
     note.textContent = frame.note;
     body.replaceChildren(...frame.processes.map((each) => {
@@ -80,10 +90,11 @@ function render({ model, el }) {
       cell(each.errors ? `${each.errors} ✕` : "0", "n");
       cell(each.last_line, "line").title = each.last_line;
       const last = cell("");
-      if (each.actor) last.append(button(each.actor, each.name));
+      last.append(lookAt(each, frame));
+      if (each.actor) last.append(" ", button("kill", each.actor, asked.has(each.actor) ? "end it now" : "kill", each.name));
       return row;
     }));
-    if (focused) body.querySelector(`[data-actor="${CSS.escape(focused)}"]`)?.focus();
+    if (focused) body.querySelector(`[data-press="${CSS.escape(focused)}"]`)?.focus();
     resources.textContent = Object.entries(frame.resources)
       .map(([name, [used, there]]) => `${name} ${/memory/.test(name) ? bytes(used) : used} of ${
         /memory/.test(name) ? bytes(there) : there}`).join(" · ");

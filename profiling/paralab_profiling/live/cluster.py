@@ -247,7 +247,8 @@ def cluster() -> Any:
 
     Returns:
         A :class:`ClusterState`; in a notebook with anywidget a view that is kept up to date until
-        the session ends or its ``close()`` is called, and has a button to end each actor.
+        the session ends or its ``close()`` is called.  A button in each row profiles the process
+        for 5 s, as :func:`attach` does, and another one ends an actor.
 
     Raises:
         SystemFailure: paralab is not running, see ``paralab.init``.

@@ -119,8 +119,8 @@ class ControlMagics(Magics):
     def cluster(self, line: str) -> Any:
         """Shows workers, actors, resources and the object store.
 
-        In a notebook the view is kept up to date until the session ends, and has a button to end
-        each actor; in a terminal it is how things are now.
+        In a notebook the view is kept up to date until the session ends, and has buttons to profile
+        each process and to end each actor; in a terminal it is how things are now.
         """
         __tracebackhide__ = True
         options = arguments.parse(self.cluster, line)

@@ -14,16 +14,13 @@ import tempfile
 from functools import lru_cache
 
 from paralab.shown_text import shown_name
-from paralab.sources import shown_file
+from paralab.sources import SOME_CELL, cell_of, shown_file
 from paralab_profiling.profilers.tree import Where
 
 OURS = os.path.dirname(os.path.abspath(__file__))
 """The folder of what measures."""
 _INSTALLED = re.compile(r"(?:site|dist)-packages/(.+)$")
-_CELL = re.compile(r"\bipykernel_\d+/\d+\.py$")
 _TOLD_CELL = re.compile(r'"(ipykernel_\d+/\d+\.py)"')
-_SOME_CELL = "a cell"
-"""What ``shown_file`` says of one that this process has not compiled."""
 _STANDARD = tuple(
     sorted({p for n in ("stdlib", "platstdlib") if (p := sysconfig.get_path(n))}, key=len)
 )
@@ -53,21 +50,21 @@ def place_of(file: str) -> tuple[str, str]:
     here = os.getcwd()
     if path.startswith(f"{here}/"):
         return shown_name(path[len(here) + 1 :]), "yours"
-    cell = _CELL.search(path)
     shown = shown_file(file)
-    if cell is not None and shown == _SOME_CELL:
-        return cell[0], "yours"  # the driver knows its number, see numbered()
+    if shown == SOME_CELL:
+        return cell_of(file), "yours"  # the driver knows its number, see numbered()
     return shown_name(shown), "yours"
 
 
 def numbered(text: str) -> str:
     """What a worker tells, as JSON, with the numbers of this notebook's cells: "In[5]"."""
-    return _TOLD_CELL.sub(lambda found: json.dumps(_number(found[1])), text)
+    return _TOLD_CELL.sub(lambda found: json.dumps(numbered_file(found[1])), text)
 
 
-def _number(cell: str) -> str:
-    """How the kernel that compiled a cell calls it; that of another kernel is "a cell"."""
-    return shown_file(os.path.join(tempfile.gettempdir(), *cell.split("/")))
+def numbered_file(file: str) -> str:
+    """A file as a worker tells it; of a cell what its kernel calls it, elsewhere "a cell"."""
+    cell = cell_of(file)
+    return shown_file(os.path.join(tempfile.gettempdir(), *cell.split("/"))) if cell else file
 
 
 def where_of(name: str, file: str, line: int) -> Where:
