@@ -30,23 +30,7 @@ def cells_of(place: shelf.Place) -> list[dict[str, Any]]:
     return cells
 
 
-ATTEMPTS = 4
-"""Where a check measures time, a machine that stands still for a moment can spoil one."""
-
-
-def verdict_on(place: shelf.Place, *sources: str, wanted: tuple[str, str]) -> Verdict:
-    """What the check says of the notebook's code with ``sources`` below it.
-
-    If it does not say what is wanted, state and kind, it is asked again, a few times.
-    """
-    found = checked(place, *sources)
-    for _ in range(1, ATTEMPTS):
-        if (found.state, found.kind) != wanted:
-            found = checked(place, *sources)
-    return found
-
-
-def checked(place: shelf.Place, *sources: str) -> Verdict:
+def verdict_on(place: shelf.Place, *sources: str) -> Verdict:
     pieces = [*read(place.notebook), *(Piece("answer", source) for source in sources)]
     checker = place.checker()
     if checker.cpus is None or not checker.in_session:
@@ -63,12 +47,12 @@ def checked(place: shelf.Place, *sources: str) -> Verdict:
 def test_stub_solution_and_wrong_answers(session: Any, place: shelf.Place) -> None:
     wrong = importlib.import_module(f"wrong_{place.number:02}")
     ladders = {**COMMON, **place.checker().ladders}
-    stub = verdict_on(place, wanted=("not yet", wrong.STUB))
+    stub = verdict_on(place)
     assert (stub.state, stub.kind) == ("not yet", wrong.STUB), stub
-    passed = verdict_on(place, place.solution(), wanted=("passed", ""))
+    passed = verdict_on(place, place.solution())
     assert passed.passed, passed
     for source, kind in wrong.WRONG:
-        found = verdict_on(place, source, wanted=("not yet", kind))
+        found = verdict_on(place, source)
         assert (found.state, found.kind) == ("not yet", kind), found
         assert [name for name, _ in found.rows][:4] == [
             "measured", "expected", "why it matters", "next",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FIND_WORK = """
 def find_work(program):
-    with profile(tool="cprofile") as p:
+    with profile(tool="cprofile", clock="cpu") as p:
         program()
     yours = [frame for frame in p.top(100) if frame.kind == "yours"]
     most = max(p.roots, key=lambda root: root.calls)

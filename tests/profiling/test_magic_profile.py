@@ -55,6 +55,8 @@ def test_the_notebook_s_own_code_on_request(running: Notebook) -> None:
         ("%%profile cprofil\n1", "no profiler 'cprofil'"),
         ("%%profile cprofile\n\n \n", "nothing below"),
         ("%%profile cprofile --interval 1\n1", "no setting 'interval'"),
+        ("%%profile cprofile --clock sun\n1", "must be one of: wall, cpu"),
+        ("%%profile pyinstrument --clock cpu\n1", "no setting 'clock'"),
         ("%%profile --frob\n1", "frob"),
         ("%%profile -o 1x cprofile\n1", "no name for a variable"),
     ],

@@ -177,6 +177,17 @@ def test_a_comparison_says_what_changed() -> None:
     assert "Nothing to compare" in empty.compare(empty).title
 
 
+def test_cpu_and_wall_seconds_stay_apart() -> None:
+    wall = profile()
+    cpu = replace(wall, extra={"clock": ["cpu"], "notes": ["CPU seconds"]})
+    for together in (wall.merge, cpu.compare):
+        with pytest.raises(ProfileError, match="wall-clock seconds cannot be"):
+            together(cpu if together == wall.merge else wall)
+    twice = cpu.merge(cpu, Profile("pyinstrument", "s", ()))
+    assert words.note(twice).count("CPU seconds") == 1
+    assert cpu.compare(twice).ratio == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("draw", [icicle, flame, sunburst])
 def test_hostile_names_are_text(draw: object) -> None:
     tree = Tree()

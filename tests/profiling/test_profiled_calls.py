@@ -6,6 +6,7 @@ import asyncio
 import os
 import pstats
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from process_helpers import eventually
 import paralab
 from paralab.engine import current
 from paralab_profiling import Profile, ProfileError, collect, profile, take
-from paralab_profiling.profilers import kept
+from paralab_profiling.profilers import kept, words
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +101,42 @@ def test_calls_are_counted_exactly_over_tasks_and_workers(session: Any) -> None:
     assert p.total("work") >= p.total("middle") >= p.own("middle") > 0
     assert not p.missed
     assert isinstance(p.result, Profile)
+
+
+@paralab.remote
+def rests_and_works(seconds: float) -> int:
+    time.sleep(seconds)
+    return middle(1_000)
+
+
+def test_the_cpu_clock_counts_what_the_thread_computed(session: Any) -> None:
+    with profile("cprofile", clock="cpu") as p:
+        paralab.get(rests_and_works.remote(1.0), timeout=60)
+    assert p.calls("leaf") == 1_000
+    assert p.total("middle") > 0
+    assert p.own("time.sleep") < 0.5, "it slept for a second, which is no work"
+    assert p.result.seconds < 1.0 + p.total("middle")
+    assert "CPU seconds" in words.note(p.result)
+    with profile("cprofile") as wall:
+        paralab.get(rests_and_works.remote(0.1), timeout=60)
+    assert wall.own("time.sleep") >= 0.1
+    assert "CPU seconds" not in words.note(wall.result)
+
+
+def test_who_does_not_answer_is_said(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with profile("cprofile") as p:
+        paralab.get(work.remote(3), timeout=60)
+    survey = current().survey
+
+    def one_is_silent(*asked: Any) -> Any:
+        found = survey(*asked)
+        return found._replace(silent=[b"somebody"])
+
+    monkeypatch.setattr(current(), "survey", one_is_silent)
+    assert "1 process did not answer in" in words.note(p.refresh())
+    monkeypatch.undo()
+    assert "did not answer" not in words.note(p.refresh())
+    assert p.calls("leaf") == 3
 
 
 def test_nested_calls_are_profiled_too_also_from_threads(session: Any) -> None:

@@ -28,6 +28,7 @@ class ProfilingMagics(Magics):
     @argument("tool", nargs="?", default="pyinstrument", help=", ".join(TOOLS))
     @argument("--driver", action="store_true", help=_DRIVER)
     @argument("--interval", type=float, metavar="SECONDS", help="pyinstrument: between samples")
+    @argument("--clock", metavar="NAME", help="cprofile: wall, or cpu for the time of computing")
     @argument("-o", dest="output", type=arguments.name, metavar="NAME",
               help="bind the profile, which has .own(name), .save(path) and more")  # fmt: skip
     @cell_magic
@@ -40,7 +41,8 @@ class ProfilingMagics(Magics):
         from paralab_profiling import profile
 
         options = arguments.parse(self.profile, line)
-        settings = {} if options.interval is None else {"interval": options.interval}
+        given = {"interval": options.interval, "clock": options.clock}
+        settings = {name: value for name, value in given.items() if value is not None}
         block = profile(options.tool, driver=options.driver, **settings)
         parsed = cells.parse(self.shell, f"%%profile {line}", cell)
         start_if_needed()

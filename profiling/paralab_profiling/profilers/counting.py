@@ -5,6 +5,10 @@ callee, but no paths.  The tree shares a function's figures out to its callers b
 spent for each, as gprof does; so sums by function are exact, and single paths are an estimate.
 What recursion does further down stands at the outermost call.
 
+By the clock "wall" time is all that passes, waiting included.  By "cpu" it is what the thread that
+runs a call spent computing: what other programs on a busy machine take is no part of it, nor is
+waiting; to read that clock costs a call of the system, so each call is charged more.
+
 A ``cProfile.Profile`` goes on where it stopped, so one serves all calls of a task that come one
 after the other, and what 10,000 tasks add to it is merged in C.
 """
@@ -16,7 +20,8 @@ import gc
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import CodeType
 from typing import Any
 
@@ -28,6 +33,7 @@ from paralab_profiling.profilers.tree import Tree, Where
 LEAST = 1e-4
 """Share of the whole below which a path is not followed; its time stands in its last frame."""
 MOST_FRAMES = 3_000
+CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
 _HOOK = "the interpreter's profiling of calls"
 
 
@@ -40,7 +46,8 @@ class CProfile:
     tells_time = True
     distorts_time = False
     knows_coroutines = False
-    settings: Mapping[str, type | tuple[type, ...]] = {}
+    settings: Mapping[str, type | tuple[type, ...]] = {"clock": str}
+    choices: Mapping[str, Sequence[str]] = {"clock": tuple(CLOCKS)}
 
     def problem(self) -> str:
         """Python brings it."""
@@ -48,14 +55,24 @@ class CProfile:
 
     def collector(self, name: str, settings: Mapping[str, Any]) -> Counts:
         """Counts the calls under one task."""
-        return Counts(name)
+        return Counts(name, settings.get("clock", "wall"))
+
+    def finish(self, profile: Profile) -> Profile:
+        """Says once by which clock, where it is not the usual one."""
+        clocks = sorted(set(profile.extra.get("clock", ())))
+        if not clocks:
+            return profile
+        more = {"clock": clocks, "notes": ["CPU seconds, so waiting counts for nothing"]}
+        return replace(profile, extra={**profile.extra, **more})
 
 
 class _Counter:
     """One ``cProfile.Profile`` and what it has counted since it was last looked at."""
 
-    def __init__(self) -> None:
-        self.profile = cProfile.Profile()
+    def __init__(self, clock: str) -> None:
+        # By default it reads its clock in C, which is quicker than to call a function.
+        is_wall = clock == "wall"
+        self.profile = cProfile.Profile() if is_wall else cProfile.Profile(CLOCKS[clock])
         self.tasks = 0
         self.seconds = 0.0
 
@@ -63,8 +80,9 @@ class _Counter:
 class Counts:
     """See :class:`paralab_profiling.profilers.tools.Collector`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: str = "wall") -> None:
         self._name = name
+        self._clock = clock
         self._idle: list[_Counter] = []
         self._functions: dict[Where, list[float]] = {}
         self._pairs: dict[Where, dict[Where, list[float]]] = {}
@@ -74,7 +92,8 @@ class Counts:
 
     def begin(self) -> CountingSession:
         """A session for one call, which goes on with a counter that is idle."""
-        return CountingSession(self, self._idle.pop() if self._idle else _Counter())
+        counter = self._idle.pop() if self._idle else _Counter(self._clock)
+        return CountingSession(self, counter, CLOCKS[self._clock])
 
     def ended(self, counter: _Counter, seconds: float) -> None:
         """A call is over."""
@@ -99,6 +118,7 @@ class Counts:
             *("cprofile", "s", tree.frames()),
             seconds=self._seconds,
             functions=self._table(),
+            extra={} if self._clock == "wall" else {"clock": [self._clock]},
         )
 
     def _take(self, counter: _Counter) -> None:
@@ -148,16 +168,17 @@ class Counts:
 class CountingSession:
     """See :class:`paralab_profiling.profilers.tools.Session`."""
 
-    def __init__(self, counts: Counts, counter: _Counter) -> None:
+    def __init__(self, counts: Counts, counter: _Counter, clock: Callable[[], float]) -> None:
         self._counts = counts
         self._counter = counter
+        self._clock = clock
         self._seconds = 0.0
         self._since = 0.0
 
     def start(self) -> None:
         """Counts from here on, in this thread."""
         is_free = sys.getprofile() is None  # before 3.12 ours would silently take its place
-        self._since = time.perf_counter()
+        self._since = self._clock()
         try:
             if is_free:
                 self._counter.profile.enable()
@@ -170,7 +191,7 @@ class CountingSession:
     def stop(self) -> None:
         """Counts no more."""
         self._counter.profile.disable()
-        self._seconds += time.perf_counter() - self._since
+        self._seconds += self._clock() - self._since
 
     def end(self) -> None:
         """It counts from now on."""

@@ -15,7 +15,7 @@ from typing import Any
 from paralab_profiling.palette import RUN
 from paralab_profiling.picture import Picture
 from paralab_profiling.profilers import words
-from paralab_profiling.profilers.result import Profile, ProfileError
+from paralab_profiling.profilers.result import Profile, ProfileError, clock_of
 from paralab_profiling.svg import INK, Drawing, three_digits
 
 MOST_ROWS = 10
@@ -115,8 +115,10 @@ def compare(before: Profile, after: Profile) -> Difference:
     """What has changed from one profile to another.
 
     Raises:
-        ProfileError: they measured in different units.
+        ProfileError: they measured in different units, or by different clocks.
     """
+    if clock_of(before) != clock_of(after):
+        raise ProfileError("CPU seconds and wall-clock seconds cannot be compared.")
     if before.unit != after.unit:
         raise ProfileError(
             f"A profile in {before.unit} and one in {after.unit} cannot be compared."

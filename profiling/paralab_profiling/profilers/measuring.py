@@ -16,7 +16,7 @@ import functools
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 from types import TracebackType
@@ -157,13 +157,15 @@ class Profiling:
     def refresh(self) -> Profile:
         """Asks the workers anew and returns what there is now: calls that had not ended may have.
 
-        Once the session has ended, it is what there was.
+        Processes that do not answer within 5 s are counted in the profile's notes.  Once the
+        session has ended, it is what there was.
         """
         if self._is_asked_for() and self._engine is not None and installed() is self._engine:
             self._late = 0
             tool = find(self._request.tool)
             empty = Profile(tool.name, tool.unit, ())
-            self._result = finished(merge([empty, *gathered(self._request.id)]))
+            parts, notes = gathered(self._request.id)
+            self._result = _with_notes(finished(merge([empty, *parts])), notes)
         if self._result is None:
             raise RuntimeError("Nothing was profiled yet: the block has not begun.")
         return self._result
@@ -211,7 +213,9 @@ def profile(tool: str = "pyinstrument", *, driver: bool = False, **settings: Any
             "objgraph" the types that grow with every call; "fil" and "memray" tell which lines had
             the memory that was alive at the peak.
         driver: whether the block's own code is measured too, as "this process".
-        **settings: of the tool; ``interval`` of pyinstrument is seconds between two samples.
+        **settings: of the tool; ``interval`` of pyinstrument is seconds between two samples,
+            ``clock`` of cProfile "wall", or "cpu" for the seconds that the thread computed, whoever
+            else uses the machine.
 
     Returns:
         for ``with profile() as p:`` or as a decorator.  Afterwards ``p`` is the result.
@@ -238,7 +242,7 @@ def collect(tool: str | None = None) -> Profile:
     if tool is not None:
         find(tool)
     current()
-    parts = gathered("")
+    parts, notes = gathered("")
     found = sorted({each.tool for each in parts})
     if tool is not None:
         parts = [each for each in parts if each.tool == tool]
@@ -252,11 +256,22 @@ def collect(tool: str | None = None) -> Profile:
             "Nothing was profiled in this session: give a task the option profile=, which is one "
             f"of {options}, and collect() when it has run."
         )
-    return finished(merge(parts))
+    return _with_notes(finished(merge(parts)), notes)
 
 
-def gathered(request_id: str) -> list[Profile]:
-    """What all processes have measured for a request, those included that have ended."""
+def _with_notes(profile: Profile, notes: Sequence[str]) -> Profile:
+    if not notes:
+        return profile
+    said = [*profile.extra.get("notes", ()), *notes]
+    return replace(profile, extra={**profile.extra, "notes": said})
+
+
+def gathered(request_id: str) -> tuple[list[Profile], list[str]]:
+    """What all processes have measured for a request, those included that have ended.
+
+    Returns:
+        a profile for each of them; and notes, about those that did not answer.
+    """
     engine = current()
     found: dict[str, tuple[int, Profile]] = {}
     start = f"{request_id}/"
@@ -267,7 +282,8 @@ def gathered(request_id: str) -> list[Profile]:
             found[key] = told
 
     # First what they have not handed over, then what the node has: what comes in between is there.
-    for told in [*engine.survey("profiles", 0, SECONDS).answers(), kept.STORE.told()]:
+    survey = engine.survey("profiles", 0, SECONDS)
+    for told in [*survey.answers(), kept.STORE.told()]:
         for key, value in (told or {}).items():
             if key.startswith(start):
                 take(key, value)
@@ -281,7 +297,11 @@ def gathered(request_id: str) -> list[Profile]:
         number = process_number(bytes.fromhex(address)) if address else 0
         workers = {number: ended} if ended else {}
         profiles.append(merge([part, Profile(part.tool, part.unit, (), workers)]))
-    return profiles
+    silent = len(survey.silent)
+    if not silent:
+        return profiles, []
+    which = "1 process" if silent == 1 else f"{silent:,} processes"
+    return profiles, [f"{which} did not answer in {SECONDS:g} s, so calls may be missing"]
 
 
 def _amount(ended: int, profile: Profile) -> int:

@@ -304,7 +304,7 @@ def merge(profiles: Iterable[Profile]) -> Profile:
     """Several profiles of one tool as one: frames, tasks and seconds are added up.
 
     Raises:
-        ProfileError: there are none, or they are of several tools or units.
+        ProfileError: there are none, or they are of several tools, units or clocks.
     """
     parts = list(profiles)
     if not parts:
@@ -316,6 +316,8 @@ def merge(profiles: Iterable[Profile]) -> Profile:
                 f"Profiles of {first.tool} in {first.unit} and of {each.tool} in {each.unit} "
                 "cannot be merged: their figures do not mean the same."
             )
+    if len({clock_of(each) for each in parts if each.roots}) > 1:
+        raise ProfileError("Profiles in CPU seconds and in wall-clock seconds cannot be merged.")
     extra: dict[str, list[Any]] = {}
     for each in parts:
         for name, rows in each.extra.items():
@@ -332,6 +334,11 @@ def merge(profiles: Iterable[Profile]) -> Profile:
         missed=_added(each.missed for each in parts),
         extra=extra,
     )
+
+
+def clock_of(profile: Profile) -> tuple[str, ...]:
+    """By which clock its seconds were taken, if not by the usual one."""
+    return tuple(sorted({str(each) for each in profile.extra.get("clock", ())}))
 
 
 def _added(counts: Iterable[Mapping[Any, int]]) -> dict[Any, int]:

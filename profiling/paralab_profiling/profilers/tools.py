@@ -87,7 +87,8 @@ class Tool(Protocol):
         tells_time: whether its figures are times.
         distorts_time: whether the program is so slow under it that times mean nothing.
         knows_coroutines: whether a session may stay started while a coroutine awaits.
-        settings: names of its settings, and what each must be, as types.
+        settings: names of its settings, and what each must be, as types.  Where a text must be one
+            of some, the tool has an attribute ``choices`` with these, by the setting's name.
     """
 
     name: str
@@ -183,6 +184,12 @@ def _check_setting(tool: Tool, name: str, value: Any) -> None:
         )
     if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
         raise TypeError(f"The setting {name}={value!r} of {tool.name!r} must be {wanted}.")
+    choices = getattr(tool, "choices", {}).get(name)
+    if choices is not None and value not in choices:
+        raise ValueError(
+            f"The setting {name}={shown_name(repr(value))} of {tool.name!r} must be one of: "
+            f"{', '.join(choices)}."
+        )
     if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < 1e9:
         raise ValueError(f"The setting {name}={value!r} of {tool.name!r} must be above 0.")
 

@@ -111,7 +111,7 @@ def note(profile: Profile) -> str:
         parts.append(counted(profile.samples, "sample"))
     if profile.functions:
         parts.append("every call counted")
-    parts += map(str, profile.extra.get("notes", ()))
+    parts += dict.fromkeys(map(str, profile.extra.get("notes", ())))
     if profile.cost is not None:
         parts.append(cost(profile))
     for why, count in profile.missed.items():
