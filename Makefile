@@ -12,8 +12,8 @@ BIN = .venv/bin
 BESIDE = -n 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help lab test lint test-main test-browser test-notebooks test-other-pythons test-oldest fast conformance-ray \
-	scorecard pictures bench clean
+.PHONY: help lab test prepare lint environments environment installed compiled test-main test-browser \
+	test-notebooks test-other-pythons test-oldest fast conformance-ray scorecard pictures bench clean
 
 help:
 	@echo "make lab             open the tour in JupyterLab"
@@ -48,8 +48,16 @@ lab: .venv/lab.stamp
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
 endif
 
-test: lint test-main test-browser test-notebooks test-other-pythons test-oldest
+test: prepare test-main test-browser test-notebooks test-other-pythons test-oldest
 	@echo "All tests passed."
+
+# mypy uses one core. Beside it, the other makes the environments of the other Pythons.
+prepare: .venv/test.stamp
+	@$(MAKE) --no-print-directory -j 2 lint environments
+
+environments: .venv/test.stamp
+	@$(MAKE) --no-print-directory compiled ENV=.venv
+	@$(MAKE) --no-print-directory test-other-pythons test-oldest GOAL=environment
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -64,12 +72,12 @@ test-browser: .venv/test.stamp
 	$(BIN)/pytest tests/browser
 
 test-notebooks: .venv/test.stamp
-	$(BIN)/pytest -p no:leak_check -W default --timeout 300 --nbval \
+	$(BIN)/pytest -p no:leak_check -W default --timeout 300 --nbval $(BESIDE) --dist loadscope \
 		--nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 notebooks exercises
 
 test-other-pythons: .venv/test.stamp
 	@for found in $$($(BIN)/python .ci/pythons.py); do \
-		$(MAKE) --no-print-directory fast ENV=.venv-$${found%%=*} WITH=$${found#*=} || exit 1; \
+		$(MAKE) --no-print-directory $(GOAL) ENV=.venv-$${found%%=*} WITH=$${found#*=} || exit 1; \
 	done
 
 # The lower bounds are those of the oldest Python; newer Pythons need newer packages.
@@ -77,19 +85,33 @@ test-oldest: .venv/test.stamp
 	@mkdir -p build && $(BIN)/python .ci/oldest.py > build/oldest.txt
 	@for found in 3.11=$(BIN)/python $$($(BIN)/python .ci/pythons.py); do \
 		$${found#*=} -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || continue; \
-		$(MAKE) --no-print-directory fast ENV=.venv-oldest WITH=$${found#*=} \
+		$(MAKE) --no-print-directory $(GOAL) ENV=.venv-oldest WITH=$${found#*=} \
 			CONSTRAINTS='-c build/oldest.txt' EXTRAS=test-fast,test-magics || exit 1; \
 		break; \
 	done
 
 # The fast tests with the Python WITH in the environment ENV.
-EXTRAS = test-fast
-fast:
+GOAL = fast
+fast: installed
 	@echo "Fast tests in $(ENV)"
+	$(ENV)/bin/pytest -q $(BESIDE) --every-python
+
+environment: installed
+	@$(MAKE) --no-print-directory compiled
+
+EXTRAS = test-fast
+installed:
 	@test -x $(ENV)/bin/python || $(WITH) -m venv $(ENV)
 	@test $(ENV)/stamp -nt pyproject.toml || { \
 		$(ENV)/bin/python -m pip install -q $(CONSTRAINTS) -e '.[$(EXTRAS)]' && touch $(ENV)/stamp; }
-	$(ENV)/bin/pytest -q $(BESIDE) -m 'not slow'
+
+# Tests start thousands of processes, and each would compile all of paralab where nobody keeps the
+# result: with PYTHONDONTWRITEBYTECODE set, as many images have it.
+# What pytest makes of the tests' own modules is kept by collecting them once; whatever fails in
+# that will fail again, and say so, in the tests.
+compiled:
+	@$(ENV)/bin/python -m compileall -q runtime profiling tests
+	@PYTHONDONTWRITEBYTECODE= $(ENV)/bin/pytest -q --collect-only tests >/dev/null 2>&1 || true
 
 # The conformance tests on Ray itself: is what they expect what Ray does?
 # `make conformance-ray ONLY=test_tasks.py` runs one file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,13 +15,59 @@ pytest_plugins = ["pytester"]
 SLOW_FOLDERS = ("tests/scorecard/", "tests/sim/")
 """What happens when processes die and messages get lost is the same on every Python."""
 
+THE_SAME_EVERYWHERE = (
+    *SLOW_FOLDERS,
+    "tests/browser/",
+    # Texts: documents, notebooks, the code itself.
+    "tests/exercises/test_all_exercises.py",
+    "tests/test_binder.py",
+    "tests/test_compatibility.py",
+    "tests/test_instructors.py",
+    "tests/test_leak_check.py",
+    "tests/test_notebooks.py",
+    "tests/test_readme.py",
+    "tests/test_scorecard_table.py",
+    "tests/test_structure.py",
+    # What is computed and drawn from recordings and profiles that are made up.
+    *(
+        f"tests/profiling/test_{view}.py"
+        for view in (
+            "aggregation", "differences", "explain", "explained_programs", "frame_pictures",
+            "graph", "interact", "lanes", "lanes_drawing", "overhead", "palette", "paths",
+            "perfetto", "pictures", "predict", "readme_pictures", "replay", "spans", "speedup",
+            "what_if",
+        )
+    ),
+)  # fmt: skip
+"""Folders and files that ``--every-python`` leaves out: the main Python has said it for all."""
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-python",
+        action="store_true",
+        help="only what may depend on the Python and the versions of packages, and is not slow",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``--every-python``, what is the same everywhere is not even imported."""
+    if not config.getoption("--every-python"):
+        return None
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return path.startswith(THE_SAME_EVERYWHERE) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Whole folders are slow, and so are hypothesis' state machines."""
     for item in items:
         is_machine = item.name == "runTest"
         if is_machine or any(folder in item.path.as_posix() for folder in SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)
+    if config.getoption("--every-python"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 @pytest.fixture

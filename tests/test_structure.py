@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import THE_SAME_EVERYWHERE
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
@@ -220,3 +222,9 @@ def test_import_is_light() -> None:
         capture_output=True, text=True, check=True, timeout=100, cwd=RUNTIME.parent,
     )  # fmt: skip
     assert done.stdout.split("\n")[0] == "[] 1"
+
+
+def test_what_one_python_tests_for_all_is_there() -> None:
+    # Of a file that was renamed, the entry would stay and say nothing.
+    for path in THE_SAME_EVERYWHERE:
+        assert (ROOT / path).exists(), path
