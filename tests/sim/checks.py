@@ -6,6 +6,8 @@ from typing import Any
 
 from paralab.messages import FREE
 from paralab.state.lease_parts import WorkerState
+from paralab.state.placement import GroupState
+from sim import modules
 from sim.performing import Facts
 from sim.world import Process
 
@@ -13,17 +15,36 @@ from sim.world import Process
 def check_node(node: Any, kind: int) -> None:
     """The node's books balance; after each of its messages."""
     leases = node.leases
-    available = leases.resources.available
-    held: dict[str, int] = {}
+    groups = [pool for group in leases.groups.groups.values() for pool in group.pools]
+    for pool in (*leases.places.nodes, *groups):
+        cut = [each for each in groups if pool not in groups and each.node is pool.node]
+        _check_pool(pool, cut, [w for w in leases.workers.values() if w.pool is pool])
     for worker in leases.workers.values():
-        for name, amount in worker.resources.items():
-            if not (worker.blocked and name == "CPU"):
-                held[name] = held.get(name, 0) + amount
-    for name, total in leases.resources.total.items():
-        has = available.get(name, 0) + held.get(name, 0)
-        assert has == total, f"the node has {total} of {name} but {has} are free or held"
+        where = worker.where
+        group = leases.groups.groups.get(where.group) if where is not None else None
+        if group is not None and group.pools:
+            at = group.pools.index(worker.pool)
+            assert where.bundle in (-1, at), f"for bundle {where.bundle}, but in bundle {at}"
+        elif group is not None:
+            process = modules.world().processes[node.clients[worker.address].pid]
+            assert process.dead, f"{process} lives on, in a group that was removed"
     if kind == FREE:
         node.objects.check()
+
+
+def _check_pool(pool: Any, cut: list[Any], workers: list[Any]) -> None:
+    """What is free, what workers hold and what was cut out for groups is all that there is."""
+    has = dict(pool.resources.available)
+    for worker in workers:
+        for name, amount in worker.resources.items():
+            if not (worker.blocked and name == "CPU"):
+                has[name] = has.get(name, 0) + amount
+    for each in cut:
+        for name, amount in each.resources.total.items():
+            has[name] = has.get(name, 0) + amount
+    for name, total in pool.resources.total.items():
+        assert has[name] == total, f"a pool has {total} of {name} but {has[name]} are known of"
+    assert not pool.planned, f"{pool.planned} is promised after the round"
 
 
 def check_calls(facts: Facts) -> None:
@@ -67,6 +88,7 @@ def _left_in(process: Process) -> list[str]:
         "questions": list(core.questions.open),
         "submissions": list(core.mailbox.submissions),
         "changes": list(core.mailbox.changes),
+        "groups awaited": list(core.groups._waiting),
     }
     executor = getattr(core, "executor", None)
     if executor is not None:
@@ -84,6 +106,8 @@ def _left_at_node(node: Any) -> list[str]:
         "actors": [w for w in leases.workers.values() if w.state is WorkerState.ACTOR],
         "living actors": [r.ref for r in node.directory.records.values() if not r.dead],
         "starting": leases.starting.total,
+        "groups": [g for g in leases.groups.groups.values() if g.state is not GroupState.REMOVED],
+        "pools of groups": [g for g in leases.groups.groups.values() if g.pools],
         "objects": stats.objects,
         "bytes": stats.used,
         "unsealed": stats.unsealed,

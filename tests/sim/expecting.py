@@ -9,12 +9,28 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sim.programs import LARGE, MOST_DEATHS, Bad, Blob, Op, Result, Script, Taken, value_of
+from sim.programs import (
+    BAD_ENVIRONMENTS,
+    IMPOSSIBLE,
+    LARGE,
+    MOST_DEATHS,
+    Bad,
+    Blob,
+    Op,
+    Result,
+    Script,
+    Taken,
+    value_of,
+)
 
 OWNER = frozenset({"OwnerDiedError", "ObjectLostError"})
 CRASH = frozenset({"WorkerCrashedError"})
 ACTOR = frozenset({"ActorDiedError", "ActorUnavailableError"})
 CANCELLED = frozenset({"TaskCancelledError"})
+GONE = "its group was removed"
+"""Stands in ``always`` for all that may become of what is in a group that is removed."""
+REMOVED = ACTOR | CRASH | {GONE, "TaskPlacementGroupRemoved", "ActorPlacementGroupRemoved"}
+NO_ENVIRONMENT = "RuntimeEnvSetupError"
 NONE: frozenset[str] = frozenset()
 
 
@@ -62,18 +78,21 @@ def expected(script: Script, args: list[tuple[str, Expected]]) -> Expected:
     return _expected(script, args)[-1]
 
 
+def also_right(program: Script) -> frozenset[str]:
+    """Errors that are right anywhere in what the driver's script returns.
+
+    The workers that end with a group may own what others have a ref to.
+    """
+    return OWNER if _slots(program, "remove") else NONE
+
+
 def _expected(script: Script, args: list[tuple[str, Expected]]) -> list[Expected]:
     """What a script yields, and what it returns."""
     slots: list[Any] = []
     yields: list[Expected] = []
     taken: dict[int, int] = {}
-    cancelled: set[int] = set()
-    killed: set[int] = set()
-    for op in script.ops:
-        if op.what == "cancel":
-            cancelled.add(op.slot)
-        elif op.what == "kill":
-            killed.add(op.slot)
+    actors: dict[int, Op] = {}
+    cancelled, killed, removed = (_slots(script, what) for what in ("cancel", "kill", "remove"))
     outcomes = [each for kind, each in args if kind != "inside"]
     inside = [each for kind, each in args if kind == "inside"]
     for op in script.ops:
@@ -84,11 +103,18 @@ def _expected(script: Script, args: list[tuple[str, Expected]]) -> list[Expected
                 value = value_of(op.number)
                 slots.append(Expected(Blob(op.number) if op.number == LARGE else value))
             case "actor":
+                actors[len(slots)] = op
                 slots.append(Expected(None))
+            case "group":
+                slots.append(Expected(op.cpus < IMPOSSIBLE))
+            case "ready":
+                slots.append(_in_group(Expected(True), slots, op.slot, removed))
             case "call" | "stream":
                 given = _given(slots, op)
                 here = len(slots)
-                slots.append(_of_call(op, given, here in cancelled, op.slot in killed))
+                maker = actors.get(op.slot, op)
+                call = _of_call(op, maker, given, here in cancelled, op.slot in killed)
+                slots.append(_in_group(call, slots, maker.group, removed))
             case "get":
                 outcomes.append(slots[op.slot])
             case "take":
@@ -107,6 +133,12 @@ def _expected(script: Script, args: list[tuple[str, Expected]]) -> list[Expected
     return [*yields, Expected(Result(script.number, tuple(outcomes), refs, b""))]
 
 
+def _slots(script: Script, what: str) -> set[int]:
+    """The slots that an operation is done to; groups that end last of all do not count."""
+    is_last = what == "remove"
+    return {op.slot for op in script.ops if op.what == what and not (is_last and op.number)}
+
+
 def _given(slots: list[Any], op: Op) -> list[tuple[str, Expected]]:
     given = []
     for kind, what in op.args:
@@ -117,9 +149,22 @@ def _given(slots: list[Any], op: Op) -> list[tuple[str, Expected]]:
     return given
 
 
+def _in_group(call: Expected, slots: list[Any], group: int, removed: set[int]) -> Expected:
+    """What is right of a call that is in a group, if it is."""
+    if group not in removed:
+        return call
+    if not slots[group].value:  # it was never made
+        call = call._replace(value=Bad("TaskPlacementGroupRemoved"))
+    if type(call.value) is Items:
+        first = tuple(map(_ends_with_its_actor, call.value.first))
+        call = call._replace(value=call.value._replace(first=first))
+    return _ends_with_its_actor(call).also(Expected(None, NONE, REMOVED))
+
+
 def _of_call(
-    op: Op, given: list[tuple[str, Expected]], is_cancelled: bool, is_killed: bool
+    op: Op, maker: Op, given: list[tuple[str, Expected]], is_cancelled: bool, is_killed: bool
 ) -> Expected:
+    """What is right of a call; ``maker`` made its actor, if it is an actor's."""
     yields = _expected(op.script, given)
     result = yields[-1]
     may, always = result.may, result.always
@@ -128,6 +173,11 @@ def _of_call(
         result = yields[-1]
     if op.what == "stream":
         result = Expected(Items(op.script.number, tuple(yields), op.script.endless))
+    if maker.environment in BAD_ENVIRONMENTS:
+        result = Expected(Bad(NO_ENVIRONMENT))
+        always |= {NO_ENVIRONMENT}
+    elif maker.environment:
+        may |= {NO_ENVIRONMENT}  # if its workers die again and again before they can take work
     for kind, each in given:
         if kind == "top":
             may, always = may | each.may, always | each.always
@@ -164,6 +214,8 @@ def _ends_with_its_actor(result: Expected) -> Expected:
 def differs(got: Any, want: Expected, faulty: bool, always: frozenset[str] = NONE) -> str:
     """What is wrong with an outcome; empty if it is right."""
     always |= want.always & CANCELLED  # what it has started is cancelled with it
+    if GONE in want.always:
+        always |= REMOVED
     if type(want.value) is Took:
         return _differ(got, want.value, faulty, always)
     if type(got) is Bad:
@@ -191,7 +243,7 @@ def _differ(got: Any, want: Took, faulty: bool, always: frozenset[str]) -> str:
     if type(got) is not Taken:
         return f"{_shown(got)} instead of items"
     stream, start = want.stream, want.start
-    always |= stream.always & CANCELLED
+    always |= stream.always & (REMOVED if GONE in stream.always else CANCELLED)
     lost = stream._replace(value=stream.value if type(stream.value) is Bad else None)
     for at, item in enumerate(got.items, start):
         is_last = at == start + len(got.items) - 1

@@ -8,12 +8,15 @@ the runtime knows of this, and new modules are found by themselves.
 from __future__ import annotations
 
 import importlib
+import io
+import json
 import mmap
 import os
 import pkgutil
 import select
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -26,6 +29,7 @@ from typing import Any
 
 from paralab import platform
 from paralab.process import executor, links, node_drivers, node_store, node_workers
+from paralab.runtime_env import on_node
 from paralab.store.arena import Arena
 from sim import kernel
 from sim.world import Process, World
@@ -116,6 +120,8 @@ class Os(_StandIn):
             raise ProcessLookupError(3, "No such process")
         world.kill(process, number)
         world.check_alive()
+
+    killpg = kill
 
     def waitpid(self, pid: int, _options: int) -> tuple[int, int]:
         process = _Slot.world.processes.get(pid)
@@ -391,6 +397,63 @@ class SpillFiles:
         OS.close(self.bell.fd)
 
 
+class Builder:
+    """``subprocess.Popen`` of what installs an environment's packages: "good" or others."""
+
+    def __init__(self, _command: Any, **_how: Any) -> None:
+        world = _Slot.world
+        node = world.current.process
+        self.process = world.process("builder", node)
+        self.pid = self.process.pid
+        self.returncode = 1
+        self.stdin = io.BytesIO()
+        there, here = kernel.stream(world)
+        self._end = kernel.Descriptor(there, self.process).file
+        fd = kernel.Descriptor(here, node).fd
+        self.stdout = SimpleNamespace(fileno=lambda: fd, close=lambda: OS.close(fd))
+        self._wish: dict[str, Any] = {}
+        self.stdin.close = self._begin  # type: ignore[method-assign]
+
+    def _begin(self) -> None:
+        self._wish = wish = json.loads(self.stdin.getvalue())
+        others = self.process.parent.local.setdefault("builds", [])  # type: ignore[union-attr]
+        assert not any(b._wish == wish and not b.process.dead for b in others), "built twice"
+        others.append(self)
+        _Slot.world.thread(self.process, "main", self._build)
+
+    def _build(self) -> None:
+        world = _Slot.world
+        world.sleep(world.bits(25))
+        if "good" in self._wish["pip"]["packages"]:
+            answer = {"python": "its own", "env_vars": {}, "lock": "a lock"}
+        else:
+            answer = {"error": "There is no such package."}
+        end: Any = self._end
+        if world.bits(1) or "python" in answer:  # else it dies without a word
+            end.outgoing.send(json.dumps(answer).encode(), [])
+        world.exit(self.process, 0)
+
+    def wait(self) -> None:
+        self.process.reaped = True
+
+
+class Processes(_StandIn):
+    """``subprocess``."""
+
+    Popen = Builder
+
+
+def _start_worker(_python: str, _variables: dict[str, str], *fds: int) -> int:
+    """A worker as an interpreter of its own."""
+    node = _Slot.world.current.process
+    return node.local["session"].start(node, [node.files[fd].file for fd in fds])  # type: ignore[no-any-return]
+
+
+def _hold(_lock: str) -> int:
+    world = _Slot.world
+    return kernel.Descriptor(kernel.Eventfd(world), world.current.process).fd
+
+
 class NoDoor:
     """Nobody else comes."""
 
@@ -423,6 +486,7 @@ STAND_INS: dict[int, Any] = {
     id(signal): Signals(signal),
     id(mmap): Mmap(mmap),
     id(platform): Platform(platform),
+    id(subprocess): Processes(subprocess),
 }
 ROOMS = ("process", "state", "store", "transport")
 
@@ -443,6 +507,8 @@ OTHERS: list[tuple[Any, str, Any]] = [
     (node_store, "SpillFiles", SpillFiles),
     (node_drivers, "Door", NoDoor),
     (node_workers, "_children", _children),
+    (on_node, "start_worker", _start_worker),
+    (on_node, "hold", _hold),
 ]
 
 
@@ -451,6 +517,7 @@ def _modules() -> Iterator[ModuleType]:
         package = importlib.import_module(f"paralab.{room}")
         for found in pkgutil.iter_modules(package.__path__, f"paralab.{room}."):
             yield importlib.import_module(found.name)
+    yield on_node
 
 
 @contextmanager

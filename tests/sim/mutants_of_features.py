@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from paralab.messages import FAILED
+from paralab.process import assignment
+from paralab.process.capture import capture
+from paralab.process.node_groups import NodeGroups
 from paralab.process.producing import Flows
 from paralab.process.streams import CallerStream, Streams
+from paralab.runtime_env.on_client import ClientEnvironments
+from paralab.state import leases
+from paralab.state.environments import Environments
+from paralab.state.lease_parts import take_idle
+from paralab.state.leases import LeaseTable
+from paralab.state.placement import GroupState, GroupTable
+from paralab.state.places import Places
+from paralab.state.pool import Pool
 from paralab.state.streams import Stream
 from sim.mutants import MUTANTS, OF_FEATURE, mutant_of, wrap
 
@@ -88,3 +99,103 @@ def the_last_items_are_lost() -> None:
         original(self, task, outcome, payload)
 
     wrap(Streams, "answered", answered)
+
+
+@mutant_of("groups")
+def a_removed_group_leaves_its_workers() -> None:
+    """What runs in a group ends with it."""
+
+    def end_group(original: Any, self: Any, *group: Any) -> Any:
+        return original(self, *group)[:1]
+
+    wrap(Places, "end_group", end_group)
+
+
+@mutant_of("groups")
+def a_removed_bundle_is_not_given_back() -> None:
+    """What is free in a group that is removed is the node's again."""
+    wrap(Pool, "absorb", lambda _original, _self, _other: None)
+
+
+@mutant_of("groups")
+def what_waits_for_a_removed_group_is_not_told() -> None:
+    """A task for a group that is gone is refused; one for a group that waits, waits."""
+    wrap(GroupTable, "pools_for", lambda original, self, *what: original(self, *what) or [])
+
+
+@mutant_of("groups")
+def nobody_hears_of_a_removal() -> None:
+    """Who waits for a group hears of its removal, too."""
+
+    def tell(original: Any, self: Any, group: Any) -> None:
+        if group.state is GroupState.CREATED:
+            original(self, group)
+
+    wrap(NodeGroups, "tell", tell)
+
+
+@mutant_of("groups")
+def any_bundle_will_do() -> None:
+    """A task for one bundle takes nothing from another."""
+    wrap(GroupTable, "pools_for", lambda original, self, group, _bundle: original(self, group, -1))
+
+
+@mutant_of("groups")
+def a_lease_keeps_the_capture_of_the_last() -> None:
+    """What is started by a task that captures nothing is in no group."""
+
+    def capturing(core: Any, where: Any) -> None:
+        if where is not None and where.captures:
+            capture(core, where)
+
+    vars(assignment)["capture"] = capturing
+
+
+@mutant_of("environments")
+def any_idle_worker_will_do() -> None:
+    """A task runs in a worker of its environment."""
+
+    def any_idle(idle: Any, job: Any, environment: Any, node: Any, request: Any) -> Any:
+        kinds = {worker.environment for worker in idle.values()} | {environment}
+        found = (take_idle(idle, job, kind, node, request) for kind in sorted(kinds))
+        return next(filter(None, found), None)
+
+    vars(leases)["take_idle"] = any_idle
+
+
+@mutant_of("environments")
+def children_have_no_environment() -> None:
+    """What a task starts has its environment, but for what it says itself."""
+
+    def made(original: Any, self: Any, core: Any) -> None:
+        original(self, core)
+        self._own = {}
+
+    wrap(ClientEnvironments, "__init__", made)
+
+
+@mutant_of("environments")
+def an_environment_is_built_for_each_request() -> None:
+    """What has to be built is built once, however many wait for it."""
+
+    def prepare(original: Any, self: Any, key: str) -> Any:
+        self._known[key].is_being_built = False
+        return original(self, key)
+
+    wrap(Environments, "prepare", prepare)
+
+
+@mutant_of("environments")
+def a_failed_build_is_told_to_one() -> None:
+    """All that wait for an environment that cannot be built fail with the reason."""
+
+    def environment_failed(original: Any, self: Any, environment: str, text: str) -> Any:
+        return original(self, environment, text)[:1]
+
+    wrap(LeaseTable, "environment_failed", environment_failed)
+
+
+@mutant_of("environments")
+def a_failed_build_counts_as_done() -> None:
+    """The workers of an environment are started once it is there."""
+    wrap(Environments, "failed", lambda _original, self, key: self.built(key))

@@ -7,11 +7,12 @@ time.  So the same scripts run in tasks, in generators, and in whatever else can
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from paralab.exceptions import LocalNodeDied, ParalabError, TaskError
 from paralab.ids import Address
-from paralab.task_spec import STREAMING, ActorOptions, ActorSpec, FunctionSpec, TaskOptions
+from paralab.runtime_env import RuntimeEnv
+from paralab.task_spec import STREAMING, ActorOptions, ActorSpec, FunctionSpec, TaskOptions, Where
 from sim import modules
 from sim.programs import (
     CPU,
@@ -31,6 +32,13 @@ Call = tuple[Address, int]
 """The caller, and the key of the call there."""
 
 
+class Place(NamedTuple):
+    """What a worker is told of its lease, or its actor's life."""
+
+    depth: int
+    where: Where | None
+
+
 class Facts:
     """What is written down while a program runs."""
 
@@ -46,6 +54,10 @@ class Facts:
         """How many items of a generator its consumer has asked for."""
         self.ahead: dict[Call, int] = {}
         """By how many items a generator may be ahead of that; only where that is limited."""
+        self.variables: dict[Call, dict[str, str]] = {}
+        """In which environment a call must run, by the variables that it sets."""
+        self.places: dict[Call, Place] = {}
+        """Where it must run."""
 
 
 def facts() -> Facts:
@@ -121,8 +133,20 @@ def _begins() -> Any:
     begun = facts().begun
     name = (call.link.address, call.key)
     begun[name] = begun.get(name, 0) + 1
+    assert variables_of(process) == facts().variables[name], (
+        f"{process} runs what is for {facts().variables[name]} in {variables_of(process)}"
+    )
+    here = Place(process.core.depth, process.core.executor.assigned._where)
+    assert here == facts().places[name], (
+        f"{process} runs what is for {facts().places[name]} in {here}"
+    )
     modules.world().tell(f"{process} begins {call.key >> 32} of {call.link.address.hex()[-12:]}")
     return call
+
+
+def variables_of(process: Any) -> dict[str, str]:
+    """Those of the environment of a process."""
+    return process.core.welcome["environment"][1].get("env_vars", {})  # type: ignore[no-any-return]
 
 
 def perform(script: Script, args: tuple[Any, ...]) -> Result:
@@ -211,12 +235,22 @@ def _do(core: Any, process: Any, slots: list[Any], inside: list[Any], op: Op) ->
         case "put":
             slots.append(core.put(value_of(op.number)))
         case "actor":
-            slots.append(_actor(core, process, op))
+            slots.append(_actor(core, process, slots, op))
         case "wait":
-            refs = [r for r in slots if r is not None and r._entry.outcome != 9]
+            refs = [r for r in slots if r is not None and type(r) is not str]
+            refs = [ref for ref in refs if ref._entry.outcome != 9]
             refs = list({id(ref._entry): ref for ref in refs}.values())
             if refs:
                 core.wait(refs, min(op.number, len(refs)), None, True)
+        case "group":
+            group = modules.world().random.randbytes(14).hex()
+            wish = {"bundles": [{"CPU": op.cpus}] * op.number, **dict(op.args)}
+            core.groups.create(group, {"name": "", "detached": False, "selectors": [], **wish})
+            slots.append(group)
+        case "ready":
+            slots.append(core.groups.ready(slots[op.slot], True))
+        case "remove":
+            core.groups.remove(slots[op.slot])
         case "drop":
             slots[op.slot] = None
         case "cancel":
@@ -277,7 +311,27 @@ def _opened(core: Any, value: Any) -> Any:
     return value
 
 
-def _options(process: Any, op: Op) -> tuple[Any, TaskOptions]:
+VARIABLES = {
+    "red": {"COLOUR": "red"},
+    "blue": {"COLOUR": "blue"},
+    "large": {"SIZE": "large"},
+    "unstartable": {"STARTS": "no"},
+}
+"""What the environments of a program set."""
+PACKAGES = {"built": ["good"], "unbuilt": ["bad"]}
+
+
+def environment_of(name: str) -> dict[str, Any]:
+    """What stands for one of ``programs.ENVIRONMENTS``."""
+    fields: dict[str, Any] = {}
+    if name in VARIABLES:
+        fields["env_vars"] = VARIABLES[name]
+    if name in PACKAGES:
+        fields["pip"] = PACKAGES[name]
+    return RuntimeEnv(**fields) if fields else {}
+
+
+def _options(process: Any, slots: list[Any], op: Op) -> tuple[Any, TaskOptions]:
     """One function and one options object for each kind of call, as a program would have."""
     known = process.local
     is_stream = op.what == "stream"
@@ -288,7 +342,8 @@ def _options(process: Any, op: Op) -> tuple[Any, TaskOptions]:
             made = FunctionSpec(items, "items", is_generator=True, id=b"item" * 4)
         function = known["function", is_stream] = made
     ahead = op.number if is_stream else -1
-    key = ("options", op.retries, op.cpus, op.slot < 0, is_stream, ahead)
+    where = _where(slots, op)
+    key = ("options", op.retries, op.cpus, op.slot < 0, is_stream, ahead, where, op.environment)
     options = known.get(key)
     if options is None:
         resources = {"CPU": op.cpus} if op.cpus and op.slot < 0 else {}
@@ -297,8 +352,14 @@ def _options(process: Any, op: Op) -> tuple[Any, TaskOptions]:
             resources=resources,
             max_retries=op.retries,
             items_ahead=ahead,
+            where=where,
+            runtime_env=environment_of(op.environment),
         )
     return function, options
+
+
+def _where(slots: list[Any], op: Op) -> Where | None:
+    return None if op.group < 0 else Where(slots[op.group], op.bundle, op.captures)
 
 
 def _call(core: Any, process: Any, slots: list[Any], op: Op) -> Any:
@@ -310,25 +371,44 @@ def _call(core: Any, process: Any, slots: list[Any], op: Op) -> Any:
             args.append(slots[what])
         else:
             args.append([slots[what]])
-    function, options = _options(process, op)
+    function, options = _options(process, slots, op)
     if op.slot < 0:
         (ref,) = core.submit(function, options, tuple(args), {})
         # What it had run just before its end, and not answered, a worker does not charge to tasks
         # that may run again.
         retries = MOST_DEATHS if op.retries else 0
+        variables, place = _variables(process, op), _place(process, options)
     else:
         actor = slots[op.slot]
         method = "items" if op.what == "stream" else "run"
         (ref,) = core.call_actor(actor, method, options, tuple(args), {})
-        retries = process.local["retries", actor._entry.key]
+        retries, variables, place = process.local["actor", actor._entry.key]
     key = (ref.completed() if op.what == "stream" else ref)._entry.key
     facts().allowed[core.address, key] = -1 if retries < 0 else 1 + retries
+    facts().variables[core.address, key] = variables
+    facts().places[core.address, key] = place
     if op.what == "stream" and op.number > 0:
         facts().ahead[core.address, key] = op.number
     return ref
 
 
-def _actor(core: Any, process: Any, op: Op) -> Any:
+def _variables(process: Any, op: Op) -> dict[str, str]:
+    """Those with which a task or actor runs that is started here."""
+    own = variables_of(process) if process.name != "driver" else {}
+    return {**own, **VARIABLES.get(op.environment, {})}
+
+
+def _place(process: Any, options: Any) -> Place:
+    """Where a task or actor runs that is started here."""
+    depth, where = 0, options.where
+    if process.name != "driver":
+        depth, around = process.core.depth, process.core.executor.assigned._where
+        if where is None and around is not None and around.captures:
+            where = Where(around.group, -1, True)
+    return Place(depth + 1, where)
+
+
+def _actor(core: Any, process: Any, slots: list[Any], op: Op) -> Any:
     known = process.local
     spec = known.get("class")
     if spec is None:
@@ -339,7 +419,9 @@ def _actor(core: Any, process: Any, op: Op) -> Any:
         max_restarts=op.number,
         max_task_retries=op.retries,
         handle_state=("Holder",),
+        where=_where(slots, op),
+        runtime_env=environment_of(op.environment),
     )
     ref = core.create_actor(spec, options, (), {})
-    known["retries", ref._entry.key] = op.retries
+    known["actor", ref._entry.key] = (op.retries, _variables(process, op), _place(process, options))
     return ref

@@ -22,10 +22,16 @@ LARGE = 110_000
 MOST_SCRIPTS = 14
 DEEPEST = 3
 CPU = 10_000
+IMPOSSIBLE = 1_000 * CPU
+"""More than the node has."""
 MOST_DEATHS = 3
 """Times at which workers die in one run: so often can a task be hit."""
-OBJECTS = ("task", "put", "inside", "item")
-FEATURES = ("generators",)
+OBJECTS = ("task", "put", "inside", "item", "ready")
+FEATURES = ("generators", "groups", "environments")
+MOST_GROUPS = 3
+MAKES_SLOT = frozenset({"inside", "call", "stream", "put", "actor", "take", "group", "ready"})
+ENVIRONMENTS = ("", "red", "blue", "large", "built", "unbuilt", "unstartable")
+BAD_ENVIRONMENTS = ("unbuilt", "unstartable")
 
 
 class Boom(Exception):
@@ -48,6 +54,11 @@ class Op(NamedTuple):
     number: int = 0
     cpus: int = 0
     retries: int = 3
+    group: int = -1
+    """The slot of the placement group that it is for."""
+    bundle: int = -1
+    captures: bool = False
+    environment: str = ""
 
 
 @dataclass
@@ -115,6 +126,9 @@ class Maker:
         """How many of the values are large."""
         self.holds_cpu = False
         """Whether an actor holds a CPU."""
+        self.groups = 0
+        self.grouped_cpus = 0
+        """What all groups have together."""
 
     def program(self) -> Script:
         """The driver's script; all others are in ``scripts``."""
@@ -145,6 +159,8 @@ class Maker:
             if objects and rng.random() < 0.2:
                 script.gives = rng.sample(objects, 1)
         for slot, kind in enumerate(kinds):
+            if kind == "group":
+                ops.append(Op("remove", slot, number=1))
             if kind == "stream" and rng.random() < 0.5:
                 ops.append(Op("take", slot, number=rng.choice((1, 3, 8))))
         return script
@@ -175,7 +191,7 @@ class Maker:
             # Who holds a CPU for life could leave none for the tasks that are waited for.
             cpus = 0 if self.holds_cpu or script.depth else rng.choice((0, CPU))
             self.holds_cpu |= cpus > 0
-            ops.append(Op("actor", number=restarts, retries=retries, cpus=cpus))
+            ops.append(Op("actor", -1, None, (), restarts, cpus, retries, **self._kind()))
             kinds.append("actor")
         elif chance < 0.8 and actors and room:
             for _ in range(rng.choice((1, 2, 4))):
@@ -202,7 +218,8 @@ class Maker:
         child = Script(len(self.scripts), script.depth + 1)
         child.ops.append(Op("compute", number=rng.choice((1_000, 200_000, 600_000))))
         self.scripts.append(child)
-        op = Op("call", -1, child, (), cpus=CPU, retries=rng.choice((0, 1, 3, 3)))
+        retries = rng.choice((0, 1, 3, 3))
+        op = Op("call", -1, child, (), cpus=CPU, retries=retries, **self._kind())
         for _ in range(rng.randrange(4, 16)):
             script.ops.append(op)
             kinds.append("task")
@@ -229,6 +246,79 @@ class Maker:
         else:
             ops.append(Op("cancel", slot))
 
+    def _groups(self, script: Script, kinds: list[str]) -> None:
+        """Something with a placement group, of which the driver has all."""
+        rng = self._random
+        ops = script.ops
+        groups = [slot for slot, kind in enumerate(kinds) if kind == "group"]
+        if script.depth:
+            return
+        if not groups or (rng.random() < 0.3 and self.groups < MOST_GROUPS):
+            self._group(script, kinds)
+        elif rng.random() < 0.85:
+            self._in_group(script, kinds, rng.choice(groups))
+        else:
+            ops.append(Op("remove", groups[0]))
+            kinds[groups[0]] = "gone"
+            if rng.random() < 0.3:  # too late
+                self._in_group(script, kinds, groups[0])
+
+    def _group(self, script: Script, kinds: list[str]) -> None:
+        """A new group, perhaps one for which the node is too small."""
+        rng = self._random
+        ops = script.ops
+        here = len(kinds)
+        can_be = rng.random() < 0.85
+        bundles, size = rng.choice((1, 1, 2)), rng.choice((1, 1, 2))
+        how = (("strategy", rng.choice(("PACK", "SPREAD", "STRICT_PACK"))),)
+        ops.append(Op("group", -1, None, how, bundles, size * CPU if can_be else IMPOSSIBLE))
+        kinds.append("group" if can_be else "gone")
+        self.groups += 1
+        self.grouped_cpus += bundles * size * can_be
+        if rng.random() < 0.5 or not can_be:
+            ops.append(Op("ready", here))
+            kinds.append("ready")
+        if rng.random() < 0.7:
+            self._in_group(script, kinds, here)
+        if not can_be:
+            ops.append(Op("compute", number=rng.choice((1_000, 4_000_000, 40_000_000))))
+            ops.append(Op("remove", here))
+
+    def _in_group(self, script: Script, kinds: list[str], group: int) -> None:
+        """Tasks in a group, or an actor."""
+        rng = self._random
+        objects = [slot for slot, kind in enumerate(kinds) if kind in OBJECTS]
+        if "actor" not in kinds and rng.random() < 0.3:
+            restarts = rng.choice((0, 1, -1))
+            how = self._place(script, group)
+            script.ops.append(Op("actor", -1, None, (), restarts, 0, restarts, **how))
+            kinds.append("actor")
+            return
+        for _ in range(rng.choice((1, 2, 4))):
+            if len(self.scripts) < MOST_SCRIPTS:
+                self._call(script, kinds, objects, -1, group=group)
+
+    def _place(self, script: Script, group: int) -> dict[str, Any]:
+        rng = self._random
+        made = [op for op in script.ops if op.what in MAKES_SLOT][group]
+        bundle = rng.choice((-1, rng.randrange(made.number)))
+        return {"group": group, "bundle": bundle, "captures": rng.random() < 0.5}
+
+    def _kind(self) -> dict[str, Any]:
+        """Which kind of worker something is for."""
+        rng = self._random
+        if "environments" not in self._features or rng.random() < 0.4:
+            return {}
+        weights = (2, 4, 4, 4, 3, 1, 1)
+        return {"environment": rng.choices(ENVIRONMENTS, weights)[0]}
+
+    def _environments(self, script: Script, kinds: list[str]) -> None:
+        """A few calls; every call of such a program may have an environment."""
+        objects = [slot for slot, kind in enumerate(kinds) if kind in OBJECTS]
+        for _ in range(self._random.choice((1, 2))):
+            if len(self.scripts) < MOST_SCRIPTS and script.depth < DEEPEST:
+                self._call(script, kinds, objects, -1)
+
     def _yield(self, script: Script, kinds: list[str]) -> None:
         """Perhaps a few items, of which one may have a ref in it."""
         rng = self._random
@@ -242,7 +332,13 @@ class Maker:
                 script.ops.append(Op("compute", number=pause))
 
     def _call(
-        self, script: Script, kinds: list[str], objects: list[int], actor: int, what: str = "call"
+        self,
+        script: Script,
+        kinds: list[str],
+        objects: list[int],
+        actor: int,
+        what: str = "call",
+        group: int = -1,
     ) -> None:
         rng = self._random
         args: list[tuple[str, Any]] = []
@@ -276,7 +372,10 @@ class Maker:
             # An actor whose generator waits for its consumer answers nobody else meanwhile.
             ahead = rng.choice((-1, -1, 1, 2, 5)) if actor < 0 else -1
             child.endless = ahead > 0 and not child.fails and rng.random() < 0.3
-        script.ops.append(Op(what, actor, child, tuple(args), ahead, cpus, retries))
+        how = self._kind() if actor < 0 else {}
+        if group >= 0:
+            how |= self._place(script, group)
+        script.ops.append(Op(what, actor, child, tuple(args), ahead, cpus, retries, **how))
         kinds.append("stream" if yields else "task")
         if actor >= 0 and rng.random() < 0.5:  # from now on only the actor has them
             for slot in {what for kind, what in args if kind == "inside"}:

@@ -11,7 +11,7 @@ from typing import Any
 
 from paralab import system_config
 from paralab.exceptions import LocalNodeDied
-from paralab.messages import READY
+from paralab.messages import ENVIRONMENT_FAILED, READY
 from paralab.process.construction import Construction
 from paralab.process.driver import DriverCore
 from paralab.process.executor import Executor
@@ -60,15 +60,10 @@ class Zygote:
         return 1
 
     def _fork(self, sock: Any, pipes: list[Any]) -> None:
-        session = self._session
-        if self._node.dead:
-            return
-        session.workers += 1
-        process = session.world.process(f"worker{session.workers}", self._node)
-        fds = [kernel.Descriptor(file, process).fd for file in (sock, *pipes)]
-        for file in (sock, *pipes):
-            file.descriptors -= 1
-        session.world.thread(process, "main", lambda: session.work(process, fds[0]))
+        if not self._node.dead:
+            self._session.start(self._node, [sock, *pipes])
+            for file in (sock, *pipes):
+                file.descriptors -= 1
 
     def close(self) -> None:
         entry = self._node.files.get(self._fd)
@@ -95,6 +90,7 @@ class Session:
         self.driver = world.process(DRIVER)
         self.node_process = world.process(NODE, self.driver)
         self.node_process.follows = False
+        self.node_process.local["session"] = self
         self.node: Any = None
         there, here = kernel.stream(world)
         self._there = kernel.Descriptor(there, self.node_process).fd
@@ -140,6 +136,14 @@ class Session:
         core.shutdown()
         world.exit(self.driver, 0)
 
+    def start(self, node: Process, files: list[Any]) -> int:
+        """A new worker, child of the node, that has a socket and pipes; its pid."""
+        self.workers += 1
+        process = self.world.process(f"worker{self.workers}", node)
+        fds = [kernel.Descriptor(file, process).fd for file in files]
+        self.world.thread(process, "main", lambda: self.work(process, fds[0]))
+        return process.pid
+
     def work(self, process: Process, fd: int) -> None:
         """What ``worker.main`` does, without what it does to its interpreter."""
         world = self.world
@@ -161,7 +165,11 @@ class Session:
 
         engine._Slot.engine = core
         core.start()
-        core.post_node((READY, process.pid))
+        if core.welcome["environment"][1].get("env_vars", {}).get("STARTS"):
+            core.post_node((ENVIRONMENT_FAILED, process.pid, "Its hook raised."))
+            executor._end(None)
+        else:
+            core.post_node((READY, process.pid))
         executor.run()
         world.exit(process, executor.exit_code)
 
