@@ -89,6 +89,13 @@ class Engine(Protocol):
     def groups(self) -> Groups:
         """Its placement groups."""
 
+    @property
+    def own_bytes(self) -> Callable[[memoryview], memoryview] | None:
+        """Makes a writable copy of bytes, or what passes for one (``serialization.own``).
+
+        None where arguments and results are the objects themselves.
+        """
+
     def submit(
         self,
         function: FunctionSpec,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 import resource
 import signal
@@ -30,6 +31,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
 _MADV_POPULATE_READ = 22  # Linux 5.14
+_MAP_FIXED = 16
 _SHORT = 80  # bytes of a path to which a socket's name can be added
 _F_ADD_SEALS = 1033
 _F_SEAL_SEAL, _F_SEAL_SHRINK, _F_SEAL_GROW = 1, 2, 4
@@ -145,14 +147,8 @@ def allocate_pages(fd: int, offset: int, length: int) -> None:
 
 def drop_pages(fd: int, offset: int, length: int) -> None:
     """Gives the whole pages of a range back to the system; they read as zeros afterwards."""
-    fallocate = _native(
-        "fallocate",
-        "give memory back",
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_longlong,
-        ctypes.c_longlong,
-    )
+    numbers = (ctypes.c_int, ctypes.c_int, ctypes.c_longlong, ctypes.c_longlong)
+    fallocate = _native("fallocate", "give memory back", *numbers)
     fallocate(fd, _FALLOC_FL_PUNCH_HOLE | _FALLOC_FL_KEEP_SIZE, offset, length)
 
 
@@ -177,6 +173,16 @@ def map_pages(address: int, length: int) -> bool:
             return False
         raise
     return True
+
+
+def map_over(address: int, size: int, fd: int, offset: int) -> None:
+    """Puts a private, writable mapping of a file's bytes over another one; may raise OSError."""
+    call, c_int = _libc().mmap, ctypes.c_int
+    call.restype = ctypes.c_void_p
+    call.argtypes = ctypes.c_void_p, ctypes.c_size_t, c_int, c_int, c_int, ctypes.c_long
+    flags = mmap.MAP_PRIVATE | _MAP_FIXED
+    if call(address, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, fd, offset) != address:
+        raise OSError(ctypes.get_errno(), "mmap: no private mapping")
 
 
 # -- processes ----------------------------------------------------------------------------

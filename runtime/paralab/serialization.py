@@ -4,7 +4,8 @@
 
     pack(value) -> data (a pickle), buffers (set aside, not copied), refs (met on the way)
     blob_parts(data, buffers), to be written to shared memory, or join_blob(data, buffers)
-    load(blob) -> value whose arrays look at the blob itself, read-only
+    load(blob) -> value whose arrays look at the blob itself, read-only, or are their reader's
+                  own where the value was packed as own(value)
 
 *Functions and classes* that a worker can import are pickled by name.  Those of ``__main__``,
 local ones, lambdas and those of modules registered with
@@ -42,7 +43,7 @@ from paralab.blob_format import (
     join_blob,
     split_blob,
 )
-from paralab.engine import restore_ref
+from paralab.engine import installed, restore_ref
 from paralab.exceptions import SystemFailure
 from paralab.object_ref import ObjectRef
 from paralab.unpicklable import NestedTooDeeplyError, explain_unpicklable
@@ -55,6 +56,7 @@ __all__ = [
     "join_blob",
     "load",
     "load_args",
+    "own",
     "pack",
     "pack_args",
     "read",
@@ -107,6 +109,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         self.chunks: list[bytes] = []
         self.buffers: list[pickle.PickleBuffer] = []
         self.refs: list[ObjectRef] = []
+        self.own = False
+        """Whether arrays are to be their reader's own: from the first ``own`` of a value on."""
         super().__init__(_Sink(self.chunks.append), PROTOCOL, self.buffers.append)
 
     def reducer_override(self, value: Any) -> Any:
@@ -130,7 +134,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
                 pass
             return super().reducer_override(value)
         if kind.__name__ == "ndarray" and kind not in _REDUCERS and _is_numpy_array(kind):
-            return _reduce_array(value)
+            return _reduce_own(value) if self.own else _reduce_array(value)
+        if kind is _Own:
+            self.own = True
         reducer = _REDUCERS.get(kind)
         return NotImplemented if reducer is None else reducer(value)
 
@@ -153,6 +159,46 @@ def _reduce_array(array: Any) -> Any:
         else:
             array = array.copy()
     return restore_array, (pickle.PickleBuffer(array), dtype.char, array.shape, order)
+
+
+class _Own:
+    """Pickles as a value whose arrays whoever reads them may write into."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _itself, (self.value,)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def own(value: Any) -> Any:
+    """What to send in place of ``value`` to who expects a copy of arrays, to write into.
+
+    Copies are made where the arrays are read: page by page, and of what is written only, where
+    that can be; else at once.  It may be an argument, a result, what is put, or within these.
+    """
+    engine = installed()
+    if engine is None or engine.own_bytes is None or "numpy" not in _modules:
+        return value
+    return _Own(value)
+
+
+def _reduce_own(array: Any) -> Any:
+    reduced = _reduce_array(array)
+    # Else as pickles before protocol 5 have it: the bytes in the pickle, and a copy of them.
+    return array.__reduce_ex__(4) if reduced is NotImplemented else (restore_own, *reduced[1:])
+
+
+def restore_own(buffer: Any, code: str, shape: tuple[int, ...], order: Any) -> Any:
+    """The same as :func:`restore_array` with a copy of ``buffer``, or what passes for one."""
+    own_bytes = getattr(installed(), "own_bytes", None) or bytearray
+    return restore_array(own_bytes(memoryview(buffer)), code, shape, order)
 
 
 def restore_array(buffer: Any, code: str, shape: tuple[int, ...], order: Any) -> Any:
@@ -196,6 +242,7 @@ def _dump(value: Any) -> Packed:
     if pickler.refs:
         refs = pickler.refs.copy()
         pickler.refs.clear()
+    pickler.own = False
     # cloudpickle leaves traces of functions that went by value; such a Pickler is not kept.
     if len(data) <= _KEPT_PICKLE_SIZE and not pickler.globals_ref:
         chunks.clear()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import gc
+import mmap
 import os
 import pickle
 import subprocess
@@ -10,6 +13,7 @@ import sys
 import textwrap
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -148,14 +152,12 @@ def test_ranges_outside_are_refused(mapping: Mapping, offset: int, size: int) ->
     with pytest.raises(ValueError, match="not in an arena"):
         mapping.writer(offset, size)
     with pytest.raises(ValueError, match="not in an arena"):
-        mapping.private_view(offset, size, None)
-    with pytest.raises(ValueError, match="not in an arena"):
         mapping.write(CAPACITY - 1, b"two")
 
 
 def test_nothing_can_be_looked_at(mapping: Mapping) -> None:
     assert bytes(mapping.view(CAPACITY, 0, None)) == b""
-    assert bytes(mapping.private_view(0, 0, None)) == b""
+    assert bytes(mapping.private(mapping.view(0, 0, None))) == b""
     mapping.write(CAPACITY, b"")
 
 
@@ -211,24 +213,81 @@ def test_write_works_where_pages_cannot_be_mapped_ahead(
         assert bytes(mapping.view(0, MB, None)) == data
 
 
-@pytest.mark.parametrize("offset", [0, 4096 * 300, 64])
-def test_private_changes_are_private(mapping: Mapping, offset: int) -> None:
-    mapping.write(offset, np.zeros(1000))
+@pytest.mark.parametrize(
+    ("offset", "size", "mapped"),
+    [(0, 2 * MB, True), (4096 * 300, MB, True), (64, 2 * MB, False), (0, MB - 8, False)],
+)
+def test_private_changes_are_private(
+    mapping: Mapping, offset: int, size: int, mapped: bool
+) -> None:
+    mapping.write(offset, np.zeros(size // 8))
     holder = Holder()
     alive = weakref.ref(holder)
-    array = np.frombuffer(mapping.private_view(offset, 8000, holder))
+    array = np.frombuffer(mapping.private(mapping.view(offset, size, holder)))
     del holder
     array[3] = 7
     assert array[:5].tolist() == [0, 0, 0, 7, 0]
-    assert not any(mapping.view(offset, 8000, None))
+    assert not any(mapping.view(offset, size, None))
     # A copy needs no pin, a mapping does: what is not written is still the store's.
-    assert (alive() is not None) == (offset % 4096 == 0)
+    assert (alive() is not None) == mapped
+    assert mapping.live_views == mapped
     tail = array[10:][5:]
     del array
     gc.collect()
-    assert (alive() is not None) == (offset % 4096 == 0)
+    assert (alive() is not None) == mapped
     del tail
     assert alive() is None
+    assert mapping.live_views == 0
+
+
+def test_private_bytes_of_others_are_copied(mapping: Mapping) -> None:
+    theirs = bytes(2 * MB)
+    private = mapping.private(memoryview(theirs))
+    private[0] = 1
+    assert not theirs[0]
+    mapping.close()
+    assert not any(mapping.private(memoryview(theirs)))
+
+
+def test_private_copies_only_what_is_written(mapping: Mapping) -> None:
+    """Anonymous memory of a mapping of the store is what it has that the store has not."""
+
+    def copied() -> int:
+        counts, inside = 0, False
+        for line in Path("/proc/self/smaps").read_text().splitlines():
+            if "-" in line.split()[0]:
+                inside = "paralab-store" in line
+            elif inside and line.startswith("Anonymous:"):
+                counts += int(line.split()[1])
+        return counts
+
+    mapping.write(0, np.ones(MB))
+    array = np.frombuffer(mapping.private(mapping.view(0, 8 * MB, None)))
+    assert array.sum() == MB
+    assert copied() == 0
+    array[0] = array[-1] = 2
+    assert copied() == 2 * mmap.PAGESIZE // 1024
+
+
+def test_private_takes_no_descriptor(mapping: Mapping) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    kept = [mapping.private(mapping.view(0, MB, None)) for _ in range(20)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert len({ctypes.addressof(ctypes.c_char.from_buffer(each)) for each in kept}) == 20
+
+
+def test_private_is_copied_where_it_cannot_be_mapped(
+    mapping: Mapping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise OSError(errno.ENOMEM, "too many mappings")
+
+    monkeypatch.setattr(platform, "map_over", refuse)
+    mapping.write(0, b"x" * MB)
+    private = mapping.private(mapping.view(0, MB, None))
+    private[:1] = b"y"
+    assert bytes(private[:2]) == b"yx"
+    assert mapping.live_views == 0
 
 
 def test_forked_child_reads_drops_and_exits(arena: Arena) -> None:

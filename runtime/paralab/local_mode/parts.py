@@ -364,6 +364,13 @@ def environment_over(options: Any, stack: Sequence[dict[str, Any]], own: Any) ->
 class NothingIsWaitedFor:
     """What of an engine's work is nothing where every task has ended when its ref is made."""
 
+    _pickled: bool
+
+    @property
+    def own_bytes(self) -> Callable[[memoryview], memoryview] | None:
+        """See :class:`paralab.engine.Engine`."""
+        return (lambda view: memoryview(bytearray(view))) if self._pickled else None
+
     def on_settled(self, ref: ObjectRef, call: Callable[[], None]) -> bool:
         """False: everything that exists is settled."""
         return False

@@ -423,6 +423,7 @@ class CoreClient:
     def _on_welcome(self, _link: Link, _kind: int, welcome: dict[str, Any]) -> None:
         arena, numbers = self.links.descriptor(), self.links.descriptor()
         self.mapping = Mapping(arena, welcome["capacity"], numbers)
+        self.own_bytes = self.mapping.private
         self.pulse = PulseBoard(self.links.descriptor())
         self.welcome = welcome
 

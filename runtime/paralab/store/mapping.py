@@ -38,6 +38,7 @@ from itertools import groupby
 from typing import Any
 
 from paralab import platform
+from paralab.blob_format import PAGED_SIZE
 from paralab.state.blocks import CELL
 from paralab.store.copying import address_of
 
@@ -51,14 +52,14 @@ _UNVISITED, _WRITTEN, _MAPPED = 0, 1, 2
 _untrack = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("PyObject_GC_UnTrack", ctypes.pythonapi))
 
 
-def _pinned(holder: Any, home: _Home) -> list[Any]:
-    """A list of both that the garbage collector does not see.
+def _pinned(*held: Any) -> list[Any]:
+    """A list of what a view needs that the garbage collector does not see.
 
     If it saw the holder in a cycle of garbage together with a view, it would run the
     holder's finaliser, which frees the space, before or beside finalisers that still look at
     the view.  Unseen, the holder counts as used from outside until the list really goes.
     """
-    pin = [holder, home]
+    pin = [*held]
     _untrack(pin)
     return pin
 
@@ -73,7 +74,7 @@ class _Home:
 
 
 class _PrivateMap(mmap.mmap):
-    """A mapping of one object for its looker's own changes, exporter and pin in one."""
+    """A mapping of some bytes for their looker's own changes, exporter and pin in one."""
 
     __slots__ = ("pin",)
     pin: list[Any]
@@ -135,27 +136,27 @@ class Mapping:
         exporter.pin = _pinned(holder, home)  # type: ignore[attr-defined]
         return memoryview(exporter)[offset : offset + size].cast("B").toreadonly()
 
-    def private_view(self, offset: int, size: int, holder: Any) -> memoryview:
-        """Writable bytes whose changes nobody else sees: copied page by page when written.
+    def private(self, view: memoryview) -> memoryview:
+        """Writable bytes that begin as ``view`` has them; nobody else sees their changes.
 
-        Where ``offset`` is not on a page, all is copied at once and ``holder`` not needed.
-
-        Raises:
-            ValueError: as for :meth:`view`.
+        Bytes of the arena that can be mapped by themselves are copied page by page when they are
+        written, all others at once.  ``view`` lives for as long as anything looks at the result.
         """
-        home = self._check(offset, size)
-        if not size or offset % mmap.ALLOCATIONGRANULARITY:
-            return memoryview(bytearray(self._whole[offset : offset + size]))
-        memory = _PrivateMap(
-            self._fd,
-            size,
-            flags=mmap.MAP_PRIVATE,
-            prot=mmap.PROT_READ | mmap.PROT_WRITE,
-            offset=offset,
-        )
-        # Pages that are not written are still the arena's, so these bytes need the pin too.
-        memory.pin = _pinned(holder, home)
-        return memoryview(memory)
+        size = view.nbytes
+        with address_of(view) as address:
+            offset = address - self._base
+        is_ours = 0 <= offset <= self.capacity - size and not offset % mmap.ALLOCATIONGRANULARITY
+        if size >= PAGED_SIZE and is_ours and self._home is not None:
+            try:  # a file's mapping would keep a descriptor, and those are few: so nameless first
+                memory = _PrivateMap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+                place = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+                platform.map_over(place, size, self._fd, offset)
+            except OSError:  # too many mappings
+                return memoryview(bytearray(view))
+            # Pages that are not written are still the arena's, so these bytes need its pin too.
+            memory.pin = _pinned(view)
+            return memoryview(memory)
+        return memoryview(bytearray(view))
 
     def writer(self, offset: int, size: int) -> memoryview:
         """Writable bytes, for the creator of an object until it is sealed.

@@ -32,6 +32,7 @@ from typing import Any
 
 import paralab
 from paralab.exceptions import ActorError
+from paralab.serialization import own
 from paralab.util.multiprocessing.dispatcher import Chunk, Dispatcher, Function, Job, Slot
 from paralab.util.multiprocessing.pool import PoolActor, join_session, timed
 from paralab.util.multiprocessing.results import Outcome
@@ -61,10 +62,9 @@ class ExecutorActor(PoolActor):
         """Calls a function with each of ``items``, which are tuples of arguments."""
         if self._failed is not None:
             return 0.0, False, self._failed
-        function, _spread = self._functions[number]
-        return timed(
-            lambda: [function(*item) for item in items], BaseException, _ExceptionWithTraceback
-        )
+        give, _spread = self._functions[number]
+        function = give()
+        return _timed(lambda: [function(*item) for item in items])
 
     def apply(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -232,7 +232,7 @@ class Executor(futures.Executor):
         if max_workers is not None:
             join_session(None, None)
         remote_class: Any = paralab.remote(**{"num_cpus": 0, **(remote_args or {})})(ExecutorActor)
-        start = partial(remote_class.remote, initializer, tuple(initargs))
+        start = partial(remote_class.remote, initializer, own(tuple(initargs)))
         self._dispatcher = _Calls(start, [None] * self._max_workers, max_tasks_per_child)
         self._paces: weakref.WeakKeyDictionary[Any, _Pace] = weakref.WeakKeyDictionary()
         """Of functions; an entry leaves with its function."""

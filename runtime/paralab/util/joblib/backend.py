@@ -96,7 +96,6 @@ class ParalabBackend(AutoBatchingMixin, ParallelBackendBase):
         """What starts the batches beyond the limit."""
         self._arrays = Arrays(None)
         self._threads: tuple[int, int] | None = None
-        self._writable = False
         self._options: dict[str, Any] = {}
         self._tasks: dict[str, Any] = {}
         """The task of a batch by the name that it shows, for the calls of one Parallel."""
@@ -131,7 +130,8 @@ class ParalabBackend(AutoBatchingMixin, ParallelBackendBase):
 
         Args:
             max_nbytes: arrays from this size go through the store.
-            mmap_mode: "r" gives tasks read-only views of them, "c" copies; None turns it off.
+            mmap_mode: "r" and "c" are the same here: each task may write into its arrays, and only
+                what is written is copied.  None turns it off.
 
         Raises:
             ValueError: ``mmap_mode`` asks for arrays that tasks could change for all others.
@@ -154,7 +154,6 @@ class ParalabBackend(AutoBatchingMixin, ParallelBackendBase):
         self.parallel = parallel
         self._limit = running if running < cpus else None
         self._arrays = Arrays(None if mmap_mode is None else max_nbytes)
-        self._writable = mmap_mode == "c"
         self._options = {"num_cpus": 1, "max_retries": 0, **self._remote_args}
         self._tasks = {}
         own = max(1, int(self._options["num_cpus"] or 0))
@@ -201,7 +200,7 @@ class ParalabBackend(AutoBatchingMixin, ParallelBackendBase):
         task = self._tasks.get(name)
         if task is None:
             task = self._tasks[name] = paralab.remote(run_batch).options(name=name, **self._options)
-        ref = task.remote(data, self._threads, self._writable, *refs)
+        ref = task.remote(data, self._threads, *refs)
 
         def settled(value: Any) -> None:
             with self._lock:

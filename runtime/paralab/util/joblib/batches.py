@@ -7,8 +7,9 @@
                                │
     worker: run_batch(pickle, array, array, ...) ──▶ a pickle of the results
 
-The arrays are read-only views of the store in all tasks, as memory-mapped ones are with loky.
-Results come as one pickle and not as views, because who gets them may write into them.
+Each task has the arrays as its own: it sees the store's memory, and what it writes is copied then,
+page by page (``serialization.own``).  With loky they are memory-mapped and read-only, unless
+``mmap_mode="c"`` asks for this.  Results come as one pickle, and who gets them may write into them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 
 import paralab
 from paralab.platform import NumericThreads
+from paralab.serialization import own
 from paralab.serialization import pack as pack_or_say_why
 
 _SHARED = (np.ndarray, np.memmap)
@@ -46,7 +48,7 @@ class Arrays:
         known = self._refs.get(id(array))
         if known is not None and known[0]() is array:
             return known[1]
-        ref = paralab.put(np.asarray(array))
+        ref = paralab.put(own(np.asarray(array)))
         key, refs = id(array), self._refs
         self._refs[key] = weakref.ref(array, lambda _gone: refs.pop(key, None)), ref
         return ref
@@ -107,14 +109,13 @@ def _why(batch: Any, error: Exception) -> Exception:
     return error
 
 
-def run_batch(data: bytes, threads: tuple[int, int] | None, writable: bool, *arrays: Any) -> bytes:
+def run_batch(data: bytes, threads: tuple[int, int] | None, *arrays: Any) -> bytes:
     """Runs a batch; a pickle of the list of its results.
 
     Args:
         threads: how many threads BLAS and OpenMP may use in it, and how many afterwards.
-        writable: whether the batch gets copies of its arrays.
     """
-    batch = _Unpickler(data, [each.copy() for each in arrays] if writable else arrays).load()
+    batch = _Unpickler(data, arrays).load()
     if threads is None:
         return _packed(batch())
     numeric = NumericThreads()

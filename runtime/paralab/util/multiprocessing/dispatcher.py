@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 import paralab
 from paralab.engine import current, installed
 from paralab.exceptions import ActorError, ParalabError, TaskError
+from paralab.serialization import own
 from paralab.util.multiprocessing.results import Outcome, ReadAhead
 
 CHUNK_SECONDS = 0.02
@@ -334,12 +335,13 @@ class Dispatcher:
             if slot.actor is None:
                 slot.actor = self._start()
             if job.arguments:
-                ref = slot.method("apply", function.name).remote(function.call, *job.arguments)
+                call = slot.method("apply", function.name)
+                ref = call.remote(own(function.call), *job.arguments)  # and what stands behind it
             else:
                 known = slot.knows.get(function.number)
                 if known is None:
                     known = self._tell(slot, function)
-                ref = slot.method("run", function.name).remote(known, items)
+                ref = slot.method("run", function.name).remote(known, own(items))
         except Exception as raised:  # what cannot be pickled: the standard pool raises why
             cause = raised.__cause__
             if isinstance(cause, Exception):

@@ -3,7 +3,9 @@
 Source: the standard library's documentation of ``multiprocessing.pool``, and Ray's
 ``ray.util.multiprocessing``.  What differs: an actor that dies fails the call that it ran, where
 the standard pool would wait for ever; ``imap`` over an iterable of unknown length reads only so
-far ahead of whoever takes its results; and ``terminate`` fails what has no result yet.
+far ahead of whoever takes its results; and ``terminate`` fails what has no result yet.  Arguments
+and results are copies to write into, as there; a large array's is made page by page, where it is
+written (``serialization.own``).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import pickle
 import threading
 import time
 import weakref
@@ -19,6 +22,7 @@ from functools import partial
 from typing import Any, Self
 
 import paralab
+from paralab.serialization import own, pack
 from paralab.util.multiprocessing.dispatcher import Dispatcher, Function, Job
 from paralab.util.multiprocessing.results import (
     AsyncResult,
@@ -42,8 +46,8 @@ class PoolActor:
     def __init__(
         self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()
     ) -> None:
-        self._functions: dict[int, tuple[Callable[..., Any], bool]] = {}
-        """By number, from the first chunk here to the last anywhere."""
+        self._functions: dict[int, tuple[Callable[[], Callable[..., Any]], bool]] = {}
+        """What gives them, by number: from the first chunk here to the last anywhere."""
         if initializer is not None:
             initializer(*initargs)
 
@@ -53,7 +57,7 @@ class PoolActor:
 
     def define(self, number: int, function: Callable[..., Any], spread: bool) -> int:
         """Tells of a function that will be called often."""
-        self._functions[number] = function, spread
+        self._functions[number] = giver(function), spread
         return number
 
     def forget(self, number: int) -> None:
@@ -62,7 +66,8 @@ class PoolActor:
 
     def run(self, number: int, items: Sequence[Any]) -> tuple[float, bool, Any]:
         """Calls a function with each item; what ``define`` has answered comes as an input."""
-        function, spread = self._functions[number]
+        give, spread = self._functions[number]
+        function = give()
         if spread:
             return timed(lambda: [function(*item) for item in items])
         return timed(lambda: [function(item) for item in items])
@@ -72,6 +77,17 @@ class PoolActor:
     ) -> tuple[float, bool, Any]:
         """Calls a function once."""
         return timed(lambda: function(*args, **kwargs))
+
+
+def giver(function: Callable[..., Any]) -> Callable[[], Callable[..., Any]]:
+    """Gives a function to each chunk; one that carries arrays with arrays for that chunk alone.
+
+    The standard library's pools pickle the function with each chunk.
+    """
+    data, buffers, _refs = pack(own(function))
+    if not buffers:
+        return lambda: function
+    return lambda: pickle.loads(data, buffers=buffers)
 
 
 def timed(
@@ -92,7 +108,7 @@ def timed(
         from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 
         good, value = False, (sent or ExceptionWithTraceback)(error, error.__traceback__)
-    return time.perf_counter() - begun, good, value
+    return time.perf_counter() - begun, good, own(value)
 
 
 class Pool:
@@ -142,7 +158,7 @@ class Pool:
         self._counts_tasks = maxtasksperchild is not None
         """Chunks then have the size that they have in the standard library."""
         remote_class: Any = paralab.remote(**{"num_cpus": 0, **(ray_remote_args or {})})(PoolActor)
-        start = partial(remote_class.remote, initializer, tuple(initargs or ()))
+        start = partial(remote_class.remote, initializer, own(tuple(initargs or ())))
         dispatcher = Dispatcher(start, [start() for _ in range(self._processes)], maxtasksperchild)
         self._events = dispatcher.events
         self._thread = threading.Thread(target=dispatcher.run, name="paralab-pool", daemon=True)
