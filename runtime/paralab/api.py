@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 from paralab import remote_traceback
@@ -24,10 +23,6 @@ from paralab.remote_function import RemoteFunction
 
 _ALL = 1 << 31
 _SURVEY_SECONDS = 30.0
-
-
-_entry_of = attrgetter("_entry")
-_mailbox_of = attrgetter("mailbox")
 
 
 def _engine() -> Engine:
@@ -247,16 +242,17 @@ def wait(
         _engine_of(refs, "wait")
         return [], []
     engine: Any = _Slot.engine
-    # A thousand refs are looked at in C; what is wrong with one of them is found out after.
-    entries: set[Any] = set()
+    mailbox = None if engine is None else engine.mailbox
+    # A thousand refs are looked at together; what is wrong with one of them is found out after.
+    entries: list[Any] = []
     try:
-        entries.update(map(_entry_of, refs))
-        is_ours = engine is not None and set(map(_mailbox_of, entries)) == {engine.mailbox}
+        entries = [ref._entry for ref in refs]
+        is_ours = not [entry for entry in entries if entry.mailbox is not mailbox]
     except AttributeError:
         is_ours = False
     if not is_ours:
         engine = _engine_of(refs, "wait")
-    if len(entries) != len(refs):
+    if len(set(entries)) != len(refs):
         twice = next(ref for i, ref in enumerate(refs) if ref in refs[:i])
         raise ValueError(f"Wait requires a list of unique refs; {twice!r} occurs twice.")
     _check_num_returns(num_returns, len(refs))

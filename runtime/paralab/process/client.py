@@ -321,12 +321,12 @@ class CoreClient:
                 break
         value = self.objects.value
         fetched = self.events.fetched.append
-        values = []
+        values, now = [], _now()  # all are returned together
         for ref in refs:
             entry = ref._entry
             if not entry.fetched:
                 entry.fetched = True
-                fetched((entry.key, _now()))
+                fetched((entry.key, now))
             if not entry.outcome:  # INLINE
                 values.append(read(entry.payload))
             else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from paralab.exceptions import GetTimeoutError
@@ -19,9 +18,6 @@ from paralab.state.ownership import Entry
 
 if TYPE_CHECKING:
     from paralab.process.client import CoreClient
-
-
-_payload_of = attrgetter("_entry.payload")
 
 
 class Waits:
@@ -122,7 +118,7 @@ class Waits:
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         core = self._core
-        if num_returns == len(refs) and None not in map(_payload_of, refs):
+        if num_returns == len(refs) and not [ref for ref in refs if ref._entry.payload is None]:
             return list(refs), []
         ready, rest = _split(refs, num_returns)
         if len(ready) < num_returns:
