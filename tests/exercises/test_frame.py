@@ -123,6 +123,54 @@ def test_each_failure_of_one_kind_gives_the_next_hint(monkeypatch: pytest.Monkey
     assert hints == [*steps, "Hint 4 of 4", "Hint 4 of 4"]
 
 
+def test_a_guess_stands_beside_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = not_yet("tasks", "too much.", "7", "1", "it counts", "less")
+    decided(monkeypatch, failing("tasks"), other, failing("bytes"), Verdict("passed", "P", []))
+    chosen = exercise(NUMBER)
+    names = ["measured", "expected", "why it matters", "next"]
+    first = chosen.check(len)
+    assert [name for name, _ in first.rows] == names
+    assert one_exercise.QUESTION in first.text
+    assert one_exercise.QUESTION in first._repr_mimebundle_()["text/html"]
+    second = chosen.check(len, guess="<b>1\x1b[2J")
+    assert second.rows[1:3] == [("you expected", "<b>1\ufffd[2J"), ("measured before", "2")]
+    assert [name for name, _ in second.rows if name in names] == names
+    assert "<b>" not in second._repr_mimebundle_()["text/html"]
+    third = chosen.check(len)
+    assert [name for name, _ in third.rows] == names, "of another mistake it is another number"
+    passed = chosen.check(len, guess=1)
+    assert passed.rows == [("you expected", "1"), ("measured before", "2")]
+    assert one_exercise.QUESTION not in passed.text
+    assert Progress().of(NUMBER).measured == ""
+
+
+@pytest.mark.parametrize("kind", ["error", "missing", "ended", "hung", "result"])
+def test_no_number_is_asked_for_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    decided(monkeypatch, failing(kind))
+    assert one_exercise.QUESTION not in exercise(NUMBER).check(len).text
+
+
+def test_guesses_of_the_wrong_kind_are_refused_before_anything_runs() -> None:
+    for wrong in (True, None, [1]):
+        with pytest.raises(TypeError, match="expected a text or a number"):
+            exercise(NUMBER).check(len, guess=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="longer than 80"):
+        exercise(NUMBER).check(len, guess="x" * 81)
+    run("start", "9")
+    assert run("check", "9", "--guess", "x" * 81).exit_code == command.WRONG_USE
+
+
+def test_progress_of_an_earlier_version_is_read() -> None:
+    progress = Progress()
+    progress.put(1, tries=3)
+    text = progress.path.read_text().replace(',\n   "measured": ""', "")
+    assert "measured" not in text
+    progress.path.write_text(text)
+    assert progress.all() == {1: Tried(3)}
+
+
 def test_hints_on_request_wait_with_the_solution(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "check an answer first" in run("check", "9", "--hint").output
     decided(monkeypatch, failing("tasks"), failing("tasks"))

@@ -134,6 +134,38 @@ def test_names_are_text_and_never_markup() -> None:
     assert not {"\x00", "\x1b"} & {*html["text/html"], *html["text/plain"]}
 
 
+def test_a_call_is_quoted_so_that_it_can_be_read() -> None:
+    quoted = checking.call_text(
+        "f", [[1, 2], "text", len, object(), [object()], b"x" * 99, "long " * 99]
+    )
+    assert quoted == (
+        "f([1, 2], 'text', <len>, <object>, <list of 1>, b'xxxxxxxxxxx...xxxxxxxxxxxxx', "
+        "'long long lo...ng long long ')"
+    )
+    numbers = list(range(10**12, 10**12 + 99))
+    assert checking.call_text("f", [numbers]) == "f(<list of 99>)"
+
+    class Named:
+        __name__ = "<b>\x1b[2J"
+
+    assert "\x1b" not in checking.call_text("f", [Named()])
+
+
+def test_an_error_is_told_with_its_line() -> None:
+    def fails(number: int) -> float:
+        return number / 0
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        fails(1)
+    found, elsewhere = (
+        dict(checking.raised("fails(1)", caught.value, attempt).rows)["measured"]
+        for attempt in (fails, len)
+    )
+    first = fails.__code__.co_firstlineno
+    assert found == f"ZeroDivisionError: division by zero, at line {first + 1} in fails"
+    assert elsewhere == "ZeroDivisionError: division by zero"
+
+
 def title_and_facts(attempt: Callable[..., Any], **more: Any) -> tuple[str, dict[str, str]]:
     verdict = check(**more)(attempt)
     assert not verdict.passed

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import functools
-import reprlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +21,7 @@ import paralab
 from paralab.shown_text import shown_name
 from paralab.sources import keep_definitions
 from paralab_profiling.exercises.ladders import not_yet
-from paralab_profiling.lessons.checking import PASSED, Verdict, raised, seen
+from paralab_profiling.lessons.checking import PASSED, Verdict, call_text, raised, seen
 from paralab_profiling.recording import Recording
 
 
@@ -53,13 +52,13 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
     Raises:
         Decided: it raised an error, or returned a reference.
     """
-    said = f"{name_of(answer)}({', '.join(' '.join(reprlib.repr(a).split()) for a in arguments)})"
+    said = call_text(name_of(answer), arguments)
     try:
         result = answer(*arguments)
     except Decided:
         raise
     except Exception as error:
-        raise Decided(raised(said, error)) from error
+        raise Decided(raised(said, error, answer)) from error
     first = next(iter(result), None) if isinstance(result, (list, tuple)) else result
     if isinstance(first, paralab.ObjectRef):
         raise Decided(

@@ -64,6 +64,7 @@ def start(number: int, folder: Path) -> None:
     "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--hint", is_flag=True, help="Give the next hint for the last mistake; no check.")
+@click.option("--guess", metavar="TEXT", default="", help="What you expect to be measured.")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
@@ -71,7 +72,7 @@ def start(number: int, folder: Path) -> None:
     show_default=True,
     help="Time limit for each cell and for the call.",
 )
-def check(number: int, file: Path | None, hint: bool, seconds: float) -> None:
+def check(number: int, file: Path | None, hint: bool, guess: str, seconds: float) -> None:
     """Measure the answer to exercise N in FILE, by default the notebook that start has copied."""
     chosen = _exercise(number)
     if hint:
@@ -79,8 +80,8 @@ def check(number: int, file: Path | None, hint: bool, seconds: float) -> None:
         return
     path = file or _started(number)
     try:
-        outcome = chosen.check(path, seconds=seconds)
-    except UnreadableAnswerError as error:
+        outcome = chosen.check(path, guess=guess, seconds=seconds)
+    except (UnreadableAnswerError, ValueError) as error:
         raise click.UsageError(str(error)) from None
     click.echo(outcome.text)
     if outcome.verdict.picture is not None:

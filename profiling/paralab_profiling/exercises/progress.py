@@ -30,6 +30,7 @@ class Tried:
         kind: of the mistake in the last try.
         step: the hint that was given last for this kind; 0 for none.
         file: where ``start`` has put the notebook.
+        measured: in the last try, as text; "" once it has passed.
     """
 
     tries: int = 0
@@ -37,6 +38,7 @@ class Tried:
     kind: str = ""
     step: int = 0
     file: str = ""
+    measured: str = ""
 
 
 def default_path() -> Path:
@@ -86,7 +88,7 @@ class Progress:
         before = self.of(number)
         day = before.passed or datetime.now(UTC).astimezone().date().isoformat()
         tries = before.tries if before.passed else before.tries + 1
-        return self.put(number, passed=day, tries=tries, kind="", step=0)
+        return self.put(number, passed=day, tries=tries, kind="", step=0, measured="")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -9,10 +9,13 @@ A check that could not see all of the call gives no verdict.
 
 from __future__ import annotations
 
+import inspect
 import math
 import random
+import re
 import reprlib
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +28,9 @@ from paralab_profiling.recording import Recording
 from paralab_profiling.taking import take
 
 PASSED, NOT_YET, CANNOT_JUDGE = "passed", "not yet", "cannot judge"
+LONGEST_ARGUMENT = 60
+"""Characters of an argument that is quoted."""
+_ADDRESS = re.compile(r"[0-9a-f]{6,}>")
 BEHIND_SECONDS = 2.0
 """For how long tasks that nobody waited for may still end, and be judged."""
 
@@ -140,7 +146,7 @@ class Check:
         """
         name = shown_name(getattr(attempt, "__name__", type(attempt).__name__))
         arguments = self.arguments(random.Random(self.seed))  # noqa: S311  # no secret
-        call = f"{name}({', '.join(map(_short, arguments))})"
+        call = call_text(name, arguments)
         expected = self.answer(*arguments)
         result, problem = None, None
         start = time.monotonic_ns()
@@ -152,7 +158,9 @@ class Check:
             whole, recording = seen(start, time.monotonic_ns())
         wrong = self._broken(name, recording, self.mistakes)
         if wrong is None:
-            wrong = raised(call, problem) if problem else self._wrong(call, result, expected)
+            wrong = (
+                raised(call, problem, attempt) if problem else self._wrong(call, result, expected)
+            )
         if wrong is not None:
             return wrong
         if whole.silent or any(task.state != "done" for task in recording):
@@ -221,16 +229,41 @@ class Check:
         return Verdict(NOT_YET, title, rows, kind=kind)
 
 
-def raised(call: str, error: Exception) -> Verdict:
-    """What is said of a call that raised an error."""
+def raised(call: str, error: Exception, attempt: Callable[..., Any]) -> Verdict:
+    """What is said of a call of ``attempt`` that raised an error."""
     said = shown_text(str(error)).strip().splitlines() or [""]
     rows = [
-        ("measured", f"{type(error).__name__}: {said[-1]}"),
+        ("measured", f"{type(error).__name__}: {said[-1]}{_line(error, attempt)}"),
         ("expected", "a result"),
         ("why it matters", "what comes after the error was not run"),
         ("next", "call it in a cell of its own and read the traceback from the end"),
     ]
     return Verdict(NOT_YET, f"Not yet: {call} raised an error.", rows, kind="error")
+
+
+def _line(error: Exception, attempt: Callable[..., Any]) -> str:
+    """At which line of the learner's function, or of what stands beside it; "" if at none."""
+    code = getattr(inspect.unwrap(attempt), "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    of_theirs = [frame for frame in frames if code and frame.filename == code.co_filename]
+    if not of_theirs:
+        return ""
+    return f", at line {of_theirs[-1].lineno} in {shown_name(of_theirs[-1].name)}"
+
+
+def call_text(name: str, arguments: Iterable[Any]) -> str:
+    """A call as it is quoted: arguments that are long, or no literals, by what they are."""
+    return f"{name}({', '.join(map(_argument, arguments))})"
+
+
+def _argument(value: Any) -> str:
+    text = _short(value)
+    if not callable(value) and len(text) <= LONGEST_ARGUMENT and not _ADDRESS.search(text):
+        return text
+    kind = shown_name(type(value).__name__)
+    if isinstance(value, (list, tuple, dict, set, str, bytes)):
+        return f"<{kind} of {len(value):,}>"
+    return f"<{shown_name(getattr(value, '__name__', kind))}>"
 
 
 def _short(value: Any) -> str:
