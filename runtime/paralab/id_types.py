@@ -16,7 +16,7 @@ class BaseID:
     """So many bytes that name something.
 
     Args:
-        binary: the bytes, as many as :meth:`size` says.
+        id: the bytes, as many as :meth:`size` says.
 
     Raises:
         TypeError: it is no bytes object.
@@ -26,12 +26,12 @@ class BaseID:
     __slots__ = ("_binary",)
     _SIZE: ClassVar[int] = OBJECT_ID_SIZE
 
-    def __init__(self, binary: bytes) -> None:
-        if not isinstance(binary, bytes):
-            raise TypeError(f"Unsupported type: {type(binary)}, expected bytes")
-        if len(binary) != self._SIZE:
-            raise ValueError(f"ID string needs to have length {self._SIZE}, got {len(binary)}")
-        self._binary = binary
+    def __init__(self, id: bytes) -> None:  # noqa: A002  as in Ray
+        if not isinstance(id, bytes):
+            raise TypeError(f"Unsupported type: {type(id)}, expected bytes")
+        if len(id) != self._SIZE:
+            raise ValueError(f"ID string needs to have length {self._SIZE}, got {len(id)}")
+        self._binary = id
 
     @classmethod
     def from_binary(cls, id_bytes: bytes) -> Self:

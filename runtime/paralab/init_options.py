@@ -30,7 +30,6 @@ NOT_YET: dict[str, str] = {
     "system_reserved_cpu": "limits by cgroup",
     "system_reserved_memory": "limits by cgroup",
     "proxy_server_url": "the dashboard",
-    "_memory": "a declared amount of memory",
     "_tracing_startup_hook": "tracing hooks",
     "allow_multiple": "several clusters at once",
 }
@@ -43,7 +42,7 @@ _ACTED_ON = {
     "address", "num_cpus", "num_gpus", "resources", "object_store_memory", "local_mode",
     "ignore_reinit_error", "configure_logging", "logging_level", "log_to_driver", "namespace",
     "runtime_env", "labels", "job_config", "logging_config", "_full_tracebacks",
-    "_idle_worker_seconds", "object_spilling_directory", "_system_config", "_temp_dir",
+    "_idle_worker_seconds", "object_spilling_directory", "_system_config", "_temp_dir", "_memory",
 }  # fmt: skip
 
 
@@ -56,6 +55,8 @@ class InitOptions:
     num_gpus: float | None = None
     resources: dict[str, float] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    memory: float | None = None
+    """Whole bytes that tasks may ask for."""
     object_store_memory: int | None = None
     local_mode: bool | str = False
     log_to_driver: bool = True
@@ -95,6 +96,11 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
     address = _address(given.get("address"))
     for name in ("num_cpus", "num_gpus"):
         _check_count(name, given.get(name))
+    memory = given.get("_memory")
+    if memory is not None:
+        _check_type("_memory", memory, (int, float), "a number of bytes >= 0")
+        if not 0 <= memory < math.inf:
+            raise ValueError(f"init(_memory={memory}): expected a number of bytes >= 0.")
     store = given.get("object_store_memory")
     if store is not None:
         expected = f"a number of bytes >= {SMALLEST_STORE:,}"
@@ -119,6 +125,7 @@ def check_init_options(given: Mapping[str, Any]) -> InitOptions:
         num_gpus=given.get("num_gpus"),
         resources=dict(resources),
         labels=_labels(labels),
+        memory=None if memory is None else float(int(memory)),
         object_store_memory=store,
         local_mode=local_mode,
         log_to_driver=True if log_to_driver is None else bool(log_to_driver),
@@ -277,6 +284,7 @@ def refuse_when_joining(options: InitOptions, address: str) -> None:
         "num_gpus": options.num_gpus,
         "resources": options.resources,
         "labels": options.labels,
+        "_memory": options.memory,
         "object_store_memory": options.object_store_memory,
         "_system_config": {"faults": options.faults} if options.faults else None,
         "object_spilling_directory": list(options.spill_folders) or None,

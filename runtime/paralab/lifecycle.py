@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 from paralab import remote_traceback
@@ -26,6 +27,8 @@ from paralab.library_name import said
 
 LINGER_SECONDS = 0.5
 """What tasks that nobody waits for may still take when the interpreter exits; as in Ray."""
+JOIN_SECONDS = 5.0
+"""For so long a node that is found but lets nobody in is taken for one that is just ending."""
 
 
 class _Session:
@@ -204,23 +207,36 @@ def _start(options: InitOptions, *, by_itself: bool) -> None:
 
 
 def _start_or_join(options: InitOptions) -> Engine:
+    """The engine of a node that runs, or of a new one.
+
+    A node may end between the moment in which it is found and that in which it would let us in.
+    Who has not named it gets the next one that is found, or one of their own.
+    """
     from paralab.process import session, session_folder
 
-    folder = session.find_node(options.address)
-    if folder is not None:
+    deadline = time.monotonic() + JOIN_SECONDS
+    while (folder := session.find_node(options.address)) is not None:
         refuse_when_joining(options, session_folder.SCHEME + folder)
-        return session.attach_session(
-            folder,
-            log_to_driver=options.log_to_driver,
-            namespace=options.namespace,
-            runtime_env=options.runtime_env,
-            logging=options.logging,
-        )
+        try:
+            return session.attach_session(
+                folder,
+                log_to_driver=options.log_to_driver,
+                namespace=options.namespace,
+                runtime_env=options.runtime_env,
+                logging=options.logging,
+            )
+        except ConnectionError as error:
+            is_named = (options.address or "").startswith(session_folder.SCHEME)
+            if is_named or time.monotonic() > deadline:
+                address = session_folder.SCHEME + folder
+                raise ConnectionError(said(_cannot_join(address, error, is_named))) from error
+        time.sleep(0.05)
     return session.start_session(
         num_cpus=options.num_cpus,
         num_gpus=options.num_gpus,
         resources=options.resources,
         labels=options.labels,
+        memory=options.memory,
         object_store_memory=options.object_store_memory,
         log_to_driver=options.log_to_driver,
         namespace=options.namespace,
@@ -230,6 +246,19 @@ def _start_or_join(options: InitOptions) -> Engine:
         faults=options.faults,
         settings=options.settings,
         spill_folders=options.spill_folders,
+    )
+
+
+def _cannot_join(address: str, error: ConnectionError, is_named: bool) -> str:
+    if is_named:
+        return (
+            f"{error} It has been stopped, or has ended with the program that had started it: "
+            "leave address out for a node of this program's own, or start one with 'paralab start "
+            "--head'."
+        )
+    return (
+        f"The node at {address} is found, but lets nobody in: {error} End it with 'paralab stop "
+        "--force', or call paralab.init(address='local') for a node of this program's own."
     )
 
 

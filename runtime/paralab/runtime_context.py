@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RuntimeContext", "get_runtime_context"]
 
+_ACCELERATORS = ("FURIOSA", "GPU", "HPU", "MBLT", "NPU", "RBLN", "TPU", "TTNPU", "neuron_cores")
+"""Ray's names of the kinds that it knows."""
+
 
 def _warn(instead: str) -> None:
     from paralab.util.annotations import RayDeprecationWarning  # rarely needed
@@ -154,8 +157,8 @@ class RuntimeContext:
         return dict(self._fact("assigned_resources") or {})
 
     def get_accelerator_ids(self) -> dict[str, list[str]]:
-        """For each kind of accelerator, "GPU" always among them, the ids assigned."""
-        return {"GPU": [], **(self._fact("accelerator_ids") or {})}
+        """For each kind of accelerator that Ray knows the ids assigned; only GPUs have any."""
+        return {**{kind: [] for kind in _ACCELERATORS}, **(self._fact("accelerator_ids") or {})}
 
     def get_resource_ids(self) -> dict[str, list[str]]:
         """Ray's older name of :meth:`get_accelerator_ids`."""

@@ -290,3 +290,16 @@ def test_who_only_looks_does_not_start_it() -> None:
     with pytest.raises(RuntimeError, match=r"call paralab\.init"):
         paralab.timeline()
     assert not paralab.is_initialized()
+
+
+def test_a_declared_amount_of_memory(shutdown_after: None) -> None:
+    paralab.init(num_cpus=1, _memory=2.9)
+    assert paralab.cluster_resources()["memory"] == 2
+    takes = paralab.remote(num_cpus=0)(lambda: 5)
+    assert paralab.get(takes.options(memory=2.9).remote(), timeout=60) == 5
+
+
+@pytest.mark.parametrize("memory", [-1, float("inf"), "1 GB"])
+def test_an_amount_of_memory_that_is_none(memory: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"_memory=.*a number of bytes >= 0"):
+        paralab.init(_memory=memory)

@@ -220,10 +220,8 @@ def knock(path: str, what: str, **request: Any) -> socket.socket:
     Raises:
         ConnectionError: no node of this user listens there.
     """
-    sock = session_folder.connect(path)
     text = json.dumps({"what": what, **request}).encode()
-    sock.sendall(len(text).to_bytes(SIZE_BYTES, "big") + text)
-    return sock
+    return session_folder.connect(path, len(text).to_bytes(SIZE_BYTES, "big") + text)
 
 
 def ask(path: str, what: str, **request: Any) -> Any:

@@ -113,7 +113,7 @@ def attach_session(
         core = DriverCore(sock, None, log_to_driver)
     except BaseException as error:
         sock.close()
-        if isinstance(error, LocalNodeDied):
+        if isinstance(error, (LocalNodeDied, ConnectionError)):
             raise ConnectionError(f"The node at {SCHEME}{folder} let nobody in.") from error
         raise
     return _install(core, runtime_env)

@@ -110,8 +110,8 @@ def _answers(path: str) -> bool:
     return True
 
 
-def connect(path: str) -> socket.socket:
-    """A socket to the node whose folder ``path`` is; the token has been sent.
+def connect(path: str, request: bytes = b"") -> socket.socket:
+    """A socket to the node whose folder ``path`` is; the token has been sent, and ``request``.
 
     Raises:
         ConnectionError: no node of this user listens there; the message says why.
@@ -124,7 +124,7 @@ def connect(path: str) -> socket.socket:
         if platform.peer_credentials(connection).uid != os.geteuid():
             raise ConnectionError(f"The node at {SCHEME}{path} belongs to another user.")
         with open(os.path.join(path, _TOKEN), "rb") as file:
-            connection.sendall(file.read(TOKEN_SIZE))
+            connection.sendall(file.read(TOKEN_SIZE) + request)
     except OSError as error:
         connection.close()
         if type(error) is ConnectionError:

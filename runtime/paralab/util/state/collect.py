@@ -229,7 +229,7 @@ def actors(survey: Survey) -> Iterator[ActorState]:
             job_id=job_of(ref[0]).hex(),
             name=actor["name"] or "",
             node_id=actor.get("node_id", context["node_id"]) if actor["pid"] else None,
-            pid=actor["pid"],
+            pid=actor["pid"] or actor.get("last_pid"),
             ray_namespace=actor["namespace"] or context["namespace"],
             required_resources={n: units / RESOURCE_UNIT for n, units in actor["resources"]},
             death_cause=death,
