@@ -152,6 +152,8 @@ def main() -> int:
     if missing:
         parser.error(f"there is no {', '.join(missing)} in {CONFORMANCE}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that pytest does not stay behind
+    # Ray cancels by SIGINT, which a shell lets what it starts in the background ignore.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     report = ROOT / "build" / "conformance-ray.jsonl"
     report.parent.mkdir(exist_ok=True)
     environment = os.environ | {

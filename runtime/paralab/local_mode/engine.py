@@ -48,6 +48,7 @@ from paralab.local_mode.parts import (
     users_part,
 )
 from paralab.local_mode.streams import LocalStream, values_of
+from paralab.local_mode.unseen import Unseen, saw
 from paralab.messages import FAILED, INLINE
 from paralab.object_ref import ObjectRef
 from paralab.remote_errors import as_failure, pack_failure
@@ -95,6 +96,7 @@ class LocalEngine(NothingIsWaitedFor):
         self._entries: WeakValueDictionary[int, Entry] = WeakValueDictionary()
         self._pinned: dict[int, ObjectRef] = {}
         self._running = Running()
+        self._unseen = Unseen()
         self._capacity = {
             "CPU": float(cpu_count() if num_cpus is None else num_cpus),
             **({"GPU": float(num_gpus)} if num_gpus else {}),
@@ -130,16 +132,17 @@ class LocalEngine(NothingIsWaitedFor):
             entry.value = value
 
     def _fail(self, entry: Entry, error: BaseException, function: str) -> None:
+        where: dict[str, Any] = {"function": function, "pid": os.getpid(), "node": self._node}
+        packed = pack_failure(error, **where)
         entry.origin = error
-        if self._pickled:
-            entry.error = pack_failure(error, function=function, pid=os.getpid(), node=self._node)
-        else:
-            entry.error = as_failure(error, function=function, pid=os.getpid(), node=self._node)
+        entry.error = packed if self._pickled else as_failure(error, **where)
+        entry.untold = self._unseen.watch(packed)
 
     def _value(self, entry: Entry) -> Any:
         if entry.stream is not None:
             entry.stream.drain()
         if entry.error is not None:
+            saw(entry)
             raise fresh(entry.error, entry.origin)
         return entry.value if entry.blob is None else read(entry.blob)
 
@@ -163,12 +166,6 @@ class LocalEngine(NothingIsWaitedFor):
     def get_one(self, ref: ObjectRef, timeout: float | None) -> Any:
         """See :class:`paralab.engine.Engine`."""
         return self.get((ref,), timeout)[0]
-
-    def wait(
-        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, fetch_local: bool
-    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
-        """The first ``num_returns`` and the rest, as all are ready."""
-        return list(refs[:num_returns]), list(refs[num_returns:])
 
     def restore_ref(self, owner: Address, key: int) -> ObjectRef:
         """A further ref to an object of this engine.
@@ -251,6 +248,7 @@ class LocalEngine(NothingIsWaitedFor):
             shown = as_failure(error, function=name, pid=os.getpid(), node=self._node)
             actor.dead = died(actor, f"{why}: {shown}", init_failed=True)
             actor.dead.__cause__ = error
+            self._unseen.show(f"Exception raised in creation task: {actor.dead}\n")
         return ref
 
     def call_actor(
@@ -444,6 +442,7 @@ class LocalEngine(NothingIsWaitedFor):
     def shutdown(self, linger: float = 0.0) -> None:
         """Lets go of what was pinned; may be called twice.  Nothing is under way here."""
         self._pinned.clear()
+        self._unseen.tell_all()
         if self._recursion:
             sys.setrecursionlimit(self._recursion)
             self._recursion = 0

@@ -28,6 +28,7 @@ from paralab.exceptions import (
     WorkerCrashedError,
 )
 from paralab.ids import Address, actor_id, job_of, task_id
+from paralab.local_mode.unseen import Untold, saw
 from paralab.object_ref import ObjectRef
 from paralab.object_ref_generator import ObjectRefGenerator
 from paralab.remote_errors import unpack_failure
@@ -78,6 +79,7 @@ class Entry:
         "owner",
         "site",
         "stream",
+        "untold",
         "value",
     )
 
@@ -92,6 +94,7 @@ class Entry:
         self.origin: BaseException | None = None
         self.actor: Actor | None = None
         self.stream: Any = None
+        self.untold: Untold | None = None
         self.site = ""
 
     def row(self) -> tuple[Any, ...]:
@@ -370,6 +373,15 @@ class NothingIsWaitedFor:
     def own_bytes(self) -> Callable[[memoryview], memoryview] | None:
         """See :class:`paralab.engine.Engine`."""
         return (lambda view: memoryview(bytearray(view))) if self._pickled else None
+
+    def wait(
+        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
+        """The first ``num_returns`` and the rest, as all are ready."""
+        for ref in refs[:num_returns]:
+            if isinstance(ref, ObjectRef):  # or else a generator, whose next item it waits for
+                saw(ref._entry)
+        return list(refs[:num_returns]), list(refs[num_returns:])
 
     def on_settled(self, ref: ObjectRef, call: Callable[[], None]) -> bool:
         """False: everything that exists is settled."""
