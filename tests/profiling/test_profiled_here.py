@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import cProfile
-import importlib
+import importlib.util
+import platform
+import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 import paralab
 from paralab import profiled
 from paralab_profiling import profile
+from paralab_profiling.memory import fil, peak
+from paralab_profiling.profilers import sampling
 from paralab_profiling.profilers.counting import Counts, short_name
 from paralab_profiling.profilers.places import place_of
 from paralab_profiling.profilers.sampling import path_of
@@ -101,6 +105,48 @@ def test_the_runtime_finds_the_profilers_by_their_entry_point(
             work.options(profile="x")
     finally:
         profiled._installed.cache_clear()
+
+
+@pytest.mark.parametrize("tool", ["pyinstrument", "objgraph", "memray", "fil"])
+def test_a_tool_that_is_not_installed_is_refused_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_names: None)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(fil, "NEWEST", sys.version_info[:2])
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    for begin in (profile, lambda name: work.options(profile=name)):
+        with pytest.raises(ValueError, match=f"'{tool}' cannot run here: .*pip install"):
+            begin(tool)
+
+
+def test_peaks_are_refused_where_the_system_tells_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied() -> None:
+        raise peak.CannotMeasureError("this system does not tell")
+
+    monkeypatch.setattr(peak, "forget", denied)
+    with pytest.raises(ValueError, match="'peak' cannot run here: this system does not tell"):
+        profile("peak")
+
+
+def test_a_worker_without_the_tool_runs_the_call_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("pyinstrument")
+
+    def lacks_it() -> None:
+        raise ModuleNotFoundError("No module named 'pyinstrument'")
+
+    monkeypatch.setattr(sampling, "_profiler_class", lacks_it)
+    paralab.init(local_mode=True)
+    try:
+        with profile("pyinstrument") as p:
+            assert paralab.get(work.remote(3)) == 6
+    finally:
+        paralab.shutdown()
+    why = "its worker cannot import the profiler: No module named 'pyinstrument'"
+    assert p.missed == {why: 1}
+    assert p.title == "Nothing was measured: 1 task could not be profiled"
 
 
 @pytest.mark.parametrize(

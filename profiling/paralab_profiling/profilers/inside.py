@@ -60,9 +60,11 @@ class Span:
         for of, session in list(self._sessions):
             try:
                 session.start()
-            except ToolError as error:
+            except (ToolError, ImportError) as error:
+                # A worker with packages of its own may lack the tool's; its call runs all the same.
+                why = "its worker cannot import the profiler: " * isinstance(error, ImportError)
                 self._sessions.remove((of, session))
-                kept.STORE.missed(of.request, str(error))
+                kept.STORE.missed(of.request, f"{why}{error}")
             else:
                 self._running.append(session)
 

@@ -134,13 +134,24 @@ def picture_of(profile: Profile) -> Picture:
 
 
 def environment(names: Sequence[str]) -> dict[str, str]:
-    """Variables with which the workers of calls that these tools measure have to start."""
+    """Variables with which the workers of calls that these tools measure have to start.
+
+    Raises:
+        ValueError: a tool that wants some is unknown or cannot run here.
+    """
     found: dict[str, str] = {}
-    for name in names:
-        wanted = getattr(find(name), "environment", None)
+    for tool in map(find, names):
+        wanted = getattr(tool, "environment", None)
         if wanted is not None:
+            _check_here(tool)  # they may name files of the tool
             found |= wanted()
     return found
+
+
+def _check_here(tool: Tool) -> None:
+    problem = tool.problem()
+    if problem:
+        raise ValueError(f"The profiler {tool.name!r} cannot run here: {problem}")
 
 
 def finished(profile: Profile) -> Profile:
@@ -165,9 +176,7 @@ def check(names: Sequence[str], settings: Mapping[str, Any] | None = None) -> No
     """
     tools = [find(name) for name in names]
     for tool in tools:
-        problem = tool.problem()
-        if problem:
-            raise ValueError(f"The profiler {tool.name!r} cannot run here: {problem}")
+        _check_here(tool)
     for name, value in (settings or {}).items():
         _check_setting(tools[0], name, value)
     for one, other in combinations(tools, 2):
