@@ -55,8 +55,11 @@ test: prepare test-main test-browser test-notebooks test-other-pythons test-olde
 prepare: .venv/test.stamp
 	@$(MAKE) --no-print-directory -j 2 lint environments
 
+# What pytest makes of the tests' own modules is kept by collecting them once; whatever fails in
+# that will fail again, and say so, in the tests.
 environments: .venv/test.stamp
 	@$(MAKE) --no-print-directory compiled ENV=.venv
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q --collect-only tests >/dev/null 2>&1 || true
 	@$(MAKE) --no-print-directory test-other-pythons test-oldest GOAL=environment
 
 lint: .venv/test.stamp
@@ -107,11 +110,8 @@ installed:
 
 # Tests start thousands of processes, and each would compile all of paralab where nobody keeps the
 # result: with PYTHONDONTWRITEBYTECODE set, as many images have it.
-# What pytest makes of the tests' own modules is kept by collecting them once; whatever fails in
-# that will fail again, and say so, in the tests.
 compiled:
 	@$(ENV)/bin/python -m compileall -q runtime profiling tests
-	@PYTHONDONTWRITEBYTECODE= $(ENV)/bin/pytest -q --collect-only tests >/dev/null 2>&1 || true
 
 # The conformance tests on Ray itself: is what they expect what Ray does?
 # `make conformance-ray ONLY=test_tasks.py` runs one file.

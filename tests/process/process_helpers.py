@@ -21,11 +21,17 @@ LARGE = 300_000
 
 
 def eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Asks until ``check()`` is true; each question is a round trip to the node."""
+    """Asks until ``check()`` is true; each question is a round trip to the node.
+
+    The pauses between them grow: who asks without end takes the processor from what it waits for.
+    """
     deadline = time.monotonic() + seconds
+    pause = 0.0
     while not (found := check()):
         assert time.monotonic() < deadline, f"not so after {seconds} s: {check}"
         current().info("workers")
+        time.sleep(pause)
+        pause = min(pause + 0.001, 0.02)
     return found
 
 
