@@ -12,8 +12,9 @@ BIN = .venv/bin
 BESIDE = -n 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help lab test prepare lint environments environment installed compiled test-main test-browser \
-	test-notebooks test-other-pythons test-oldest fast conformance-ray scorecard pictures bench clean
+.PHONY: help lab test prepare lint environments environment installed collected compiled test-main \
+	test-browser test-notebooks test-other-pythons test-oldest fast conformance-ray scorecard pictures \
+	bench clean
 
 help:
 	@echo "make lab             open the tour in JupyterLab"
@@ -51,16 +52,18 @@ endif
 test: prepare test-main test-browser test-notebooks test-other-pythons test-oldest
 	@echo "All tests passed."
 
-# mypy uses one core. Beside it, the other makes the environments of the other Pythons.
-prepare: .venv/test.stamp
-	@$(MAKE) --no-print-directory -j 2 lint environments
+# Installing waits for the network, and mypy uses one core: what else has to be there comes beside.
+prepare:
+	@$(MAKE) --no-print-directory -j 2 environments lint collected
+
+environments: .venv/bin/python
+	@$(MAKE) --no-print-directory test-other-pythons test-oldest GOAL=environment
 
 # What pytest makes of the tests' own modules is kept by collecting them once; whatever fails in
 # that will fail again, and say so, in the tests.
-environments: .venv/test.stamp
+collected: .venv/test.stamp
 	@$(MAKE) --no-print-directory compiled ENV=.venv
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q --collect-only tests >/dev/null 2>&1 || true
-	@$(MAKE) --no-print-directory test-other-pythons test-oldest GOAL=environment
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -78,13 +81,13 @@ test-notebooks: .venv/test.stamp
 	$(BIN)/pytest -p no:leak_check -W default --timeout 300 --nbval $(BESIDE) --dist loadscope \
 		--nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 notebooks exercises
 
-test-other-pythons: .venv/test.stamp
+test-other-pythons: .venv/bin/python
 	@for found in $$($(BIN)/python .ci/pythons.py); do \
 		$(MAKE) --no-print-directory $(GOAL) ENV=.venv-$${found%%=*} WITH=$${found#*=} || exit 1; \
 	done
 
 # The lower bounds are those of the oldest Python; newer Pythons need newer packages.
-test-oldest: .venv/test.stamp
+test-oldest: .venv/bin/python
 	@mkdir -p build && $(BIN)/python .ci/oldest.py > build/oldest.txt
 	@for found in 3.11=$(BIN)/python $$($(BIN)/python .ci/pythons.py); do \
 		$${found#*=} -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || continue; \
