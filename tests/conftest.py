@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from leak_check import LeakCheck
 
 pytest_plugins = ["pytester"]
+
+# Both would be tests of the machine: how long one example takes, and how long it takes to draw it.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
 SLOW_FOLDERS = ("tests/scorecard/", "tests/sim/")
 """What happens when processes die and messages get lost is the same on every Python."""
 

@@ -90,7 +90,7 @@ def test_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     args=st.lists(st.none() | st.integers()),
     kwargs=st.dictionaries(st.text(), st.none() | st.integers()),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_top_level_refs_are_set_aside(
     fake: Any, args: list[int | None], kwargs: dict[str, Any]
 ) -> None:
