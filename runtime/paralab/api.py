@@ -7,7 +7,6 @@ of a thousand refs is checked in one pass, because ``wait`` is called in loops.
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -420,14 +419,14 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
     Raises:
         RuntimeError: nothing runs yet.
     """
-    from paralab.chrome_trace import trace_of_all
+    from paralab.chrome_trace import as_json, trace_of_all
 
     survey = current().survey("tasks", _ALL, _SURVEY_SECONDS)
     events = trace_of_all((each.address, each.answer or []) for each in survey.told)
     if filename is None:
         return events
     with open(filename, "w", encoding="utf-8") as file:
-        json.dump(events, file, default=str)
+        file.write(as_json(events))
     return None
 
 

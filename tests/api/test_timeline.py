@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pytest
+
 import paralab
+from paralab.chrome_trace import as_json
 
 
 def spans(events: list[dict[str, object]]) -> dict[str, list[dict[str, object]]]:
@@ -42,3 +46,18 @@ def test_a_file(engine: str, tmp_path: Path) -> None:
     (event,) = spans(json.loads(path.read_text()))["timeline_once"]
     assert event["cat"] == "task"
     assert float(str(event["dur"])) >= 0
+
+
+@pytest.mark.parametrize("name", ["a", "ends\\", "\\\\", '\\"', "é 🌳", '"', "\\", "line\n"])
+def test_text_that_perfetto_reads(name: str) -> None:
+    text = as_json([{"name": name, name: 1}])
+    assert text.isprintable()
+    assert "\\u" not in text
+    assert not re.search(r'\\\\"[,:}]', text)
+    (event,) = json.loads(text)
+    assert event["name"].removesuffix(" ") == name
+    assert len(event) == 2
+
+
+def test_half_a_character() -> None:
+    assert json.loads(as_json(["half \ud800"])) == ["half ?"]

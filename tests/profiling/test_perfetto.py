@@ -76,8 +76,8 @@ def nest(events: list[Event], named: set[tuple[int, int]]) -> None:
 
 
 def asynchronous(events: list[Event]) -> None:
-    begins = {e["id"]: e for e in events if e["ph"] == "b"}
-    ends = {e["id"]: e for e in events if e["ph"] == "e"}
+    begins = {e["id2"]["local"]: e for e in events if e["ph"] == "b"}
+    ends = {e["id2"]["local"]: e for e in events if e["ph"] == "e"}
     assert len(begins) == sum(e["ph"] == "b" for e in events)
     assert len(ends) == sum(e["ph"] == "e" for e in events)
     assert begins.keys() == ends.keys()
@@ -348,3 +348,10 @@ def test_a_real_session_of_all_kinds(runtime: Any) -> None:
     most = max(e["args"].get("running", 0) for e in events if e["ph"] == "C")
     assert most >= 5
     assert task_["dur"] * 1_000 <= (run.span_ns[1] - run.span_ns[0]) < 60_000 * MS
+    # The runtime's own trace has a thread for each call that overlaps others, too.
+    own = [event for event in paralab.timeline() or () if event["ph"] == "X"]
+    threads = defaultdict(set)
+    for event in own:
+        threads[event["name"].rpartition(".")[2]].add((event["pid"], event["tid"]))
+    assert len(own) == len(whole)
+    assert (len(threads["come"]), len(threads["meet"]), len(threads["add"])) == (5, 3, 1)

@@ -8,11 +8,11 @@ between all other drawn tasks are hidden until one is selected.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 
+from paralab.chrome_trace import as_json
 from paralab_profiling.details import details_of
 from paralab_profiling.palette import FAILURE, NOTEBOOK
 from paralab_profiling.picture import Picture
@@ -95,7 +95,7 @@ def timeline(recording: Recording) -> Picture:
     details = details_of((bar.task for _, bar in painter.drawn), recording)
     trace = ""
     if len(recording) <= MOST_TRACED:
-        trace = json.dumps(perfetto(recording), separators=(",", ":"))
+        trace = as_json(perfetto(recording))
     return Picture(title, text, svg, head, rows, drawing.id, details, trace)
 
 

@@ -3,8 +3,10 @@
 The rules of the format (Trace Event Format, Google, 2016) and of Perfetto's reader::
 
     process   pid   one per process of the session, and one for the counters
-    thread    tid   a track: its slices ("X") nest or follow each other, and never overlap
-    queueing  b e   async, as many tasks wait at the same time; an id of its own for each
+    thread    tid   a track: its slices ("X") nest or follow each other, and never overlap; the
+                    first of a process has the process's number, as on Linux
+    queueing  b e   async, as many tasks wait at the same time; an id of its own for each, local to
+                    its process, for else it is shown beside all processes
     arrow     s f   from the slice that made an object to the one that took it; one id per pair
     counter   C     how many tasks run and wait
 
@@ -16,15 +18,15 @@ after the ns finds the very ns, for else neighbours would overlap.
 from __future__ import annotations
 
 import gzip
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, count
+from itertools import accumulate, count, islice
 from pathlib import Path
 from typing import Any
 
+from paralab.chrome_trace import as_json
 from paralab.shown_text import shown_name, shown_text
 from paralab_profiling.recording import Put, Recording, Task, expect_recording
 from paralab_profiling.timelines.lanes import wait_words
@@ -71,7 +73,7 @@ def save_perfetto(recording: Recording, path: str | Path) -> Path:
         OSError: the file cannot be written.
     """
     target = Path(path)
-    text = json.dumps(perfetto(recording), separators=(",", ":")).encode()
+    text = as_json(perfetto(recording)).encode()
     target.write_bytes(gzip.compress(text) if target.suffix == ".gz" else text)
     return target
 
@@ -106,9 +108,6 @@ class _Trace:
         marks = [put.start for put in recording.puts] + [w.start for w in recording.waits]
         self._zero = min([first, *marks]) if recording.tasks else min(marks, default=0)
         self._ids = count(1)
-        self._tracks = count(1)
-        self._first_tracks: dict[int, int] = {}
-        """By process; what belongs to a whole process names it too, as 0 is the system's idle."""
         self._by_process: dict[int, list[_Slice]] = defaultdict(list)
         self._runs: dict[str, _Slice] = {}
         """For each task that ran the slice in which it runs."""
@@ -132,21 +131,18 @@ class _Trace:
         timed: list[Event] = []
         for task in self._recording:  # even a process that only keeps waiting tasks has a name
             self._by_process[task.owner]
+        pid = max(self._by_process, default=0) + 1  # what counts all processes is one, too
+        tracks = count(pid + 1)
         for process, slices in sorted(self._by_process.items()):
-            names += self._process(process, self._recording.process(process))
-            timed += self._on_tracks(process, slices, names)
+            names += _named("process", process, process, self._recording.process(process), process)
+            timed += self._on_tracks(process, slices, names, tracks)
         for task in self._recording:
             timed += self._queueing(task)
             timed += self._arrows(task)
         if self._recording.tasks:
-            pid = max(self._by_process) + 1
-            names += self._process(pid, "all processes")
+            names += _named("process", pid, pid, "all processes", pid)
             timed += self._counters(pid)
         return names + sorted(timed, key=lambda event: (event["ts"], _RANKS[event["ph"]]))
-
-    def _process(self, pid: int, name: str) -> list[Event]:
-        tid = self._first_tracks[pid] = next(self._tracks)
-        return _named("process", pid, tid, shown_name(name), pid)
 
     def _ts(self, ns: int) -> float:
         return micros(ns - self._zero)
@@ -183,7 +179,9 @@ class _Trace:
         else:
             self._by_process[process].append(slice_)
 
-    def _on_tracks(self, process: int, slices: list[_Slice], names: list[Event]) -> Iterator[Event]:
+    def _on_tracks(
+        self, process: int, slices: list[_Slice], names: list[Event], tracks: Iterator[int]
+    ) -> Iterator[Event]:
         """The slices of a process as events, on as many tracks as they need."""
         for slice_ in list(slices):
             for part in slice_.inner:
@@ -192,8 +190,7 @@ class _Trace:
         # The longer first, so that what begins together does not hide what it lies in.
         slices.sort(key=lambda each: (each.start, -each.end))
         rows = rows_of([(each.start, each.end) for each in slices])
-        tids = [self._first_tracks[process]]
-        tids += [next(self._tracks) for _ in range(max(rows, default=0))]
+        tids = [process, *islice(tracks, max(rows, default=0))]
         for number, tid in enumerate(tids, 1):
             name = "track" if len(tids) == 1 else f"track {number}"
             names += _named("thread", process, tid, name, tid)
@@ -239,9 +236,9 @@ class _Trace:
         event = {
             "name": shown_name(task.name),
             "cat": "queue",
-            "id": next(self._ids),
+            "id2": {"local": f"{next(self._ids):#x}"},
             "pid": task.owner,
-            "tid": self._first_tracks[task.owner],
+            "tid": task.owner,
         }
         yield event | {"ph": "b", "ts": self._ts(start), "args": args}
         yield event | {"ph": "e", "ts": self._ts(end)}
@@ -289,7 +286,7 @@ class _Trace:
                     "ph": "C",
                     "ts": self._ts(time),
                     "pid": pid,
-                    "tid": self._first_tracks[pid],
+                    "tid": pid,
                     "args": {name: now},
                 }
 
@@ -318,6 +315,6 @@ def _named(what: str, pid: int, tid: int, name: str, order: int) -> list[Event]:
     """What a process or a track is called, and where it stands."""
     event: Event = {"ph": "M", "pid": pid, "tid": tid}
     return [
-        event | {"name": f"{what}_name", "args": {"name": name}},
+        event | {"name": f"{what}_name", "args": {"name": shown_name(name)}},
         event | {"name": f"{what}_sort_index", "args": {"sort_index": order}},
     ]
