@@ -17,12 +17,13 @@ from paralab.shown_text import did_you_mean
 from paralab.system_config import settings as read_settings
 
 _HARMLESS = {
-    "include_dashboard", "dashboard_host", "dashboard_port", "logging_format",
+    "include_dashboard", "include_webui", "dashboard_host", "dashboard_port", "logging_format",
     "_node_name", "_node_ip_address", "_metrics_export_port", "_redis_username",
     "_redis_password", "_plasma_directory", "_enable_object_reconstruction",
     "_driver_object_store_memory", "_skip_env_hook",
 }  # fmt: skip
-"""Names of Ray's parts that do not exist here: there is nothing that they could change."""
+"""Names of Ray's parts that do not exist here: there is nothing that they could change.  Older
+tutorials say ``include_webui``."""
 
 NOT_YET: dict[str, str] = {
     "enable_resource_isolation": "limits by cgroup",

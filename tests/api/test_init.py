@@ -15,6 +15,7 @@ import pytest
 
 import paralab
 from paralab.context import ADDRESS_KEYS
+from paralab.experimental.locations import get_object_locations
 
 
 @paralab.remote
@@ -84,6 +85,7 @@ def test_a_session_after_a_session(how: dict[str, Any]) -> None:
         lambda: paralab.get([ref]),
         lambda: paralab.wait([ref]),
         lambda: paralab.cancel(ref),
+        lambda: get_object_locations([ref]),
     ):
         with pytest.raises(ValueError, match="session that was shut down"):
             use()
@@ -303,3 +305,12 @@ def test_a_declared_amount_of_memory(shutdown_after: None) -> None:
 def test_an_amount_of_memory_that_is_none(memory: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=r"_memory=.*a number of bytes >= 0"):
         paralab.init(_memory=memory)
+
+
+def test_places_are_asked_of_a_session(shutdown_after: None) -> None:
+    paralab.shutdown()
+    with pytest.raises(RuntimeError, match=r"call paralab\.init\(\) first"):
+        get_object_locations([])
+    paralab.init(num_cpus=1, include_webui=False)
+    with pytest.raises(TypeError, match="expected ObjectRefs, got 5 of int"):
+        get_object_locations([5])  # type: ignore[list-item]

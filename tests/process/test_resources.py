@@ -18,6 +18,7 @@ from process_helpers import eventually
 import paralab
 from leak_check import LeakCheck
 from paralab.engine import current
+from paralab.util import placement_group, remove_placement_group
 
 pytestmark = pytest.mark.slow
 
@@ -203,6 +204,23 @@ def test_an_actor_that_can_never_be_placed(capsys: pytest.CaptureFixture[str]) -
     paralab.kill(actor)
     with pytest.raises(paralab.exceptions.ActorDiedError):
         paralab.get(call)
+
+
+def test_a_group_that_can_never_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    group = placement_group([{"CPU": 1}, {"CPU": 50}], strategy="STRICT_PACK")
+    text = ""
+
+    def is_said() -> bool:
+        nonlocal text
+        text += capsys.readouterr().err
+        return "can never give" in text
+
+    eventually(is_said)
+    assert group.id.hex() in text
+    assert "'CPU': 5" in text
+    assert not group.wait(0.05)
+    remove_placement_group(group)
+    assert paralab.get(devices.remote(), timeout=60) in (None, "")
 
 
 def test_nothing_is_lost_in_a_mixture() -> None:

@@ -16,6 +16,7 @@ from paralab.engine import Engine, installed
 from paralab.exceptions import GetTimeoutError
 from paralab.ids import INDEX_MASK
 from paralab.library_name import said
+from paralab.lifecycle import other_session
 from paralab.object_ref import ObjectRef
 from paralab.state.told import ObjectRow, object_rows
 
@@ -44,6 +45,7 @@ def get_object_locations(
     Raises:
         RuntimeError: no session runs in this process.
         TypeError: one is no ref.
+        ValueError: one is from another session.
         GetTimeoutError: an owner did not answer in time.
     """
     engine = _engine()
@@ -70,11 +72,14 @@ def get_local_object_locations(
     Raises:
         RuntimeError: no session runs in this process.
         TypeError: one is no ref.
+        ValueError: one is from another session.
     """
     engine = _engine()
     for ref in obj_refs:
         if not isinstance(ref, ObjectRef):
             raise TypeError(f"obj_refs: expected ObjectRefs, got {ref!r} of {type(ref).__name__}.")
+        if ref._entry.mailbox is not engine.mailbox:
+            raise ValueError(f"{ref!r} is from {other_session()}")
     return {
         ref: _location(row, engine)
         for ref in obj_refs
@@ -82,7 +87,7 @@ def get_local_object_locations(
     }
 
 
-def _engine() -> Engine:
+def _engine() -> Any:
     engine = installed()
     if engine is None:
         raise RuntimeError(said("No session runs in this process: call paralab.init() first."))
