@@ -18,6 +18,7 @@ def eventually(check: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + 60
     while not (found := check()):
         assert time.monotonic() < deadline
+        time.sleep(0.005)
     return found
 
 

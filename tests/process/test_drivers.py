@@ -66,6 +66,7 @@ def until(check: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 60
     while not check():
         assert time.monotonic() < deadline, check
+        time.sleep(0.005)
 
 
 def tell(driver: Program, line: str) -> None:
