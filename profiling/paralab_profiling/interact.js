@@ -227,10 +227,17 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
     };
   };
   menu.append(make("summary", "⋯", { title: "what can be done with this picture" }));
-  entry("copy as SVG", async () => {
-    const all = text || new XMLSerializer().serializeToString(svg);
-    return navigator.clipboard.writeText(all).then(() => "copied", () => "not allowed here");
-  });
+  // What is seen: the drawing as it came, or what of it was zoomed to.
+  const seen = () => {
+    if (text && view[2] === whole[2] && (frames?.isWhole() ?? true)) return text;
+    const copy = svg.cloneNode(true);
+    copy.querySelector(".pl-selected")?.remove();
+    ["tabindex", "data-lm-suppress-shortcuts"].forEach((name) => copy.removeAttribute(name));
+    copy.setAttribute("role", "img");
+    return new XMLSerializer().serializeToString(copy);
+  };
+  entry("copy as SVG", async () => navigator.clipboard.writeText(seen())
+    .then(() => "copied", () => "not allowed here"));
   if (table) entry("as a table", () => void (table.open = !table.open));
   if (frames) entry("show all frames", reset);
   if (data.trace) entry("open in Perfetto", () => {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ import pytest
 from paralab_profiling import Profile, flame, icicle, sunburst
 from paralab_profiling.profilers import Tree, Where
 
+# Stands in for the clipboard, which a page from a file may not write to.
+CLIPBOARD = """Object.defineProperty(navigator, "clipboard", { value: {
+    writeText: async (text) => { window.copied = text } } })"""
 EVIL = "<img src=x onerror=alert(1)>"
 pytestmark = pytest.mark.slow
 
@@ -35,6 +40,7 @@ def page(chromium: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("dialog", lambda dialog: errors.append(dialog.message))
+    page.add_init_script(CLIPBOARD)
     page.goto(file.as_uri())
     yield page
     page.close()
@@ -110,3 +116,36 @@ def test_keys_and_the_menu_lead_in_and_out(page: Any) -> None:
     page.locator(".pl-menu summary").click()
     page.get_by_role("button", name="show all frames").click()
     assert shown(page) == before
+
+
+def copied(page: Any) -> ET.Element:
+    """What "copy as SVG" puts on the clipboard, read again."""
+    page.evaluate("() => { window.copied = null }")
+    page.locator(".pl-menu").evaluate("(menu) => { menu.open = true }")
+    page.get_by_role("button", name=re.compile("copy as SVG|copied")).click()
+    page.wait_for_function("() => window.copied")
+    return ET.fromstring(page.evaluate("() => window.copied"))
+
+
+def test_what_is_seen_is_copied(page: Any) -> None:
+    def marks(root: ET.Element) -> set[str]:
+        return {each.get("data-task", "") for each in root.iter()} - {""}
+
+    whole = copied(page)
+    click(page, key_of(page, "nearest"))
+    near = copied(page)
+    seen = page.locator("svg .pl-frames [data-task]").evaluate_all(
+        "(marks) => marks.map((mark) => mark.dataset.task)"
+    )
+    assert marks(near) == {*seen} != marks(whole)
+    assert near.get("viewBox") == page.locator("svg.pl").get_attribute("viewBox")
+    assert (near.get("role"), near.get("tabindex")) == (whole.get("role"), None)
+    assert not [each for each in near.iter() if each.get("class") == "pl-selected"]
+    page.locator("svg.pl").focus()
+    page.keyboard.press("Escape")
+    page.keyboard.press("+")
+    width = float(copied(page).get("viewBox", "").split()[2])
+    assert width == pytest.approx(0.8 * 760)
+    page.locator("svg.pl").focus()
+    page.keyboard.press("0")
+    assert ET.tostring(copied(page)) == ET.tostring(whole)
