@@ -41,7 +41,7 @@ ROOMS = ("state", "store", "transport", "process")
 
 MAX_LINES = 450
 """Lines of one file, everything counted."""
-MAX_CODE_IN_ROOMS = 11_484
+MAX_CODE_IN_ROOMS = 11_494
 """Lines of the four rooms, without blank lines, comments and docstrings.  ``runtime/README.md``
 says why there are more than the 8,000 at which the design aimed."""
 

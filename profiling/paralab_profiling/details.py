@@ -53,7 +53,7 @@ def byte_count(count: float) -> str:
 def facts_of(task: Task, recording: Recording) -> dict[str, str]:
     """The facts of one task as text, by what they are called."""
     begin = recording.span_ns[0]
-    facts = {"task": f"{task.name} ({task.id})", "state": task.state}
+    facts = {"task": f"{task.full_name} ({task.id})", "state": task.state}
     if task.worker:
         facts["ran on" if task.ran else "at"] = recording.process(task.worker)
     facts["submitted by"] = task.parent or recording.process(task.owner)

@@ -71,6 +71,8 @@ class Task:
         large: names the largest argument that was given by value, if it was so large that it
             went into the store: size and checksum, the same for the same value.
         error: what it failed with, as text, "" if it did not or that was long ago.
+        call: what this one call is called, where the function's name does not say which part of a
+            job it was: ``Pool.map f [0:1024]``.
     """
 
     id: str
@@ -92,6 +94,12 @@ class Task:
     holds: tuple[str, ...] = ()
     unnamed: int = 0
     large: str = ""
+    call: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """The name by which to tell it from other calls of its function, if it has one."""
+        return self.call or self.name
 
     @property
     def ran(self) -> bool:

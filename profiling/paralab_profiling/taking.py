@@ -209,6 +209,7 @@ class _Session:
             actor=self._actor(owner, row),
             error=_error(row),
             large=self._large.get((owner, record.key), ""),
+            call=shown_name(row.call),
         )
 
     def _parent(self, owner: Address, key: int) -> str | None:

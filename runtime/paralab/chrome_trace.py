@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -70,12 +70,16 @@ def trace_of_all(told: Iterable[tuple[Address, list[Any]]]) -> list[dict[str, An
             for row in done
         ]
         fetched = {row.caller[0]: row.fetched for row in done if row.fetched is not None}
-        events += chrome_trace(records, fetched, owner)
+        names = {row.caller[0]: row.call for row in done if row.call}
+        events += chrome_trace(records, fetched, owner, names)
     return events
 
 
 def chrome_trace(
-    records: list[TaskRecord], fetched: dict[int, int], driver: Address
+    records: list[TaskRecord],
+    fetched: dict[int, int],
+    driver: Address,
+    names: Mapping[int, str] | None = None,
 ) -> list[dict[str, Any]]:
     """One complete event ("ph": "X") for each task, all its stamps in ``args``.
 
@@ -83,9 +87,11 @@ def chrome_trace(
         records: finished tasks.
         fetched: key → ns at which the first ``get`` returned the value.
         driver: the address of the process that kept the records.
+        names: key → what the call is called, where that is more than the name of its function.
     """
     if not records:
         return []
+    names = names or {}
     owner = process_number(driver)
     events: list[dict[str, Any]] = [
         {
@@ -126,7 +132,8 @@ def chrome_trace(
                 "dur": (record.ended - record.loaded) / 1000,
                 "pid": owner,
                 "tid": lane,
-                "args": {
+                "args": ({"call": names[record.key]} if record.key in names else {})
+                | {
                     "task_id": f"{record.key >> 32}",
                     "parent": record.parent >> 32,
                     "attempt": record.attempt,

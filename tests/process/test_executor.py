@@ -70,7 +70,7 @@ def test_results_come_in_order_and_errors_as_they_were_raised(executor: Executor
 def test_names_say_what_it_was(executor: Executor) -> None:
     executor.submit(square, 2).result(LONG)
     list(executor.map(square, range(4), chunksize=2))
-    names = [task.name for task in list_tasks()]
+    names = [task.func_or_class_name for task in list_tasks()]
     assert "Executor.submit square" in names
     assert "Executor.map square" in names
 

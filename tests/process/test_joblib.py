@@ -75,7 +75,7 @@ def test_results_come_in_order_whatever_the_batches_are() -> None:
     for batch_size in ("auto", 7):
         run = Parallel(n_jobs=-1, batch_size=batch_size)
         assert run(delayed(square)(x) for x in range(300)) == expected
-    assert "Parallel square" in {task.name for task in list_tasks()}
+    assert "Parallel square" in {task.func_or_class_name for task in list_tasks()}
 
 
 def test_results_may_be_taken_as_they_come() -> None:

@@ -34,6 +34,15 @@ class TestPrintedLines:
         assert screen.out() == ["(f pid=7) one\n", "(f pid=7) two\n", "(pid=8) three\n"]
         assert screen.err() == ["four\n"]
 
+    def test_repeats_from_other_items_are_counted_too(self) -> None:
+        screen = Screen()
+        for pid in (1, 2, 3):
+            screen.lines(f"Pool.map f [{pid}:{pid + 9}]", pid, "stdout", "same\n")
+        screen.lines.finish()
+        first, more = screen.out()
+        assert first == "(Pool.map f [1:10] pid=1) same\n"
+        assert more.startswith("(Pool.map f) [the line above came 2 more times; from 3 processes")
+
     def test_repeats_are_counted(self) -> None:
         screen = Screen()
         for pid in (1, 2, 3, 3, 1):

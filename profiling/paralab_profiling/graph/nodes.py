@@ -41,6 +41,7 @@ class Node:
         each_ns, total_ns: median and sum of the run times of those that ended.
         bytes: what was put, in all.
         steps: how many steps one after the other it stands for.
+        call: of a single task, what this call is called (``recording.Task``).
     """
 
     members: tuple[str, ...]
@@ -54,6 +55,7 @@ class Node:
     total_ns: int = 0
     bytes: int = 0
     steps: int = 1
+    call: str = ""
 
     @property
     def count(self) -> int:
@@ -266,6 +268,7 @@ class _Maker:
             sum(times),
             sum(part.bytes for part in parts if isinstance(part, Put)),
             len({folded.web.depths[at] for at in folded.members[group]}) if is_chain else 1,
+            tasks[0].call if len(parts) == len(tasks) == 1 else "",
         )
 
     def _links(self, folded: Folded) -> tuple[Link, ...]:

@@ -141,7 +141,7 @@ def full_name(node: Node, graph: Graph, most: int = 60) -> str:
     count = f" ×{node.count:,}" if node.count > 1 else ""
     actors = 1 if node.room is None else len(graph.rooms[node.room].actors)
     on = f" on {actors:,} actors" if actors > 1 else ""
-    return f"{shown_name(node.name, most)}{count}{on}"
+    return f"{shown_name(node.call or node.name, most)}{count}{on}"
 
 
 def to_dot(recording: Recording, *, is_folded: bool = True) -> str:

@@ -287,7 +287,7 @@ class _Painter:
             )
             if ns > 0
         )
-        name = shortened(task.name)
+        name = shortened(task.full_name)
         if not task.ran:
             tip = f"{name}: has not ended"
             self._drawing.box(

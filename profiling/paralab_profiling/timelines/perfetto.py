@@ -151,6 +151,8 @@ class _Trace:
         name, at = shown_name(task.name), task.stamps
         args: dict[str, Any] = {"task": task.id, "state": task.state, "attempt": task.attempt}
         args |= {"bytes_in": task.bytes_in, "bytes_out": task.bytes_out}
+        if task.call:
+            args["call"] = shown_name(task.call)
         if task.parent:
             args["parent"] = task.parent
         if task.error:

@@ -139,7 +139,7 @@ def table_of(lanes: Lanes) -> tuple[Sequence[str], list[Sequence[str]]]:
     left = MOST_ROWS - len(rows)
     for at, bar in sorted(bars[:left], key=lambda each: each[1].start):
         times = _times(bar.start, bar.end - bar.start, bar.start - bar.begin, bar.stored - bar.end)
-        name = f"{shortened(bar.task.name)} ({bar.task.id})"
+        name = f"{shortened(bar.task.full_name)} ({bar.task.id})"
         rows.append((lane_name(lanes.lanes[at], LONGEST), name, *times, state_of(bar)))
     if len(bars) > left:
         rows.append(("", f"+ {len(bars) - left:,} more, shorter", *[""] * 5))

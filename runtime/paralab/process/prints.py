@@ -57,6 +57,8 @@ class PrintStream(io.TextIOBase):
         self._note = note
         self._pending = threading.local()
         self._buffer: _Bytes | None = None
+        self.shown_as = ""
+        """The name before lines that are printed now, where it is another than the task's."""
         self.unfinished = False
         """Some thread may have an unfinished line."""
 
@@ -190,13 +192,14 @@ class PrintedLines:
 
     def _show_lines(self, name: str, pid: int, stream: str, text: str, of: Any) -> None:
         name = shown_name(name)
+        kind = name.rpartition(" [")[0] or name  # without the items that one call has
         label = f"({name} pid={pid}) " if name else f"(pid={pid}) " if pid else ""
         shown: list[str] = []
         now = self._clock()
         for raw in text.removesuffix("\n").split("\n"):
             line = harmless(raw)
             self.recent.append((pid, line[:200], of))
-            is_repeat = (name, stream, line) == self._last and now - self._shown_at < FOLD_SECONDS
+            is_repeat = (kind, stream, line) == self._last and now - self._shown_at < FOLD_SECONDS
             if is_repeat and pid and self._fold:
                 self._pids.add(pid)
                 if len(self._pids) > 1:
@@ -209,7 +212,7 @@ class PrintedLines:
                 self.finish()
             if not is_repeat:
                 self._pids = {pid}
-            self._last = (name, stream, line)
+            self._last = (kind, stream, line)
             self._shown_at = now
             shown.append(f"{label}{line}\n")
         self._write(stream, "".join(shown))

@@ -134,7 +134,7 @@ def _redirect(core: CoreClient, executor: Executor) -> None:
 
     def post(stream: str, text: str) -> None:
         call = executor.call_here()
-        name = executor.label or (call.template.name if call is not None else "")
+        name = out.shown_as or executor.label or (call.template.name if call is not None else "")
         of = None if call is None else (call.link.address, call.key)
         if call is not None and call.link.address == driver:
             link = call.link

@@ -22,7 +22,7 @@ RECORD_BYTES = 624
 
 
 MARKS = 10_000
-"""Puts, waits, and large arguments that are remembered: about 1.5 MB each."""
+"""Puts, waits, large arguments and names that are remembered: about 1.5 MB each."""
 MOST_INPUTS = 1_000
 """Of one task, by name."""
 FAILURES = 1_000
@@ -114,8 +114,8 @@ class EventRing:
     """
 
     __slots__ = (
-        *("append", "dropped", "failures", "fetched", "large", "limit", "marks_dropped", "on"),
-        *("counted", "put_number", "puts", "records", "tally", "uncounted", "waits"),
+        *("append", "dropped", "failures", "fetched", "large", "limit", "marks_dropped", "names"),
+        *("counted", "on", "put_number", "puts", "records", "tally", "uncounted", "waits"),
     )
 
     def __init__(self, limit_bytes: int = RING_BYTES) -> None:
@@ -132,6 +132,8 @@ class EventRing:
         """Fields of :class:`Wait`."""
         self.large: deque[tuple[int, int, int]] = deque()
         """Fields of :class:`Large`."""
+        self.names: deque[tuple[int, str]] = deque(maxlen=MARKS)
+        """Key of a task and what it is called, where its definition's name does not say all."""
         self.marks_dropped = 0
         """Waits and large arguments that went because newer ones came."""
         self.fetched: deque[tuple[int, int]] = deque(maxlen=limit)

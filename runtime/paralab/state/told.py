@@ -42,6 +42,8 @@ class TaskRow(NamedTuple):
     """Of a pending task, in units of 1e-4."""
     failure: bytes
     """Packed; b"" where it did not fail, or where that was long ago."""
+    call: str
+    """What this one is called, where its definition's name does not say all."""
 
 
 def task_rows(
@@ -55,10 +57,11 @@ def task_rows(
     Args:
         begun: the key of the task of ours that a worker began last.
     """
-    unanswered = [_pending_row(task, begun) for task in pending if task.template.recorded]
+    names = dict(list(events.names))
+    unanswered = [_pending_row(task, begun, names) for task in pending if task.template.recorded]
     records = list(events.records)[max(0, len(events.records) + len(unanswered) - limit) :]
-    fetched, failures = dict(events.fetched), dict(events.failures)
-    rows = [_ended_row(record, fetched, failures) for record in records]
+    known = dict(events.fetched), dict(events.failures), names
+    rows = [_ended_row(record, *known) for record in records]
     return [*rows, *unanswered[-limit:]]
 
 
@@ -85,23 +88,28 @@ def news(
         "dropped": events.uncounted,
         "pending": list(Counter([task.template.name for task in pending]).items()),
         "rows": [
-            *(_ended_row(row, {}, {}) for row in list(islice(reversed(events.records), limit))),
-            *(_pending_row(task, begun) for task in islice(pending, limit)),
+            *(_ended_row(row, {}, {}, {}) for row in list(islice(reversed(events.records), limit))),
+            *(_pending_row(task, begun, {}) for task in islice(pending, limit)),
         ],
     }
 
 
 def _ended_row(
-    record: tuple[Any, ...], fetched: dict[int, int], failures: dict[int, bytes]
+    record: tuple[Any, ...],
+    fetched: dict[int, int],
+    failures: dict[int, bytes],
+    names: dict[int, str],
 ) -> tuple[Any, ...]:
     worker, caller, stamps, returned, outcome, size = record
     failure = failures.get(caller[0], b"") if outcome == FAILED else b""
     state = "FAILED" if outcome == FAILED else "FINISHED"
     times = (worker_stamps.unpack(stamps), returned, size, fetched.get(caller[0]))
-    return (state, worker, caller, *times, None, (), failure)
+    return (state, worker, caller, *times, None, (), failure, names.get(caller[0], ""))
 
 
-def _pending_row(task: Task, begun: Callable[[Address], int | None]) -> tuple[Any, ...]:
+def _pending_row(
+    task: Task, begun: Callable[[Address], int | None], names: dict[int, str]
+) -> tuple[Any, ...]:
     state, worker, actor = "PENDING_NODE_ASSIGNMENT", b"", task.actor
     if task.missing:
         state = "PENDING_ARGS_AVAIL"
@@ -116,7 +124,8 @@ def _pending_row(task: Task, begun: Callable[[Address], int | None]) -> tuple[An
         state = "RUNNING" if is_begun else "SUBMITTED_TO_WORKER"
     resources = tuple(task.template.options.resources.items())
     ref = None if actor is None else actor.ref
-    return (state, worker, task.record(), (), 0, 0, None, ref, resources, b"")
+    name = names.get(task.key, "")
+    return (state, worker, task.record(), (), 0, 0, None, ref, resources, b"", name)
 
 
 class ObjectRow(NamedTuple):

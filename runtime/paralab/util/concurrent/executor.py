@@ -31,6 +31,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import paralab
+from paralab.call_names import print_as
 from paralab.exceptions import ActorError
 from paralab.serialization import own
 from paralab.util.multiprocessing.dispatcher import Chunk, Dispatcher, Function, Job, Slot
@@ -58,10 +59,11 @@ class ExecutorActor(PoolActor):
             _futures_logger.critical("Exception in initializer:", exc_info=True)
             self._failed = InitializerError(f"{type(error).__name__}: {error}")
 
-    def run(self, number: int, items: Sequence[Any]) -> tuple[float, bool, Any]:
+    def run(self, number: int, items: Sequence[Any], name: str) -> tuple[float, bool, Any]:
         """Calls a function with each of ``items``, which are tuples of arguments."""
         if self._failed is not None:
             return 0.0, False, self._failed
+        print_as(name)
         give, _spread = self._functions[number]
         function = give()
         return _timed(lambda: [function(*item) for item in items])
@@ -72,6 +74,7 @@ class ExecutorActor(PoolActor):
         """Calls a function once."""
         if self._failed is not None:
             return 0.0, False, self._failed
+        print_as("")
         return _timed(lambda: function(*args, **kwargs))
 
 
@@ -115,8 +118,9 @@ class _Call(Job):
         future: futures.Future[Any],
         items: Sequence[Any] = (None,),
         arguments: tuple[Any, ...] = (),
+        first: int = 0,
     ) -> None:
-        super().__init__(function, partial(_settle, future), items, len(items), arguments)
+        super().__init__(function, partial(_settle, future), items, len(items), arguments, first)
         self.future = future
 
 
@@ -292,10 +296,11 @@ class Executor(futures.Executor):
         end = None if timeout is None else time.monotonic() + timeout
         function = _Called("map", fn, self._pace(fn))
         items = zip(*iterables, strict=False)
+        number = itertools.count()
 
         def start(chunk: list[Any]) -> futures.Future[Any]:
             future: futures.Future[Any] = futures.Future()
-            self._add(_Call(function, future, chunk))
+            self._add(_Call(function, future, chunk, first=next(number) * chunksize))
             return future
 
         chunks = iter(lambda: list(itertools.islice(items, chunksize)), [])

@@ -34,8 +34,11 @@ from joblib.parallel import (
 )
 
 import paralab
+from paralab.call_names import noting_names, of_items
+from paralab.engine import current
 from paralab.exceptions import TaskError, WorkerCrashedError
 from paralab.object_futures import call_when_settled
+from paralab.shown_text import shown_name
 from paralab.util.joblib.batches import Arrays, pack, run_batch
 from paralab.util.multiprocessing.dispatcher import name_of
 from paralab.util.multiprocessing.pool import join_session
@@ -94,6 +97,8 @@ class ParalabBackend(AutoBatchingMixin, ParallelBackendBase):
         """By ref, what settles it: until it has settled, or all is aborted."""
         self._waiting: deque[Callable[[], None]] = deque()
         """What starts the batches beyond the limit."""
+        self._items = 0
+        """How many calls the batches so far had, of one call of Parallel."""
         self._arrays = Arrays(None)
         self._threads: tuple[int, int] | None = None
         self._options: dict[str, Any] = {}
@@ -167,11 +172,16 @@ class ParalabBackend(AutoBatchingMixin, ParallelBackendBase):
         nested = ParalabBackend(level, self.inner_max_num_threads, self._remote_args)
         return nested, None
 
+    def start_call(self) -> None:
+        """A call of Parallel begins."""
+        self._items = 0
+
     # -- one batch ---------------------------------------------------------------------------
 
     def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Outcome:
         """Has a batch run as a task; ``callback`` gets its outcome, in a thread of its own."""
         outcome = Outcome()
+        first, self._items = self._items, self._items + len(func.items)
 
         def tell() -> None:
             if callback is not None:
@@ -179,7 +189,7 @@ class ParalabBackend(AutoBatchingMixin, ParallelBackendBase):
 
         def start() -> None:
             try:
-                self._start(func, outcome, tell)
+                self._start(func, first, outcome, tell)
             except Exception as error:  # whoever waits for the batch is to hear of it
                 outcome.value = error
                 tell()
@@ -194,13 +204,15 @@ class ParalabBackend(AutoBatchingMixin, ParallelBackendBase):
     apply_async = submit
     """Its name before joblib 1.5."""
 
-    def _start(self, batch: Any, outcome: Outcome, tell: Callable[[], None]) -> None:
+    def _start(self, batch: Any, first: int, outcome: Outcome, tell: Callable[[], None]) -> None:
         data, refs = pack(batch, self._arrays)
-        name = f"Parallel {name_of(batch.items[0][0])}"
+        name = shown_name(f"Parallel {name_of(batch.items[0][0])}")
         task = self._tasks.get(name)
         if task is None:
             task = self._tasks[name] = paralab.remote(run_batch).options(name=name, **self._options)
-        ref = task.remote(data, self._threads, *refs)
+        shown = of_items(name, first, len(batch.items))
+        ref = task.remote(data, self._threads, shown, *refs)
+        noting_names(current())((ref._entry.key, shown))
 
         def settled(value: Any) -> None:
             with self._lock:

@@ -24,6 +24,7 @@ import cloudpickle
 import numpy as np
 
 import paralab
+from paralab.call_names import print_as
 from paralab.platform import NumericThreads
 from paralab.serialization import own
 from paralab.serialization import pack as pack_or_say_why
@@ -109,15 +110,22 @@ def _why(batch: Any, error: Exception) -> Exception:
     return error
 
 
-def run_batch(data: bytes, threads: tuple[int, int] | None, *arrays: Any) -> bytes:
+def run_batch(data: bytes, threads: tuple[int, int] | None, name: str, *arrays: Any) -> bytes:
     """Runs a batch; a pickle of the list of its results.
 
     Args:
         threads: how many threads BLAS and OpenMP may use in it, and how many afterwards.
+        name: of the call, for what it prints.
     """
     batch = _Unpickler(data, arrays).load()
-    if threads is None:
-        return _packed(batch())
+    print_as(name)
+    try:
+        return _packed(batch()) if threads is None else _with_threads(batch, threads)
+    finally:
+        print_as("")
+
+
+def _with_threads(batch: Any, threads: tuple[int, int]) -> bytes:
     numeric = NumericThreads()
     numeric.set(threads[0])
     try:

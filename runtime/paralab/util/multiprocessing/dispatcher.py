@@ -31,9 +31,11 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import paralab
+from paralab.call_names import noting_names, of_items
 from paralab.engine import current, installed
 from paralab.exceptions import ActorError, ParalabError, TaskError
 from paralab.serialization import own
+from paralab.shown_text import shown_name
 from paralab.util.multiprocessing.results import Outcome, ReadAhead
 
 CHUNK_SECONDS = 0.02
@@ -57,7 +59,7 @@ class Function:
 
     def __init__(self, what: str, call: Any, of: str = "Pool") -> None:
         self.number = next(self._numbers)
-        self.name = f"{of}.{what} {name_of(call)}"
+        self.name = shown_name(f"{of}.{what} {name_of(call)}")
         self.call = call
         self.spread = what == "starmap"
         """Whether an item is a tuple of arguments."""
@@ -90,6 +92,7 @@ class Job:
         settle: takes where a chunk began, how many items it had, and its outcome.
         chunk_size: how many items go to an actor together; None for a measured choice.
         arguments: in place of items, those of the one call that it is.
+        first: which item of the whole the first one is.
     """
 
     def __init__(
@@ -99,8 +102,10 @@ class Job:
         items: Sequence[Any],
         chunk_size: int | None = None,
         arguments: tuple[Any, ...] = (),
+        first: int = 0,
     ) -> None:
         self.function = function
+        self.first = first
         self.settle = settle
         self.items = items
         self.chunk_size = chunk_size
@@ -182,6 +187,7 @@ class Dispatcher:
     def __init__(self, start: Callable[[], Any], first: Sequence[Any], limit: int | None) -> None:
         self.events: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._engine = current()
+        self._name = noting_names(self._engine)
         self._start = start
         self._limit = limit
         self._slots = [Slot(actor) for actor in first]
@@ -331,6 +337,7 @@ class Dispatcher:
             error: Exception = RuntimeError("The session of this pool has been shut down.")
             job.settle(at, len(items), (False, error))
             return
+        name = of_items(function.name, job.first + at, len(items))
         try:
             if slot.actor is None:
                 slot.actor = self._start()
@@ -341,13 +348,15 @@ class Dispatcher:
                 known = slot.knows.get(function.number)
                 if known is None:
                     known = self._tell(slot, function)
-                ref = slot.method("run", function.name).remote(known, own(items))
+                ref = slot.method("run", function.name).remote(known, own(items), name)
         except Exception as raised:  # what cannot be pickled: the standard pool raises why
             cause = raised.__cause__
             if isinstance(cause, Exception):
                 cause.add_note(str(raised))
             job.settle(at, len(items), (False, cause or raised))
             return
+        if not job.arguments:
+            self._name((ref._entry.key, name))
         slot.given += 1
         slot.inflight[ref] = Chunk(job, at, len(items))
         events, note = self.events, (Dispatcher.settled, slot, ref)

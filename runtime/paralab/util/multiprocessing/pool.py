@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any, Self
 
 import paralab
+from paralab.call_names import print_as
 from paralab.serialization import own, pack
 from paralab.util.multiprocessing.dispatcher import Dispatcher, Function, Job
 from paralab.util.multiprocessing.results import (
@@ -64,8 +65,9 @@ class PoolActor:
         """It is called no more."""
         self._functions.pop(number, None)
 
-    def run(self, number: int, items: Sequence[Any]) -> tuple[float, bool, Any]:
+    def run(self, number: int, items: Sequence[Any], name: str) -> tuple[float, bool, Any]:
         """Calls a function with each item; what ``define`` has answered comes as an input."""
+        print_as(name)
         give, spread = self._functions[number]
         function = give()
         if spread:
@@ -76,6 +78,7 @@ class PoolActor:
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[float, bool, Any]:
         """Calls a function once."""
+        print_as("")
         return timed(lambda: function(*args, **kwargs))
 
 
@@ -385,7 +388,7 @@ def _pull(
             chunk = [] if ahead.stopped else list(itertools.islice(items, size))
             if not chunk:
                 break
-            job = Job(function, partial(settle, number), chunk, size)
+            job = Job(function, partial(settle, number), chunk, size, first=number * size)
             number += 1
             events.put((Dispatcher.add, job))
     except Exception as error:

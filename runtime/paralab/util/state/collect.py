@@ -156,7 +156,7 @@ def tasks(survey: Survey) -> Iterator[TaskState]:
         yield TaskState(
             task_id=task_id(owner, key).hex(),
             attempt_number=attempt,
-            name=name,
+            name=row.call or name,
             state=row.state,
             job_id=job_of(owner).hex(),
             actor_id=known.actor(owner, row),
