@@ -29,7 +29,7 @@ CANCEL_REF request number, key, force, recursive; ANSWER back        borrower �
 SURROUND   the driver's import path and folder, which have changed      driver → worker, node
 TERMINATE  nothing                                                       owner of an actor → it
 PRINTED    task name, pid, stream, text; owner and key, or None          worker → driver
-ASSIGNED   resources, accelerator ids, depth, where; once a lease        caller → worker
+ASSIGNED   resources, accelerator ids, depth, where, order of the lease  caller → worker
 ITEMS      key, number of the first, its items as in SEVERAL             worker → caller
 CREDIT     key, how many items a generator may make, whether to stop     caller → worker
 ========== ============================================================ =====================
@@ -116,7 +116,7 @@ KEY_VALUES = 91  # request number, "get", "put", ..., namespace, key, more; ``st
 
 # node → client
 WELCOME = 64  # dict, with descriptors: the arena, the numbers of its places, the pulse board
-LEASED = 65  # class number, worker's address, accelerator ids
+LEASED = 65  # class number, worker's address, accelerator ids, order among the leases
 REFUSED = 66  # class number, packed failure
 REVOKE = 67  # worker's address, depth of the request that waits (-1: it is outdated)
 PEER = 68  # address, with the descriptor of a socket to it

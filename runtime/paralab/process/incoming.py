@@ -57,6 +57,8 @@ class Incoming:
             SURROUND: self._on_surround,
         }
         self._flows = Flows(self.handlers)
+        self._assigned = 0
+        """The order of the lease that this worker was told of last."""
 
     def _on_call(
         self,
@@ -105,9 +107,8 @@ class Incoming:
                 executor.lanes = Lanes(executor, *template.concurrency)
                 executor.accept = executor.lanes.take
             executor.accept(call)
-            for early in self.early:
-                executor.accept(early)
-            self.early.clear()
+            while self.early:
+                executor.accept(self.early.pop(0))
             return
         executor.accept(call)
 
@@ -160,7 +161,11 @@ class Incoming:
         devices: list[int],
         depth: int,
         where: Any = None,
+        order: int = 0,
     ) -> None:
+        if order < self._assigned:  # of an earlier lease, by another holder, and late
+            return
+        self._assigned = order
         executor = self._executor
         executor.assigned.take(executor.core, resources, devices, where)
         executor.threads_wanted = max(1, resources.get("CPU", 0) // RESOURCE_UNIT)
@@ -189,5 +194,4 @@ class Incoming:
         owns = any(entry.refs > 0 or entry.holders for entry in core.ownership.owned.values())
         goes = not (busy or owns)
         core.node.post((RETIRING, goes))
-        if goes:
-            executor.ending = True
+        executor.ending |= goes

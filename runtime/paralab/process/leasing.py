@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paralab.ids import Address
 from paralab.messages import (
@@ -72,21 +72,17 @@ class Leasing:
             self._core.node.post((WANT_LEASE, cls.number, {}, 0, 0, "", None, ""))
 
     def _on_leased(
-        self, _link: Link, _kind: int, number: int, address: Address, devices: list[int]
+        self, _link: Link, _kind: int, number: int, address: Address, devices: Any, order: int
     ) -> None:
         """The node grants a lease."""
-        peer = self._core.links.peer(address)
-        if peer is None or address in self._core.dead:
-            cls = self._table.by_number[number]
-            cls.requested = max(0, cls.requested - 1)
-            return
+        peer = None if address in self._core.dead else self._core.links.peer(address)
         worker = self._table.lease(number, address, peer, _now())
-        if worker is None:
-            self._core.node.post((RETURN_LEASE, address))
-        else:
+        if worker is not None:
             cls = worker.cls
-            self._core.tell_where(peer)
-            peer.post((ASSIGNED, cls.resources, devices, cls.depth, cls.where))
+            self._core.tell_where(worker.peer)
+            worker.peer.post((ASSIGNED, cls.resources, devices, cls.depth, cls.where, order))
+        elif peer is not None:
+            self._core.node.post((RETURN_LEASE, address))
 
     def _on_refused(self, _link: Link, _kind: int, number: int, failure: bytes) -> None:
         """The node cannot run this class: everything queued in it fails."""

@@ -262,9 +262,9 @@ class Node:
     def carry_out(self, instruction: Instruction) -> None:
         """Does what a table has decided."""
         match instruction:
-            case Grant(client, number, worker, devices):
+            case Grant(client, number, worker, devices, order):
                 if self.introduce(client, worker):
-                    self.post(client, (LEASED, number, worker, list(devices)))
+                    self.post(client, (LEASED, number, worker, list(devices), order))
                 else:
                     self.leases.returned(client, worker, time.monotonic_ns())
             case StartWorker(job, environment, node):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from paralab.ids import Address
 from paralab.state.ownership import Ref
@@ -43,6 +43,8 @@ class Grant:
     class_number: int
     worker: Address
     devices: tuple[int, ...]
+    order: int = field(default=0, compare=False)
+    """Larger than that of all leases before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -368,8 +368,9 @@ class LeaseTable(Requests):
         worker.state = WorkerState.LEASED
         self._unrevoked[worker.address] = worker
         worker.holder = request.client
-        worker.class_number = request.class_number
-        return Grant(request.client, request.class_number, worker.address, tuple(devices))
+        worker.class_number = number = request.class_number
+        self._order += 1
+        return Grant(request.client, number, worker.address, tuple(devices), self._order)
 
     def _ahead(self) -> list[Instruction]:
         """Workers for the next actors of a series."""

@@ -375,10 +375,13 @@ class TaskTable:
         return task.missing == 0
 
     def lease(self, number: int, address: Address, peer: Any, now: int) -> LeasedWorker | None:
-        """A worker was granted to class ``number``; None when nobody needs it any more."""
+        """A worker was granted to class ``number``; None when nobody needs it any more.
+
+        Nor can it be used where ``peer``, the link to it, is None: it has died meanwhile.
+        """
         cls = self.by_number[number]
         cls.requested = max(0, cls.requested - 1)
-        if not cls.queue:
+        if not cls.queue or peer is None:
             return None
         worker = LeasedWorker(address, peer, cls, now)
         cls.workers[address] = worker
