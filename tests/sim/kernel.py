@@ -43,6 +43,8 @@ class File:
             poll.hot[self] = None
             if poll.waiter is not None:
                 self.world.wake(poll.waiter)
+            if poll.face is not None:
+                poll.face.changed()
 
     def closed(self) -> None:
         """The last descriptor is gone."""
@@ -365,9 +367,19 @@ class Poll:
         """What may be ready; the others are not."""
         self.waiter: Thread | None = None
         self.closed = False
+        self.face: PollFile | None = None
+        """For those that poll it itself."""
+        self._face_fd = -1
 
     def fileno(self) -> int:
-        return -1
+        if self.face is None:
+            self.face = PollFile(self._world, self)
+            self._face_fd = Descriptor(self.face, self._world.current.process).fd
+        return self._face_fd
+
+    def has_some(self) -> bool:
+        """Whether anything is ready."""
+        return any(f.mask() & (self._files[self._fds[f]][1] | ERR | HUP) for f in self.hot)
 
     def register(self, fd: int, mask: int = IN | OUT) -> None:
         if fd in self._files:
@@ -380,6 +392,8 @@ class Poll:
         self._fds[file] = fd
         self.hot[file] = None
         file.polls.append(self)
+        if self.face is not None:
+            self.face.changed()
 
     def fd_of(self, file: File) -> int | None:
         return self._fds.get(file)
@@ -409,7 +423,7 @@ class Poll:
             ready = file.mask() & (self._files[fd][1] | ERR | HUP)
             if ready:
                 found.append((file.since, fd, ready))
-            else:
+            if not ready or self._files[fd][1] & select.EPOLLET:  # once for each change
                 del hot[file]
         if len(found) > 1:
             if self._world.slow:
@@ -444,8 +458,22 @@ class Poll:
 
     def close(self) -> None:
         self.closed = True
+        face = self._world.current.process.files.get(self._face_fd)
+        if face is not None:
+            face.close()
         for file, _mask in self._files.values():
             file.polls.remove(self)
         self._files.clear()
         self._fds.clear()
         self.hot.clear()
+
+
+class PollFile(File):
+    """An epoll object as what is polled."""
+
+    def __init__(self, world: World, poll: Poll) -> None:
+        super().__init__(world)
+        self._poll = poll
+
+    def mask(self) -> int:
+        return IN if self._poll.has_some() else 0

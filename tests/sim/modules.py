@@ -7,9 +7,12 @@ the runtime knows of this, and new modules are found by themselves.
 
 from __future__ import annotations
 
+import asyncio
+import asyncio.selector_events
 import importlib
 import io
 import json
+import logging
 import mmap
 import os
 import pkgutil
@@ -24,14 +27,23 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from queue import Empty
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from paralab import platform
-from paralab.process import executor, links, node_drivers, node_store, node_workers
+from paralab.process import (
+    executor,
+    links,
+    loop_lane,
+    node_drivers,
+    node_store,
+    node_workers,
+    thread_lane,
+)
 from paralab.runtime_env import on_node
 from paralab.store.arena import Arena
-from sim import kernel
+from sim import asyncs, kernel
 from sim.world import Process, World
 
 
@@ -185,6 +197,47 @@ class Sockets(_StandIn):
 
     def send_fds(self, sock: Any, parts: list[bytes], fds: list[int]) -> int:
         return int(sock.ask(parts, fds))
+
+
+class Queue:
+    """``queue.SimpleQueue``."""
+
+    def __init__(self) -> None:
+        self._things: deque[Any] = deque()
+        self._waiters: list[Any] = []
+
+    def put(self, thing: Any) -> None:
+        self._things.append(thing)
+        for thread in self._waiters:
+            _Slot.world.wake(thread)
+
+    def get(self) -> Any:
+        world = _Slot.world
+        thread = world.current
+        self._waiters.append(thread)
+        try:
+            while not self._things:
+                world.sleep(None)
+        finally:
+            self._waiters.remove(thread)
+        return self._things.popleft()
+
+    def get_nowait(self) -> Any:
+        if not self._things:
+            raise Empty
+        return self._things.popleft()
+
+
+class Sys(_StandIn):
+    """``sys``: what imagined workers print is no part of the story."""
+
+    stderr = io.StringIO()
+
+
+class Asyncio(_StandIn):
+    """``asyncio``."""
+
+    SelectorEventLoop = asyncs.Loop
 
 
 class Lock:
@@ -487,6 +540,7 @@ STAND_INS: dict[int, Any] = {
     id(mmap): Mmap(mmap),
     id(platform): Platform(platform),
     id(subprocess): Processes(subprocess),
+    id(asyncio): Asyncio(asyncio),
 }
 ROOMS = ("process", "state", "store", "transport")
 
@@ -494,6 +548,10 @@ ROOMS = ("process", "state", "store", "transport")
 def _children() -> list[int]:
     me = _Slot.world.current.process
     return [p.pid for p in _Slot.world.processes.values() if p.parent is me and not p.reaped]
+
+
+def _poll() -> kernel.Poll:
+    return kernel.Poll(_Slot.world)
 
 
 def _no_handler(_number: int, _handler: Any = None) -> None:
@@ -509,6 +567,12 @@ OTHERS: list[tuple[Any, str, Any]] = [
     (node_workers, "_children", _children),
     (on_node, "start_worker", _start_worker),
     (on_node, "hold", _hold),
+    (executor, "sys", Sys(sys)),
+    (logging.getLogger("paralab"), "disabled", True),
+    (thread_lane, "SimpleQueue", Queue),
+    (loop_lane._EngineSelector, "_selector_cls", staticmethod(_poll)),
+    (asyncs.Selector, "_selector_cls", staticmethod(_poll)),
+    (asyncio.selector_events, "socket", STAND_INS[id(socket)]),
 ]
 
 
@@ -554,4 +618,5 @@ def real_threads() -> set[threading.Thread]:
     return {t for t in threading.enumerate() if t.name == "simulated"}
 
 
+asyncs.Loop.clock = TIME.monotonic
 assert sys.platform == "linux"

@@ -34,11 +34,16 @@ def mutant(breaks: Callable[[], None]) -> Callable[[], None]:
     return breaks
 
 
-def mutant_of(feature: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+FIRST: dict[str, int] = {}
+"""The seed with which the search begins, where those before it are known to notice nothing."""
+
+
+def mutant_of(feature: str, first: int = 0) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """As :func:`mutant`, for a rule of one feature."""
 
     def enter(breaks: Callable[[], None]) -> Callable[[], None]:
-        OF_FEATURE[breaks.__name__.replace("_", "-")] = feature
+        name = breaks.__name__.replace("_", "-")
+        OF_FEATURE[name], FIRST[name] = feature, first
         return mutant(breaks)
 
     return enter

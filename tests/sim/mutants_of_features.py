@@ -7,9 +7,12 @@ from typing import Any
 from paralab.messages import FAILED
 from paralab.process import assignment
 from paralab.process.capture import capture
+from paralab.process.lanes import Lanes
+from paralab.process.loop_lane import LoopLane
 from paralab.process.node_groups import NodeGroups
 from paralab.process.producing import Flows
 from paralab.process.streams import CallerStream, Streams
+from paralab.process.thread_lane import ThreadLane
 from paralab.runtime_env.on_client import ClientEnvironments
 from paralab.state import leases
 from paralab.state.environments import Environments
@@ -19,9 +22,9 @@ from paralab.state.placement import GroupState, GroupTable
 from paralab.state.places import Places
 from paralab.state.pool import Pool
 from paralab.state.streams import Stream
-from sim.mutants import MUTANTS, OF_FEATURE, mutant_of, wrap
+from sim.mutants import FIRST, MUTANTS, OF_FEATURE, mutant_of, wrap
 
-__all__ = ["MUTANTS", "OF_FEATURE"]
+__all__ = ["FIRST", "MUTANTS", "OF_FEATURE"]
 
 
 @mutant_of("generators")
@@ -53,7 +56,7 @@ def taking_gives_no_credit() -> None:
     wrap(Flows, "_on_credit", heard)
 
 
-@mutant_of("generators")
+@mutant_of("generators", first=270)
 def a_second_attempt_sends_all_items_again() -> None:
     """A generator that is run again leaves out what its caller has."""
 
@@ -64,7 +67,7 @@ def a_second_attempt_sends_all_items_again() -> None:
     wrap(Stream, "opening", opening)
 
 
-@mutant_of("generators")
+@mutant_of("generators", first=90)
 def items_after_the_close_are_kept() -> None:
     """What comes for a stream that is closed is let go of at once."""
 
@@ -89,7 +92,7 @@ def an_error_is_taken_for_the_loss_of_the_task() -> None:
     wrap(Streams, "answered", answered)
 
 
-@mutant_of("generators")
+@mutant_of("generators", first=250)
 def the_last_items_are_lost() -> None:
     """The items that ride in the reply belong to the stream."""
 
@@ -140,7 +143,7 @@ def any_bundle_will_do() -> None:
     wrap(GroupTable, "pools_for", lambda original, self, group, _bundle: original(self, group, -1))
 
 
-@mutant_of("groups")
+@mutant_of("groups", first=450)
 def a_lease_keeps_the_capture_of_the_last() -> None:
     """What is started by a task that captures nothing is in no group."""
 
@@ -195,7 +198,72 @@ def a_failed_build_is_told_to_one() -> None:
     wrap(LeaseTable, "environment_failed", environment_failed)
 
 
-@mutant_of("environments")
+@mutant_of("environments", first=340)
 def a_failed_build_counts_as_done() -> None:
     """The workers of an environment are started once it is there."""
     wrap(Environments, "failed", lambda _original, self, key: self.built(key))
+
+
+@mutant_of("lanes")
+def one_thread_too_many() -> None:
+    """A group of a threaded actor runs as many calls at once as its limit says."""
+
+    def made(original: Any, self: Any, lanes: Any, name: str, limit: int) -> None:
+        original(self, lanes, name, limit + 1)
+
+    wrap(ThreadLane, "__init__", made)
+
+
+@mutant_of("lanes")
+def one_coroutine_too_many() -> None:
+    """A group of an async actor runs as many calls at once as its limit says."""
+
+    def start_some(original: Any, self: Any) -> None:
+        self.limit += 1
+        original(self)
+        self.limit -= 1
+
+    wrap(LoopLane, "start_some", start_some)
+
+
+@mutant_of("lanes")
+def a_lane_is_told_once_only() -> None:
+    """A loop in another thread is told of calls each time that it may have none."""
+
+    def start_some(original: Any, self: Any) -> None:
+        original(self)
+        self._told = True
+
+    wrap(LoopLane, "start_some", start_some)
+
+
+@mutant_of("lanes")
+def calls_begin_before_the_constructor_has_run() -> None:
+    """The gate is shut until the instance is there."""
+
+    def take(original: Any, self: Any, call: Any) -> None:
+        original(self, call)
+        if self._lanes and len(self._gate or ()) == 1:
+            self._open()
+
+    wrap(Lanes, "take", take)
+
+
+@mutant_of("lanes")
+def a_finished_call_lets_nobody_in() -> None:
+    """When a call of a lane is over, the next one begins."""
+    wrap(LoopLane, "ended", lambda _original, self, call: self._tasks.pop(call, None))
+
+
+@mutant_of("lanes")
+def a_call_that_waits_in_a_lane_cannot_be_cancelled() -> None:
+    """A call that is cancelled before it begins is answered at once, and begins no more."""
+
+    def cancel(original: Any, self: Any, caller: Any, key: int, recursive: bool) -> None:
+        call = self._calls.get((caller, key))
+        if call is not None and not call.begun:
+            call.cancelled, call.template = True, None
+        else:
+            original(self, caller, key, recursive)
+
+    wrap(Lanes, "cancel", cancel)

@@ -6,7 +6,9 @@ time.  So the same scripts run in tasks, in generators, and in whatever else can
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from paralab.exceptions import LocalNodeDied, ParalabError, TaskError
@@ -56,6 +58,8 @@ class Facts:
         """By how many items a generator may be ahead of that; only where that is limited."""
         self.variables: dict[Call, dict[str, str]] = {}
         """In which environment a call must run, by the variables that it sets."""
+        self.running: dict[tuple[Any, str], int] = {}
+        """By the actor's process and the concurrency group: the calls that run there."""
         self.places: dict[Call, Place] = {}
         """Where it must run."""
 
@@ -127,6 +131,54 @@ class Holder:
         calls.append(call.key)
 
 
+LIMITS = {"": 2, "other": 1}
+"""How many calls an actor with lanes runs at once in each of its groups."""
+
+
+class Lanes:
+    """What every actor is that runs several calls at once: those with threads."""
+
+    def __init__(self) -> None:
+        modules.world().sleep(modules.world().bits(22))
+
+    def run(self, number: int, *args: Any) -> Result:
+        """What every method runs, in a thread."""
+        with _in_lane():
+            return body(number, *args)
+
+    def items(self, number: int, *args: Any) -> Iterator[Result]:
+        """What every method runs that is a generator."""
+        with _in_lane():
+            yield from items(number, *args)
+
+
+class Loops(Lanes):
+    """Those with event loops."""
+
+    async def __init__(self) -> None:  # type: ignore[misc]
+        await asyncio.sleep(modules.world().bits(22) / 1e9)
+
+    async def arun(self, number: int, *args: Any) -> Result:
+        """What every method runs, in an event loop."""
+        with _in_lane():
+            _begins()
+            return await aperform(facts().scripts[number], args)
+
+
+@contextmanager
+def _in_lane() -> Iterator[None]:
+    process = modules.world().current.process
+    running = facts().running
+    group = process.core.executor.call_here().template.group
+    where = (process, group)
+    running[where] = running.get(where, 0) + 1
+    assert running[where] <= LIMITS[group], f"{running[where]} calls run at once in {group!r}"
+    try:
+        yield
+    finally:
+        running[where] -= 1
+
+
 def _begins() -> Any:
     process = modules.world().current.process
     call = process.core.executor.call_here()
@@ -162,6 +214,40 @@ def perform(script: Script, args: tuple[Any, ...]) -> Result:
             return end.value  # type: ignore[no-any-return]
         answer = _wait(core, what, value)
         value = None
+
+
+async def aperform(script: Script, args: tuple[Any, ...]) -> Result:
+    """Runs a script in a coroutine, which others may run beside."""
+    running = steps(script, args)
+    del args
+    answer: Any = None
+    while True:
+        try:
+            what, value = running.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        answer = None
+        if what == "get":
+            answer = await afetch(value)
+        elif what == "next":
+            answer = await anext(value, None)
+        elif what == "sleep":
+            await asyncio.sleep(value / 1e9)
+        value = None
+
+
+async def afetch(ref: Any) -> Any:
+    """As :func:`fetch`, for coroutines."""
+    core = modules.world().current.process.engine
+    try:
+        value = await ref
+    except LocalNodeDied:
+        raise
+    except TaskError as error:
+        return Bad(type(error.cause).__name__)
+    except ParalabError as error:
+        return Bad(type(error).__name__)
+    return _opened(core, value)
 
 
 def _wait(core: Any, what: str, value: Any) -> Any:
@@ -343,7 +429,8 @@ def _options(process: Any, slots: list[Any], op: Op) -> tuple[Any, TaskOptions]:
         function = known["function", is_stream] = made
     ahead = op.number if is_stream else -1
     where = _where(slots, op)
-    key = ("options", op.retries, op.cpus, op.slot < 0, is_stream, ahead, where, op.environment)
+    where_and_how = (where, op.environment, op.lane)
+    key = ("options", op.retries, op.cpus, op.slot < 0, is_stream, ahead, where_and_how)
     options = known.get(key)
     if options is None:
         resources = {"CPU": op.cpus} if op.cpus and op.slot < 0 else {}
@@ -354,6 +441,7 @@ def _options(process: Any, slots: list[Any], op: Op) -> tuple[Any, TaskOptions]:
             items_ahead=ahead,
             where=where,
             runtime_env=environment_of(op.environment),
+            extra={"concurrency_group": op.lane} if op.lane else {},
         )
     return function, options
 
@@ -380,9 +468,9 @@ def _call(core: Any, process: Any, slots: list[Any], op: Op) -> Any:
         variables, place = _variables(process, op), _place(process, options)
     else:
         actor = slots[op.slot]
-        method = "items" if op.what == "stream" else "run"
+        retries, variables, place, lanes = process.local["actor", actor._entry.key]
+        method = "items" if op.what == "stream" else "arun" if lanes == "loop" else "run"
         (ref,) = core.call_actor(actor, method, options, tuple(args), {})
-        retries, variables, place = process.local["actor", actor._entry.key]
     key = (ref.completed() if op.what == "stream" else ref)._entry.key
     facts().allowed[core.address, key] = -1 if retries < 0 else 1 + retries
     facts().variables[core.address, key] = variables
@@ -410,9 +498,12 @@ def _place(process: Any, options: Any) -> Place:
 
 def _actor(core: Any, process: Any, slots: list[Any], op: Op) -> Any:
     known = process.local
-    spec = known.get("class")
+    spec = known.get(("class", op.lanes))
     if spec is None:
-        spec = known["class"] = ActorSpec(Holder, "Holder", {}, id=b"hold" * 4)
+        cls: Any = {"threads": Lanes, "loop": Loops}.get(op.lanes, Holder)
+        number = (op.lanes or "holder").encode().ljust(16)
+        spec = ActorSpec(cls, cls.__name__, {}, op.lanes == "loop", id=number)
+        known["class", op.lanes] = spec
     options = ActorOptions(
         resources={"CPU": op.cpus} if op.cpus else {},
         creation_resources={"CPU": CPU},
@@ -421,7 +512,10 @@ def _actor(core: Any, process: Any, slots: list[Any], op: Op) -> Any:
         handle_state=("Holder",),
         where=_where(slots, op),
         runtime_env=environment_of(op.environment),
+        max_concurrency=LIMITS[""] if op.lanes else None,
+        extra={"concurrency_groups": {"other": LIMITS["other"]}} if op.lanes else {},
     )
+    facts_of_it = (op.retries, _variables(process, op), _place(process, options))
     ref = core.create_actor(spec, options, (), {})
-    known["actor", ref._entry.key] = (op.retries, _variables(process, op), _place(process, options))
+    known["actor", ref._entry.key] = (*facts_of_it, op.lanes)
     return ref

@@ -27,7 +27,7 @@ IMPOSSIBLE = 1_000 * CPU
 MOST_DEATHS = 3
 """Times at which workers die in one run: so often can a task be hit."""
 OBJECTS = ("task", "put", "inside", "item", "ready")
-FEATURES = ("generators", "groups", "environments")
+FEATURES = ("generators", "groups", "environments", "lanes")
 MOST_GROUPS = 3
 MAKES_SLOT = frozenset({"inside", "call", "stream", "put", "actor", "take", "group", "ready"})
 ENVIRONMENTS = ("", "red", "blue", "large", "built", "unbuilt", "unstartable")
@@ -59,6 +59,10 @@ class Op(NamedTuple):
     bundle: int = -1
     captures: bool = False
     environment: str = ""
+    lanes: str = ""
+    """Of an actor: "threads" or "loop", where it runs several calls at once."""
+    lane: str = ""
+    """Of an actor's call: its concurrency group."""
 
 
 @dataclass
@@ -246,6 +250,28 @@ class Maker:
         else:
             ops.append(Op("cancel", slot))
 
+    def _lanes(self, script: Script, kinds: list[str]) -> None:
+        """An actor that runs several calls at once, or calls of it."""
+        rng = self._random
+        actors = [slot for slot, kind in enumerate(kinds) if kind == "actor"]
+        if not actors:
+            restarts = rng.choice((0, 0, 1, -1))
+            lanes = rng.choice(("threads", "loop"))
+            retries = rng.choice((0, 1, -1)) if restarts else 0
+            op = Op("actor", -1, None, (), restarts, 0, retries, lanes=lanes)
+            script.ops.append(op)
+            kinds.append("actor")
+            return
+        first = len(kinds)
+        for _ in range(rng.choice((2, 4, 8))):
+            objects = [slot for slot, kind in enumerate(kinds) if kind in OBJECTS]
+            if len(self.scripts) < MOST_SCRIPTS and script.depth < DEEPEST:
+                self._call(script, kinds, objects, rng.choice(actors))
+        both = kinds[first : first + 1] + kinds[first + 1 :][-1:]
+        if both == ["task", "task"] and rng.random() < 0.5:  # it may wait, or run
+            script.ops.append(Op("get", first))
+            script.ops.append(Op("cancel", len(kinds) - 1))
+
     def _groups(self, script: Script, kinds: list[str]) -> None:
         """Something with a placement group, of which the driver has all."""
         rng = self._random
@@ -373,6 +399,8 @@ class Maker:
             ahead = rng.choice((-1, -1, 1, 2, 5)) if actor < 0 else -1
             child.endless = ahead > 0 and not child.fails and rng.random() < 0.3
         how = self._kind() if actor < 0 else {}
+        if actor >= 0 and "lanes" in self._features:
+            how = {"lane": rng.choice(("", "", "other"))}
         if group >= 0:
             how |= self._place(script, group)
         script.ops.append(Op(what, actor, child, tuple(args), ahead, cpus, retries, **how))

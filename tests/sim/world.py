@@ -20,6 +20,7 @@ import heapq
 import random
 import threading
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from paralab import engine
@@ -179,7 +180,7 @@ class World:
     def _body(self, thread: Thread) -> None:
         try:
             if not thread.process.dead:
-                thread.target()
+                Context().run(thread.target)
         except Killed:
             pass
         except BaseException as error:
