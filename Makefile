@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help lab test prepare lint environments environment installed collected compiled test-main \
 	test-browser test-notebooks test-other-pythons test-oldest fast conformance-ray scorecard pictures \
-	bench clean
+	repeat bench clean
 
 help:
 	@echo "make lab             open the tour in JupyterLab"
@@ -22,6 +22,7 @@ help:
 	@echo "make test            every check and every test, on every Python found"
 	@echo "make conformance-ray run the conformance tests on Ray itself"
 	@echo "make scorecard       faults, memory and security: each experiment, in full size"
+	@echo "make repeat          the process and fault tests, until all have passed TIMES=20 in a row"
 	@echo "make pictures        draw the pictures of README.md anew, from runs on this machine"
 	@echo "make bench           measure paralab against its peers"
 	@echo "make clean           remove environments, caches and output"
@@ -134,6 +135,12 @@ scorecard: .venv/test.stamp
 		$(BIN)/pytest tests/scorecard --timeout 900 -q
 	$(BIN)/python tests/scorecard_table.py build/scorecard.jsonl build/scorecard.json \
 		> build/scorecard.txt; status=$$?; cat build/scorecard.txt; exit $$status
+
+# The process and fault tests in slices, again and again; it goes on where build/repeat.jsonl ends.
+TIMES = 20
+HOURS = 1000
+repeat: .venv/test.stamp
+	$(BIN)/python tests/repeat.py --times $(TIMES) --hours $(HOURS)
 
 # The pictures of README.md, drawn anew from runs on this machine.
 pictures: .venv/test.stamp
