@@ -171,7 +171,7 @@ def what_was_called(answer, machine):
     if min(ended) < FEWEST:
         raise Decided(verdict(
             "too few", "runs them too seldom to know how far to trust the ratio", answer,
-            f"old {ended[0]} times, new {ended[1]} times", f"{FEWEST} times or more each",
+            f"runs of old: {ended[0]}, of new: {ended[1]}", f"{FEWEST} or more each",
             "repeat both, and keep all times",
         ))  # fmt: skip
 

@@ -133,13 +133,13 @@ def test_a_guess_stands_beside_what_is_measured(monkeypatch: pytest.MonkeyPatch)
     assert one_exercise.QUESTION in first.text
     assert one_exercise.QUESTION in first._repr_mimebundle_()["text/html"]
     second = chosen.check(len, guess="<b>1\x1b[2J")
-    assert second.rows[1:3] == [("you expected", "<b>1\ufffd[2J"), ("measured before", "2")]
+    assert second.rows[1:3] == [("your guess", "<b>1\ufffd[2J"), ("measured before", "2")]
     assert [name for name, _ in second.rows if name in names] == names
     assert "<b>" not in second._repr_mimebundle_()["text/html"]
     third = chosen.check(len)
     assert [name for name, _ in third.rows] == names, "of another mistake it is another number"
     passed = chosen.check(len, guess=1)
-    assert passed.rows == [("you expected", "1"), ("measured before", "2")]
+    assert passed.rows == [("your guess", "1"), ("measured before", "2")]
     assert one_exercise.QUESTION not in passed.text
     assert Progress().of(NUMBER).measured == ""
 

@@ -6,6 +6,7 @@ import cProfile
 import importlib.util
 import platform
 import sys
+import threading
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -105,6 +106,49 @@ def test_the_runtime_finds_the_profilers_by_their_entry_point(
             work.options(profile="x")
     finally:
         profiled._installed.cache_clear()
+
+
+def test_cprofile_counts_the_calls_of_its_own_thread_alone() -> None:
+    ticks, is_over = [0], threading.Event()
+
+    def tick() -> None:
+        ticks[0] += 1
+
+    def elsewhere() -> None:
+        while not is_over.is_set():
+            tick()
+
+    def counted() -> int:
+        before, calls = ticks[0], 0
+        while ticks[0] < before + 1_000:  # so the other thread runs meanwhile
+            calls = leaf(calls)
+        with pytest.raises(ValueError, match="invalid literal"):
+            int("x")
+        return calls
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    counts = Counts("counted")
+    calls = 0
+    try:
+        for _ in range(3):
+            session = counts.begin()
+            session.start()
+            try:
+                calls += counted()
+            finally:
+                session.stop()
+            session.end()
+    finally:
+        is_over.set()
+        thread.join()
+    found = counts.profile()
+    (root,) = found.roots
+    assert (root.name, root.calls) == ("counted", 3)
+    assert found.calls("leaf") == calls
+    assert "tick" not in {each.name for each in found.functions}
+    assert {each.calls for each in found.functions if "counted" in each.name} == {3}
+    assert 0 < root.total <= found.seconds
 
 
 @pytest.mark.parametrize("tool", ["pyinstrument", "objgraph", "memray", "fil"])

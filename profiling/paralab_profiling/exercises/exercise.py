@@ -55,7 +55,7 @@ class Outcome:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """The facts in their order; what was expected stands below what was measured."""
-        own = [("you expected", shown_name(self.guess)), ("measured before", self.before)]
+        own = [("your guess", shown_name(self.guess)), ("measured before", self.before)]
         found = list(self.verdict.rows)
         at = 1 if found and found[0][0] == "measured" else len(found)
         found[at:at] = [row for row in own if row[1]]

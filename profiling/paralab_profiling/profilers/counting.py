@@ -22,6 +22,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
+from threading import get_ident
 from types import CodeType
 from typing import Any
 
@@ -34,6 +36,9 @@ LEAST = 1e-4
 """Share of the whole below which a path is not followed; its time stands in its last frame."""
 MOST_FRAMES = 3_000
 CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
+_EVENTS = ("PY_START", "PY_RESUME", "PY_THROW", "PY_RETURN", "PY_YIELD", "PY_UNWIND", "CALL",
+           "C_RETURN", "C_RAISE")  # fmt: skip
+"""Of those that ``sys.monitoring`` knows, the ones that cProfile wants."""
 _HOOK = "the interpreter's profiling of calls"
 
 
@@ -182,6 +187,7 @@ class CountingSession:
         try:
             if is_free:
                 self._counter.profile.enable()
+                _hear_only_this_thread()
         except ValueError:
             is_free = False
         if not is_free:
@@ -196,6 +202,31 @@ class CountingSession:
     def end(self) -> None:
         """It counts from now on."""
         self._counts.ended(self._counter, self._seconds)
+
+
+def _hear_only_this_thread() -> None:
+    """Since Python 3.12 cProfile hears of all threads, and mixes their calls up.
+
+    So what it is told by ``sys.monitoring`` goes through a function that leaves other threads' out.
+    All are put in place by one call into C: what is told of that call comes in pairs, or the first
+    of a pair would stay at the bottom of the profiler's stack.
+    """
+    monitoring = getattr(sys, "monitoring", None)
+    if monitoring is None:
+        return
+    mine = get_ident()
+    before: list[Callable[..., Any]] = []
+
+    def filtered(at: int) -> Callable[..., Any]:
+        def hear(*told: Any) -> None:
+            if get_ident() == mine:
+                before[at](*told)
+
+        return hear
+
+    events = [getattr(monitoring.events, name) for name in _EVENTS]
+    hear = map(filtered, range(len(events)))
+    before.extend(map(monitoring.register_callback, repeat(monitoring.PROFILER_ID), events, hear))
 
 
 def _where(code: CodeType | str) -> Where | None:
