@@ -58,7 +58,9 @@ def test_all_stamps_are_there_the_last_once_it_was_fetched() -> None:
 
 def test_lanes_are_named_once() -> None:
     other = make_address(NODE, 4, 7)
-    events = chrome_trace([record(), record(), record(worker=other)], {}, DRIVER)
+    first = record()
+    later = record(loaded=first.ended, ended=first.ended + 1)  # what overlaps gets a thread more
+    events = chrome_trace([first, later, record(worker=other)], {}, DRIVER)
     names = [event["args"]["name"] for event in events if event["name"] == "thread_name"]
     assert names == ["worker 3", "worker 4"]
     (process,) = [event for event in events if event["name"] == "process_name"]
