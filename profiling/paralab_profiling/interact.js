@@ -5,6 +5,8 @@
 // trace (gzip, base64)}.  Marks carry data-task, one id or several with spaces between; arrows
 // data-from and data-to.  What is selected is told to all pictures of the run by an event on the document; they
 // outline it, and the one where it was selected tells the facts.
+// `data.field`, if there is one, tells of marks on a canvas: {ids(), areas(id), at(event), look(),
+// drawing()}, see live/marks.js.
 // `zoomable` is that of profilers/zoom.js if the picture is of frames: a click zooms into one, too.
 // All text becomes text nodes, never markup.  Nothing moves, so no motion has to be reduced.
 function interact(place, data, zoomable) {
@@ -51,7 +53,8 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
   const marks = () => [...svg.querySelectorAll("[data-task]")];
   const of = (task) => [...svg.querySelectorAll(`[data-task~="${CSS.escape(task)}"]`)];
   const arrows = () => [...svg.querySelectorAll("[data-from]")];
-  const both = (ids, found) => [...new Set([...ids, ...found])].filter((id) => of(id).length);
+  const has = (task) => (data.field ? data.field.areas(task) : of(task)).length > 0;
+  const both = (ids, found) => [...new Set([...ids, ...found])].filter(has);
   const before = (task) => both(data.takes[task] || [],
     arrows().filter((a) => a.dataset.to === task).map((a) => a.dataset.from));
   const after = (task) => both(
@@ -65,10 +68,11 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
     const two = new DOMPoint(at.x + at.width, at.y + at.height).matrixTransform(to);
     return { x: one.x, y: one.y, right: two.x, bottom: two.y, middle: (one.y + two.y) / 2 };
   };
+  const areas = (task) => data.field?.areas(task) || of(task).map(area);
   let selected = null, over = null, isHere = false;
   const link = (from, to) => {
     if (arrows().some((a) => a.dataset.from === from && a.dataset.to === to)) return;
-    const a = area(of(from)[0]), b = area(of(to)[0]);
+    const [a] = areas(from), [b] = areas(to);
     const bend = Math.max(12, Math.abs(b.x - a.right) / 2);
     draw("path", { fill: "none", stroke: "var(--ink)", "stroke-width": 1.5, class: "pl-link",
       d: `M${a.right} ${a.middle}C${a.right + bend} ${a.middle} ${b.x - bend} ${b.middle} ${b.x} ${
@@ -81,18 +85,17 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
       selected !== null && [arrow.dataset.from, arrow.dataset.to].includes(selected)));
     if (selected === null || !svg.getScreenCTM()) return;
     over = draw("g", { class: "pl-selected", "pointer-events": "none" }, svg);
-    for (const mark of of(selected)) {
-      if (frames && mark.tagName !== "rect") {
-        const same = over.appendChild(mark.cloneNode());
-        same.removeAttribute("data-task");
-        same.setAttribute("style", "fill:none;stroke:var(--ink);stroke-width:4px");
-        continue;
-      }
-      const at = area(mark);
+    const rings = frames ? of(selected).filter((mark) => mark.tagName !== "rect") : [];
+    for (const mark of rings) {
+      const same = over.appendChild(mark.cloneNode());
+      same.removeAttribute("data-task");
+      same.setAttribute("style", "fill:none;stroke:var(--ink);stroke-width:4px");
+    }
+    for (const at of rings.length ? [] : areas(selected)) {
       draw("rect", { x: at.x - 3, y: at.y - 3, width: at.right - at.x + 6, rx: 4, fill: "none",
         height: at.bottom - at.y + 6, stroke: "var(--ink)", "stroke-width": 2 }, over);
     }
-    if (!of(selected).length || frames) return;
+    if (!has(selected) || frames) return;
     before(selected).forEach((id) => link(id, selected));
     after(selected).forEach((id) => link(selected, id));
   };
@@ -142,6 +145,7 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
     view = [within(x, whole[0], whole[0] + whole[2] - width),
       within(y, whole[1], whole[1] + whole[3] - height), width, height];
     svg.setAttribute("viewBox", view.map((n) => +n.toFixed(2)).join(" "));
+    data.field?.look();
   };
   // A live picture draws itself anew: its frame grows, and what is looked at stays in view.
   const resize = (width, height) => {
@@ -166,7 +170,7 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
   let drag = null, moved = false, pressed;
   svg.addEventListener("pointerdown", (event) => {
     moved = false;
-    pressed = event.target.closest("[data-task]")?.dataset.task;
+    pressed = event.target.closest("[data-task]")?.dataset.task ?? data.field?.at(event);
     if (event.button === 0 && event.pointerType !== "touch")
       drag = { x: event.clientX, y: event.clientY, view: [...view] };
   });
@@ -195,7 +199,8 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
 
   // Left and right follow what a task took and what took it; up and down its neighbours drawn.
   const step = (by) => {
-    const ids = [...new Set(marks().map((mark) => mark.dataset.task.split(" ")[0]))];
+    const drawn = data.field?.ids() || marks().map((mark) => mark.dataset.task.split(" ")[0]);
+    const ids = [...new Set(drawn)];
     return ids[Math.max(0, Math.min(ids.length - 1, ids.indexOf(selected) + by))];
   };
   const keys = {
@@ -216,7 +221,8 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
     const task = keys[event.key]();
     if (task === undefined) return;
     choose(task);
-    if (task !== null) of(task)[0]?.scrollIntoView({ block: "nearest" });
+    const shown = task === null ? null : data.field ? over?.firstChild : of(task)[0];
+    shown?.scrollIntoView({ block: "nearest", inline: "nearest" });
   });
 
   const menu = make("details", "", { className: "pl-menu" });
@@ -230,7 +236,7 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
   // What is seen: the drawing as it came, or what of it was zoomed to.
   const seen = () => {
     if (text && view[2] === whole[2] && (frames?.isWhole() ?? true)) return text;
-    const copy = svg.cloneNode(true);
+    const copy = data.field?.drawing() || svg.cloneNode(true);
     copy.querySelector(".pl-selected")?.remove();
     ["tabindex", "data-lm-suppress-shortcuts"].forEach((name) => copy.removeAttribute(name));
     copy.setAttribute("role", "img");

@@ -81,6 +81,12 @@ def ticks(seconds: float, most: int = 6) -> Iterator[float]:
         yield number * step
 
 
+def nice_end(seconds: float) -> float:
+    """The next of 1, 2, 5, 10, 20, ... (and their parts) that is not less: bars grow towards it."""
+    power = 10.0 ** math.floor(math.log10(max(seconds, 1e-3)))
+    return next(power * step for step in (1, 2, 5, 10) if power * step >= seconds * 0.9999)
+
+
 def _task(task: str) -> str:
     """The attribute by which a mark is found when its task is selected."""
     return f' data-task="{escape(task)}"' if task else ""

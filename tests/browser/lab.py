@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -24,6 +23,7 @@ NEEDED = ("playwright", "jupyterlab", "anywidget", "ipywidgets", "ipykernel")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 TOKEN = "a-test-of-paralab"
 START_SECONDS = 120.0
+STARTS = 3
 WAIT_MS = 90_000
 """For what has to come from a kernel on a busy machine."""
 
@@ -53,43 +53,57 @@ def browser() -> Iterator[Any]:
 @contextmanager
 def lab(folder: Path) -> Iterator[str]:
     """A JupyterLab whose files are in ``folder``; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (folder / "home").mkdir()
+    settings = folder / "home/.jupyter/lab/user-settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    # It would ask whether it may, and its question lies over the notebook.
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += [f"--port={port}", "--ip=127.0.0.1", "--LabApp.expose_app_in_browser=True"]
+    command += ["--port=0", "--ip=127.0.0.1", "--LabApp.expose_app_in_browser=True"]
     command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
     paths = [str(ROOT / "runtime"), str(ROOT / "profiling")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "HOME": str(folder / "home")}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "HOME": str(folder / "home"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "home" / "running"),
+    }
     with (folder / "lab.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _await(address, server, folder / "lab.log")
-            yield address
-        finally:
-            server.terminate()
+        for _ in range(STARTS):
+            server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
             try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                # Seen: its event loop has ended, and worker threads of AnyIO wait on for ever.
-                server.kill()
-                server.wait()
+                info = folder / "home" / "running" / f"jpserver-{server.pid}.json"
+                address = _await(info, server)
+                if address:
+                    yield address
+                    return
+            finally:
+                server.terminate()
+                try:
+                    server.wait(20)
+                except subprocess.TimeoutExpired:
+                    # Seen: its event loop has ended, and worker threads of AnyIO wait on for ever.
+                    server.kill()
+                    server.wait()
+    raise AssertionError(f"JupyterLab did not start:\n{(folder / 'lab.log').read_text()[-2_000:]}")
 
 
-def _await(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Returns when the server answers."""
+def _await(info: Path, server: subprocess.Popen[bytes]) -> str:
+    """The server's address when it answers; "" if it has ended or takes too long.
+
+    It says in its file which free port it found.  Between finding and taking it another process
+    may have taken it; then the server ends, and is to be started again.
+    """
     for _ in range(int(START_SECONDS / 0.2)):
         try:
+            address = f"http://127.0.0.1:{json.loads(info.read_text())['port']}"
             with urllib.request.urlopen(f"{address}/api?token={TOKEN}"):
-                return
-        except (urllib.error.URLError, ConnectionError):
+                return address
+        except (FileNotFoundError, json.JSONDecodeError, urllib.error.URLError, ConnectionError):
             try:
                 server.wait(0.2)
             except subprocess.TimeoutExpired:
                 continue
             break
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-2_000:]}")
+    return ""
 
 
 def notebook(path: Path, *cells: str) -> None:

@@ -180,3 +180,67 @@ view = cluster()
     page.locator(".pl-cluster").wait_for(state="detached")
     assert "0 actors" in str(page.locator(".pl-picture svg").first.get_attribute("aria-label"))
     page.close()
+
+
+MEASURED = """\
+import pathlib
+log, go = pathlib.Path({folder!r}) / "log", pathlib.Path({folder!r}) / "go"
+def waits():
+    import time
+    while log.exists() and log.stat().st_size >= {first} and not go.exists():
+        time.sleep(0.01)
+def called():
+    with log.open("a") as opened:
+        opened.write("x")
+def work(x):
+    import os
+    if os.getpid() == driver:
+        called()
+    else:
+        waits()
+    return x
+def add(x, y):
+    called()
+    waits()
+    return x + y
+import os
+driver = os.getpid()
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "first", "mark"),
+    [
+        # The warm-up and the first local run are calls of the driver; the next one is remote.
+        ("%speedup --repeats 3 --workers 2 work(x) for x in [1]", 2, "local, run 1"),
+        # Four calls warm up; the next is the first of the chain.
+        ("%aggregate --repeats 3 add, [1, 2, 3]", 5, "v1–v2: runs"),
+    ],
+)
+def test_a_measurement_is_followed_and_leaves_its_result(
+    jupyter: Any, line: str, first: int, mark: str
+) -> None:
+    name = line[1:4]
+    folder = jupyter.folder / name
+    folder.mkdir()
+    cells = (f"{START}%load_ext paralab", MEASURED.format(folder=str(folder), first=first), line)
+    notebook(jupyter.folder / f"{name}.ipynb", *cells)
+    page = opened(jupyter.browser, jupyter.address, f"{name}.ipynb")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    command(page, "notebook:run-all-cells")
+    live = page.locator(".pl-live")
+    live.locator("title", has_text=mark).wait_for(state="attached")
+    page.screenshot(path=str(jupyter.folder / f"{name}-live.png"))
+    (folder / "go").touch()
+    live.wait_for(state="detached")
+    picture = page.locator(".pl-picture svg").first
+    picture.wait_for()
+    assert "so far" not in str(picture.get_attribute("aria-label"))
+    page.screenshot(path=str(jupyter.folder / f"{name}-ended.png"))
+    book = saved(page, jupyter.folder / f"{name}.ipynb")
+    bundles = [output.get("data", {}) for output in book["cells"][2]["outputs"]]
+    assert not any("widget-view" in kind for bundle in bundles for kind in bundle)
+    assert sum("text/html" in bundle for bundle in bundles) == 1
+    assert errors == []
+    page.close()

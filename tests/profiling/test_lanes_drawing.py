@@ -15,7 +15,7 @@ from synthetic import MS, pending, recording, task, wait
 
 import paralab
 from paralab_profiling import Picture, Recording, perfetto, take, timeline
-from paralab_profiling.timelines.layout import LEFT, RIGHT
+from paralab_profiling.timelines.layout import LEFT, RIGHT, clear_of, points_of
 
 pytestmark = pytest.mark.slow
 
@@ -244,3 +244,15 @@ def test_a_real_session(runtime: Any) -> None:
     assert "critical path" in picture.text
     assert "waits" in next(row[-1] for row in picture.rows if f"({by_name['outer']})" in row[1])
     assert f"{(run.span_ns[1] - run.span_ns[0]) / MS:.3g}"[:2] in picture.title
+
+
+def test_labels_make_room_for_arrows_where_they_can() -> None:
+    across = list(points_of(100, 20, 300, 60))
+    assert across[0] == (100, 20)
+    assert across[-1] == (300, 60)
+    assert clear_of([], 0, 200, 40, 50) == 100, "the middle"
+    x = clear_of([(100, 40), (140, 41)], 0, 200, 40, 50)
+    assert x + 28 < 100, "left of both"
+    assert x - 25 >= 0
+    assert clear_of([(100, 60)], 0, 200, 40, 50) == 100, "it goes by below"
+    assert clear_of([(100, 40)], 80, 130, 40, 50) == 105, "there is no room"

@@ -21,7 +21,7 @@ import paralab
 from paralab.engine import Told, current
 from paralab.ids import INDEX_BITS, make_address
 from paralab_profiling import live
-from paralab_profiling.live import cluster_view, widgets
+from paralab_profiling.live import cluster_view, view, widgets
 from paralab_profiling.live.cluster import ClusterState, Facts, cluster, kill_actor, state_of
 from paralab_profiling.live.frames import Frames
 from paralab_profiling.live.processes import Use, percent, use_of
@@ -112,13 +112,28 @@ def test_marks_are_bounded() -> None:
     assert frame["more"] == 50
 
 
+def test_what_ended_unheard_goes() -> None:
+    watched = Watched(BEGIN)
+    frames = Frames(watched, Palette())
+    watched.hear(news())
+    frames.next(watched.hear(news(row(1, "RUNNING"), row(2, "RUNNING", worker=OTHER))), BEGIN)
+    frame = frames.next(watched.hear(news(row(2, "RUNNING", worker=OTHER))), BEGIN)
+    assert frame["gone"] == ["1.1"], "nobody knows when it ended"
+    silent = [Told(DRIVER, 100, True, None)]
+    assert frames.next(watched.hear(silent), BEGIN)["gone"] == [], "who is silent may still run it"
+    assert list(watched.marks) == ["1.2"]
+    frame = frames.next(watched.hear(news(row(1), row(2))), BEGIN)
+    assert [task[0] for task in frame["tasks"]] == ["1.1", "1.2"], "heard of after all"
+    assert frame["gone"] == []
+
+
 def test_frames_are_differences_and_the_whole() -> None:
     watched = Watched(BEGIN)
     frames = Frames(watched, Palette())
     watched.hear(news())
     first = frames.next(watched.hear(news(row(1, "RUNNING"))), BEGIN + 2 * MS)
     assert first | {"run": ""} == {
-        "n": 0, "run": "", "now": 2.0, "lanes": [[2, "worker 1"]], "more": 0,
+        "n": 0, "run": "", "now": 2.0, "lanes": [[2, "worker 1"]], "more": 0, "gone": [],
         "tasks": [["1.1", "f", 2, 1.0, None, "running", []]],
         "counts": [["f", "#3b78e0", 0, 0, 1, 0]],
     }  # fmt: skip
@@ -405,3 +420,35 @@ def test_a_button_profiles_what_a_process_runs(
     finally:
         gate.touch()
         view.close()
+
+
+@pytest.mark.slow
+def test_a_page_that_was_slow_to_begin_is_told_all_without_asking(
+    runtime: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[Any] = []
+
+    class Page:
+        lock = threading.RLock()
+
+        def __init__(self, kind: str, whole: Any, beside: Any) -> None:
+            assert kind == "timeline"
+            frames.append(whole())
+
+        def send(self, frame: Any) -> None:
+            frames.append(frame)
+
+        def close(self, picture: Any) -> None:
+            frames.append(picture)
+
+    monkeypatch.setattr(view, "Place", Page)
+    with live("timeline"):
+        assert paralab.get(paralab.remote(lambda: 7).options(name="seven").remote()) == 7
+
+        def told() -> Any:
+            wholes = [frame for frame in frames[1:] if frame["n"] == 0]
+            return [task[1] for frame in wholes for task in frame["tasks"] if task[5] == "done"]
+
+        # The kernel hears nothing of the page while a cell runs.
+        assert "seven" in eventually(told, 60.0)
+    assert "workers" in frames[-1].title

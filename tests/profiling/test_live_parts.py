@@ -12,10 +12,11 @@ from hostile import PAYLOADS, acts, markup_of, name_of
 from synthetic import BEGIN, MS, pending, task
 
 from paralab_profiling.breakdown.parts import function_parts
-from paralab_profiling.breakdown.so_far import REST, SPANS, UNDER_WAY, SoFar, draw, nice_end
+from paralab_profiling.breakdown.so_far import REST, SPANS, UNDER_WAY, SoFar, draw
 from paralab_profiling.live.overhead import OverheadFrames
 from paralab_profiling.live.watched import Count, Watched
 from paralab_profiling.recording import Recording
+from paralab_profiling.svg import nice_end
 
 
 def so_far() -> SoFar:

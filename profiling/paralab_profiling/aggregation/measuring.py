@@ -11,6 +11,8 @@ import paralab
 from paralab_profiling.aggregation.differences import difference
 from paralab_profiling.aggregation.model import CHAIN, TREE, ways_of
 from paralab_profiling.aggregation.result import Aggregation
+from paralab_profiling.aggregation.so_far import LOCAL, AggregationSoFar
+from paralab_profiling.live.following import following
 from paralab_profiling.scaling.measuring import FEWEST, both_ways, refuse_local_mode, set_aside
 from paralab_profiling.scaling.model import Block
 from paralab_profiling.taking import take
@@ -24,6 +26,7 @@ def aggregate(
     repeats: int = 3,
     confidence: float = 0.95,
     seed: int = 0,
+    live: bool | None = None,
 ) -> Aggregation:
     """Combines ``values`` into one by ``function``, as a chain and as a tree, and compares both.
 
@@ -38,12 +41,15 @@ def aggregate(
         repeats: pairs of runs, at least 3.
         confidence: of the interval, 0 to 1.
         seed: of the bootstrap.
+        live: whether both shapes are shown while they fill; by default in notebooks with widgets.
+            A run is looked at only from half a second on, with a twentieth of one CPU at most.
 
     Raises:
         SystemFailure: paralab is not running, see ``paralab.init``.
         ValueError: fewer than two values, too few repeats, or fewer CPUs than workers.
         RuntimeError: the session is in local_mode, or other work of it keeps the CPUs that were to
             be set aside.
+        ImportError: ``live`` is set, and anywidget, ipywidgets or IPython is missing.
     """
     given = list(values)
     cpus = int(paralab.cluster_resources().get("CPU", 1))
@@ -63,16 +69,24 @@ def aggregate(
     results: dict[str, Any] = {}
     local: list[float] = []
     paralab.get([remote.remote(refs[0], refs[1]) for _ in range(2 * cpus)])  # a warm-up
-    with set_aside(cpus - count):
+    so_far = AggregationSoFar(name, len(given), repeats)
+    with set_aside(cpus - count), following(so_far.picture, live) as shown:
         for round_ in range(repeats):
             order = (CHAIN, TREE) if round_ % 2 == 0 else (TREE, CHAIN)
             for way in order:
-                start = time.monotonic_ns()
-                results[way] = paralab.get(ways[way](remote, refs))
-                blocks[way].append((start, time.monotonic_ns()))
+                so_far.begin(way)
+                shown.tell()
+                with shown.watching(so_far.hear):
+                    start = time.monotonic_ns()
+                    results[way] = paralab.get(ways[way](remote, refs))
+                    blocks[way].append((start, time.monotonic_ns()))
+                so_far.end((blocks[way][-1][1] - start) / 1e9)
+                shown.tell()
+            so_far.begin(LOCAL)
             start = time.monotonic_ns()
             results["local"] = reduce(plain, given)
             local.append((time.monotonic_ns() - start) / 1e9)
+            so_far.end(local[-1])
     recording = take().between(since, time.monotonic_ns())
     chain, tree, gain = ways_of(
         recording, blocks, len(given), count, seed=seed, confidence=confidence

@@ -9,7 +9,6 @@ knows the waits, takes them out (``parts.py``).
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from paralab.shown_text import shown_name
 from paralab_profiling.breakdown.drawing import COLOURS, LONGEST_NAME
 from paralab_profiling.picture import Picture
 from paralab_profiling.recording import Task
-from paralab_profiling.svg import SOFT, Drawing, duration, percent
+from paralab_profiling.svg import SOFT, Drawing, duration, nice_end, percent
 
 SPANS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "pickle + submit": (("submitted", "packed"),),
@@ -154,12 +153,6 @@ def draw(so_far: SoFar, ended: Mapping[str, int], wall_ns: float, running_ns: fl
     lines = [title, *(line for each in told for line in wrap(each, 80, subsequent_indent="    "))]
     svg = drawing.finish(title, note)
     return Picture(title, "\n".join(lines), svg, head, table, drawing.id)
-
-
-def nice_end(seconds: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ... (and their parts) that is not less: bars grow towards it."""
-    power = 10.0 ** math.floor(math.log10(max(seconds, 1e-3)))
-    return next(power * step for step in (1, 2, 5, 10) if power * step >= seconds * 0.9999)
 
 
 def _note(so_far: SoFar, ended: Mapping[str, int]) -> str:

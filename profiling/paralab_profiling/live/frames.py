@@ -37,8 +37,9 @@ class Frames:
         Returns:
             ``n``, number of the frame, 0 for the whole; ``now`` in ms since the beginning;
             ``lanes``: [number, name]; ``tasks``: [id, function, lane, start, end, state, what it
-            takes], times in ms, None for one that is not yet; ``counts``: [function, colour,
-            done, failed, running, waiting]; ``more``: how many tasks are not among the marks.
+            takes], times in ms, None for one that is not yet; ``gone``: ids of tasks; ``counts``:
+            [function, colour, done, failed, running, waiting]; ``more``: how many tasks are not
+            among the marks.
         """
         watched = self._watched
         self._number += 1
@@ -53,6 +54,7 @@ class Frames:
             "now": round((now - watched.begin) / MS, 1),
             "lanes": [[number, name] for number, name in lanes.items()],
             "tasks": [self._task(task) for task in changed],
+            "gone": watched.take_gone(),
             "counts": [
                 [
                     *(name, self._palette.hue(name).colour),

@@ -2,25 +2,19 @@
 // It keeps the whole run, so selecting asks no kernel, and works while a cell is blocked in get.
 const WIDE = 760, LEFT = 128, RIGHT = 744, FAILURE = "#d5372b";
 const INK = "var(--ink)", SOFT = "var(--soft)", IDLE = "var(--idle)";
-const STYLE = `.pl-live{--ink:var(--jp-ui-font-color1,currentColor);
+const STYLE = `.pl-live,.pl-hover{--ink:var(--jp-ui-font-color1,currentColor);
 --soft:var(--jp-ui-font-color2,#808890);--paper:var(--jp-layout-color0,Canvas);
 --idle:var(--jp-layout-color2,#80808033)}
 .pl-live text{font:12px system-ui,sans-serif;fill:var(--ink);font-variant-numeric:tabular-nums}
 .pl-live .m{font-family:ui-monospace,monospace;font-size:11.5px}.pl-live .s{fill:var(--soft);
 font-size:11px}.pl-live .h{font-size:15px;font-weight:650}.pl-live .e{text-anchor:end}
 .pl-live .c{text-anchor:middle}.pl-live .on{fill:#fff;font-weight:700}`;
-const NS = "http://www.w3.org/2000/svg";
-
-function add(into, tag, more, text) {
-  const mark = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(more)) mark.setAttribute(name, value);
-  if (text !== undefined) mark.textContent = text;
-  return into.appendChild(mark);
-}
 // As three_digits() and duration() of svg.py.
 function threeDigits(number) {
   if (!number) return "0";
-  const rounded = Number(number.toPrecision(3));
+  // What lies in the middle goes to the even digit, as in Python; toPrecision() rounds it up.
+  const tie = number.toExponential(60).match(/^(-?\d\.\d[02468])50*(e.*)$/);
+  const rounded = Number(tie ? tie[1] + tie[2] : number.toPrecision(3));
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded))));
   return rounded.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
@@ -29,7 +23,6 @@ function time(ms) {
   if (size >= 0.9995) return `${threeDigits(seconds)} s`;
   return size >= 0.9995e-3 ? `${threeDigits(seconds * 1e3)} ms` : `${threeDigits(seconds * 1e6)} µs`;
 }
-const short = (name, most) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
 
 // What is known: frames add to it, frame 0 begins it.
 function whole() {
@@ -40,6 +33,7 @@ function whole() {
     if (frame.n === 0) [known.lanes, known.tasks, known.counts].forEach((each) => each.clear());
     Object.assign(known, { n: frame.n, now: frame.now, more: frame.more, run: frame.run || known.run });
     frame.lanes.forEach(([id, name]) => known.lanes.set(id, name));
+    frame.gone.forEach((id) => known.tasks.delete(id));
     frame.tasks.forEach((task) => known.tasks.set(task[0], task));
     frame.counts.forEach((count) => known.counts.set(count[0], count));
     return true;
@@ -49,23 +43,21 @@ function whole() {
   return known;
 }
 
+const many = (count) => count.toLocaleString("en-US");
 function headline(svg, known, note) {
   const [done, failed, running, waiting] = [2, 3, 4, 5].map(known.sum);
   const total = done + failed + running + waiting;
-  const title = `${done} of ${total} tasks done${failed ? `, ${failed} failed ✕` : ""}, ${running} running`;
+  const title = `${many(done)} of ${many(total)} tasks done${failed ? `, ${many(failed)} failed ✕` : ""}, ${
+    many(running)} running`;
   add(svg, "text", { x: 16, y: 26, class: "h" }, title);
   add(svg, "text", { x: 16, y: 44, class: "s" },
-    `${time(known.now)} so far; ${note}${known.more ? `; + ${known.more.toLocaleString("en")} more, not drawn` : ""}`);
+    `${time(known.now)} so far; ${note}${known.more ? `; + ${many(known.more)} more, not drawn` : ""}`);
   svg.setAttribute("aria-label", title);
-}
-
-function cross(svg, x, y) {
-  add(svg, "path", { d: `M${x - 4} ${y - 4}l8 8m-8 0l8 -8`, stroke: "#fff", "stroke-width": 2 });
 }
 
 function drawTimeline(svg, known) {
   headline(svg, known, "a bar is a task, from start to end");
-  const lanes = [...known.lanes], scale = (RIGHT - LEFT) / (known.now || 1);
+  const lanes = [...known.lanes], scale = (RIGHT - LEFT) / (known.now || 1), marks = [];
   lanes.forEach(([, name], at) => {
     add(svg, "text", { x: LEFT - 8, y: 71 + 26 * at, class: "e" }, short(name, 18));
     add(svg, "rect", { x: LEFT, y: 56 + 26 * at, width: RIGHT - LEFT, height: 22, fill: IDLE, opacity: 0.5 });
@@ -73,64 +65,58 @@ function drawTimeline(svg, known) {
   const row = new Map(lanes.map(([id], at) => [id, at]));
   for (const [id, name, lane, start, end, state] of known.tasks.values()) {
     if (lane === null || start === null || !row.has(lane) || state === "sent") continue;
-    const x = LEFT + start * scale, y = 56 + 26 * row.get(lane);
-    const width = Math.max(0.6, ((end ?? known.now) - start) * scale);
-    const bar = add(svg, "rect", { x, y: y + 2, width, height: 18, rx: 2, "data-task": id,
-      fill: state === "failed" ? FAILURE : known.colour(name) });
-    add(bar, "title", {}, `${name}: ${state === "running" ? "running for " : ""}${time((end ?? known.now) - start)}`);
-    if (state === "failed" && width > 12) cross(svg, x + width / 2, y + 11);
-    else if (width > 8 * name.length + 8)
-      add(svg, "text", { x: x + width / 2, y: y + 15, class: "on m c", "pointer-events": "none" }, name);
+    const failed = state === "failed", taken = (end ?? known.now) - start;
+    marks.push({ ids: [id], x: LEFT + start * scale, y: 58 + 26 * row.get(lane), rx: 2, height: 18,
+      width: Math.max(0.6, taken * scale), fill: failed ? FAILURE : known.colour(name), cross: failed,
+      lines: [name], white: true, tip: `${name}: ${state === "running" ? "running for " : ""}${time(taken)}` });
   }
   const bottom = 60 + 26 * lanes.length;
   for (const part of [0, 0.5, 1])
     add(svg, "text", { x: LEFT + (RIGHT - LEFT) * part, y: bottom + 12,
-      class: part === 1 ? "s e" : part ? "s c" : "s" }, part === 1 ? `now: ${time(known.now)}` : time(known.now * part));
-  return bottom + 24;
+      class: part === 1 ? "s e" : part ? "s c" : "s" }, part === 1 ? `now: ${time(known.now)}` : part ? time(known.now * part) : "0");
+  return { high: bottom + 24, marks };
 }
 
 // Tasks of one function at one depth are one box; a task's depth is one more than its inputs'.
 function drawGraph(svg, known) {
   headline(svg, known, "tasks of one function at one depth are one box");
-  const depth = new Map(), boxes = new Map(), links = new Map(), box = new Map();
+  const depth = new Map(), boxes = new Map(), arrows = new Map(), box = new Map();
   for (const [id, name, , , , state, takes] of known.tasks.values()) {
-    const at = Math.max(0, ...takes.map((need) => (depth.get(need) ?? -1) + 1));
+    const at = takes.reduce((most, need) => Math.max(most, (depth.get(need) ?? -1) + 1), 0);
     depth.set(id, at);
     const key = `${at} ${name}`;
     if (!boxes.has(key)) boxes.set(key, { at, name, ids: [], states: {} });
     boxes.get(key).ids.push(id);
     boxes.get(key).states[state] = (boxes.get(key).states[state] || 0) + 1;
     box.set(id, key);
-    for (const need of takes) if (box.has(need)) links.set(`${box.get(need)}\n${key}`, [need, id]);
+    for (const need of takes) if (box.has(need)) arrows.set(`${box.get(need)}\n${key}`, [need, id]);
   }
-  const columns = Math.max(0, ...[...boxes.values()].map((each) => each.at)) + 1;
-  const wide = Math.max(170, Math.min(400, (WIDE - 32) / columns)), rows = [];
+  let columns = 1;
+  for (const { at } of boxes.values()) columns = Math.max(columns, at + 1);
+  const least = boxes.size > MOST_IN_SVG ? 64 : 170;
+  const wide = Math.max(least, Math.min(400, (WIDE - 32) / columns)), rows = new Map();
   for (const each of boxes.values()) {
-    rows[each.at] = (rows[each.at] || 0) + 1;
-    Object.assign(each, { x: 16 + each.at * wide, y: 60 + (rows[each.at] - 1) * 62 });
+    const row = rows.get(each.at) || 0;
+    rows.set(each.at, row + 1);
+    Object.assign(each, { x: 16 + each.at * wide, y: 60 + row * 62 });
   }
-  const width = Math.min(140, wide - 24);
-  for (const [link, [from, to]] of links) {
-    const [a, b] = link.split("\n").map((key) => boxes.get(key)), x = a.x + width, y = a.y + 22;
-    const half = (b.x - x) / 2;
-    add(svg, "path", { d: `M${x} ${y}C${x + half} ${y} ${b.x - half} ${b.y + 22} ${b.x} ${b.y + 22}`, fill: "none",
-      stroke: SOFT, "data-from": from, "data-to": to });
-    add(svg, "path", { d: `M${b.x} ${b.y + 22}l-7 -4v8z`, fill: SOFT });
+  const width = Math.min(140, wide - 24), links = [];
+  for (const [link, [from, to]] of arrows) {
+    const [a, b] = link.split("\n").map((key) => boxes.get(key));
+    links.push({ x: a.x + width, y: a.y + 22, toX: b.x, toY: b.y + 22, from, to });
   }
-  for (const { x, y, name, ids, states } of boxes.values()) {
+  const marks = [...boxes.values()].map(({ x, y, name, ids, states }) => {
     const failed = states.failed || 0, done = (states.done || 0) + failed;
-    const begun = done + (states.running || 0);
-    const mark = add(svg, "rect", { x, y, width, height: 44, rx: 4, stroke: begun ? INK : SOFT, "data-task": ids.join(" "),
+    const begun = done + (states.running || 0) > 0;
+    return { ids, x, y, width, height: 44, rx: 4, stroke: begun ? INK : SOFT, dashed: !begun, white: begun,
       fill: failed ? FAILURE : begun ? known.colour(name) : "var(--paper)",
-      ...(begun ? {} : { "stroke-dasharray": "4 3" }) });
-    add(mark, "title", {}, `${name}: ${JSON.stringify(states)}`);
-    const on = begun ? "on " : "", label = `${name}${ids.length > 1 ? ` ×${ids.length}` : ""}`;
-    add(svg, "text", { x: x + width / 2, y: y + 18, class: `${on}m c`, "pointer-events": "none" }, short(label, 18));
-    add(svg, "text", { x: x + width / 2, y: y + 34, class: `${on}c`, "pointer-events": "none" },
-      failed ? `${failed} failed ✕` : `${done} of ${ids.length} done`);
-  }
-  svg.style.minWidth = columns * wide + 32 > WIDE ? `${columns * wide + 32}px` : "";
-  return [76 + 62 * Math.max(1, ...rows.map((n) => n || 1)), Math.max(WIDE, columns * wide + 32)];
+      lines: [short(`${name}${ids.length > 1 ? ` ×${many(ids.length)}` : ""}`, 18),
+        failed ? `${many(failed)} failed ✕` : `${many(done)} of ${many(ids.length)} done`],
+      tip: `${name}: ${Object.entries(states).map(([state, count]) => `${count} ${state}`).join(", ")}` };
+  });
+  const whole = Math.max(WIDE, columns * wide + 32);
+  svg.style.minWidth = whole > WIDE ? `${whole}px` : "";
+  return { high: 76 + 62 * Math.max(1, ...rows.values()), wide: whole, marks, links };
 }
 
 function drawProgress(svg, known) {
@@ -145,14 +131,15 @@ function drawProgress(svg, known) {
       if (part) add(svg, "rect", { x, y, width: Math.max(0.6, width), height: 20, rx: 2,
         fill: [colour, FAILURE, IDLE, "none"][at], stroke: at > 1 ? SOFT : "none",
         "stroke-dasharray": at > 2 ? "4 3" : "none" });
-      if (at === 1 && width > 12) cross(svg, x + width / 2, y + 10);
+      if (at === 1 && width > 12)
+        add(svg, "path", { d: `M${x + width / 2 - 4} ${y + 6}l8 8m-8 0l8 -8`, stroke: "#fff", "stroke-width": 2 });
       x += width;
     });
-    add(svg, "text", { x: LEFT + 410, y: y + 15, class: "s" }, `${parts[0]} of ${total}` +
-      (parts[1] ? `, ${parts[1]} failed` : "") + (parts[2] ? `, ${parts[2]} running` : ""));
+    add(svg, "text", { x: LEFT + 410, y: y + 15, class: "s" }, `${many(parts[0])} of ${many(total)}` +
+      (parts[1] ? `, ${many(parts[1])} failed` : "") + (parts[2] ? `, ${many(parts[2])} running` : ""));
     y += 26;
   }
-  return y + 8;
+  return { high: y + 8 };
 }
 
 // What Python has drawn; the outer element stays, because it has the listeners.
@@ -160,7 +147,8 @@ function drawDrawn(svg, known) {
   const drawn = new DOMParser().parseFromString(known.svg, "image/svg+xml").documentElement;
   svg.replaceChildren(...[...drawn.childNodes].map((node) => document.importNode(node, true)));
   svg.setAttribute("aria-label", drawn.getAttribute("aria-label"));
-  return drawn.getAttribute("viewBox").split(" ").slice(2).map(Number).reverse();
+  const [, , wide, high] = drawn.getAttribute("viewBox").split(" ").map(Number);
+  return { high, wide };
 }
 
 // Facts of one task, for interact(); made when they are asked for.
@@ -205,16 +193,19 @@ function render({ model, el }) {
   const style = place.appendChild(document.createElement("style"));
   style.textContent = STYLE;
   el.append(place);
-  const data = { get run() { return known.run; }, facts: factsOf(known), sources: {},
+  const canvas = canvasOver(place, frame, svg);
+  const data = { get run() { return known.run; }, get field() { return canvas.field; }, facts: factsOf(known), sources: {},
     takes: new Proxy({}, { get: (_, id) => known.tasks.get(id)?.[6], ownKeys: () => [...known.tasks.keys()],
       getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }) }) };
   let usable = null;
   const show = () => {
     svg.replaceChildren();
-    const size = [draw(svg, known)].flat();
-    const high = Math.round(size[0]), wide = size[1] || WIDE;
+    const { high, wide = WIDE, marks = [], links = [] } = draw(svg, known);
+    const isMany = marks.length > MOST_IN_SVG;
+    if (!isMany) paintSvg(svg, marks, links);
     usable ??= interact(place, data);
-    usable.resize(wide, high);
+    usable.resize(wide, Math.round(high));
+    canvas.show(isMany ? marks : [], links);
     usable.refresh();
   };
   // What grows is motion too: who wants less of it sees a new picture every two seconds.
@@ -230,6 +221,7 @@ function render({ model, el }) {
   return () => {
     model.off("change:frame", update);
     pace.forget();
+    canvas.forget();
     usable?.forget();
   };
 }

@@ -26,7 +26,7 @@ class Place:
     Args:
         kind: what ``live.js`` draws.
         whole: makes a frame that tells all, for the beginning and for a page that comes late.
-        beside: makes the picture beside it.
+        beside: makes the picture beside it; None for none.
 
     Attributes:
         lock: held while a frame is made and sent; frames come from threads.
@@ -36,7 +36,10 @@ class Place:
     """
 
     def __init__(
-        self, kind: str, whole: Callable[[], dict[str, Any]], beside: Callable[[], Picture]
+        self,
+        kind: str,
+        whole: Callable[[], dict[str, Any]],
+        beside: Callable[[], Picture] | None = None,
     ) -> None:
         self.lock = threading.RLock()
         self._whole, self._beside = whole, beside
@@ -45,14 +48,14 @@ class Place:
         self._is_open = True
         self._drawn_at = time.monotonic()
         self._shown = show(self._widget)
-        self._picture = show(beside())
+        self._picture = None if beside is None else show(beside())
 
     def send(self, frame: dict[str, Any]) -> None:
         """Tells the page what has changed; draws the picture beside it anew if it is old."""
         if not self._is_open:
             return
         self._widget.frame = frame
-        if time.monotonic() - self._drawn_at > BESIDE_SECONDS:
+        if self._beside and self._picture and time.monotonic() - self._drawn_at > BESIDE_SECONDS:
             self._drawn_at = time.monotonic()
             self._picture.update(self._beside())
 
@@ -63,12 +66,12 @@ class Place:
                 return
             self._is_open = False
             self._widget.close()
-            # A saved widget would show an error where its kernel is gone.
-            self._shown.update({"text/plain": ""}, raw=True)
-            if picture is None:
-                self._picture.update({"text/plain": ""}, raw=True)
-            else:
-                self._picture.update(picture)
+            last = self._picture or self._shown
+            if self._picture is not None or picture is None:
+                # A saved widget would show an error where its kernel is gone.
+                self._shown.update({}, raw=True)
+            if picture is not None:
+                last.update(picture)
 
     def _answer(self, _widget: Any, content: Any, _buffers: Any) -> None:
         """A page that came late asks for the whole."""
@@ -86,5 +89,6 @@ def drawn(picture: Picture) -> dict[str, Any]:
 @cache
 def widget_module() -> str:
     """The widget's one ES module."""
-    own = files("paralab_profiling.live").joinpath("live.js").read_text("utf-8")
-    return f"{interact_script()}\n{own}"
+    folder = files("paralab_profiling.live")
+    parts = [folder.joinpath(name).read_text("utf-8") for name in ("marks.js", "live.js")]
+    return "\n".join([interact_script(), *parts])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import paralab
 from paralab.engine import Survey, current, installed
@@ -28,6 +28,12 @@ from paralab_profiling.timelines.drawing import timeline
 LAST = {"timeline": timeline, "graph": task_graph, "overhead": overhead}
 """What stays, by kind; of the others their figures."""
 KINDS = (*LAST, "progress")
+MANY_ROWS, FEW_ROWS = 2_000, 500
+"""Tasks that a process tells of at a time: all, if they are to be seen, else enough for means."""
+WHOLE_SECONDS, AT_ONCE = 2.0, 2_000
+"""How often all is sent that is known, and up to how many marks; of more less often.  A page that
+was slow to begin has missed frames, and the kernel cannot hear it ask while a cell is in ``get``.
+"""
 
 
 def live(kind: str = "timeline") -> LiveView:
@@ -60,7 +66,7 @@ class LiveView:
     def __init__(self, kind: str) -> None:
         engine = current()
         self._kind = kind
-        self._begin = time.monotonic_ns()
+        self._begin = self._whole_at = time.monotonic_ns()
         self.watched = Watched(self._begin)
         self.picture: Picture | None = None
         self._frames: Frames | OverheadFrames = Frames(self.watched)
@@ -69,7 +75,10 @@ class LiveView:
             self._frames = OverheadFrames(self.watched, max(1, int(workers)))
         self.watched.hear(ask_news(engine).told)
         self._place = Place(kind, self._whole, self._figures)
-        self._watcher = Watcher(engine, ask_news, self._hear, self._end)
+        rows = MANY_ROWS if kind in ("timeline", "graph") else FEW_ROWS
+        self._watcher = Watcher(
+            engine, lambda engine: ask_news(engine, rows), self._hear, self._end
+        )
         self._watcher.start()
 
     def __enter__(self) -> Self:
@@ -96,11 +105,16 @@ class LiveView:
     def _hear(self, survey: Survey) -> None:
         """In the watcher's thread."""
         with self._place.lock:
-            changed = self.watched.hear(survey.told)
-            self._place.send(self._frames.next(changed, time.monotonic_ns()))
+            changed, now = self.watched.hear(survey.told), time.monotonic_ns()
+            pause = WHOLE_SECONDS * max(1.0, len(self.watched.marks) / AT_ONCE)
+            frame = self._frames.next(changed, now)
+            if frame["n"] and now - self._whole_at >= pause * 1e9:
+                frame = self._whole()
+            self._place.send(frame)
 
-    def _whole(self) -> dict[str, object]:
-        return self._frames.whole(time.monotonic_ns())
+    def _whole(self) -> dict[str, Any]:
+        self._whole_at = time.monotonic_ns()
+        return self._frames.whole(self._whole_at)
 
     def _end(self) -> None:
         with self._place.lock:

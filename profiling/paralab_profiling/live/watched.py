@@ -2,23 +2,24 @@
 
 Figures are of all tasks: each process counts what it remembers.  Marks are of few: the newest
 tasks that have ended, those that run, and some that wait.  A mark changes when its task begins or
-ends, and stays when it is heard of no more.
+ends.  One that ran, and of which the newest tell neither that it runs nor that it has ended, ended
+unheard: nobody knows when, so it goes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from paralab.engine import Told
-from paralab.ids import Address
+from paralab.ids import Address, process_number
 from paralab.shown_text import shown_name
 from paralab_profiling.recording import Recording, Task
 from paralab_profiling.taking import recording_of
 
-MOST_MARKS = 2_000
+MOST_MARKS = 10_000
 """Tasks that are shown one by one; of the others only figures are."""
 FORGOTTEN = "forgotten ones"
 """How tasks are called whose records went because newer ones came."""
@@ -59,6 +60,8 @@ class Watched:
     session: str = ""
     _seen: dict[tuple[Address, int], str] = field(default_factory=dict)
     _before: Counter[tuple[Address, str, bool]] | None = None
+    _running: set[str] = field(default_factory=set)
+    _gone: list[str] = field(default_factory=list)
 
     def hear(self, told: Iterable[Told]) -> list[Task]:
         """Takes in the answers to a survey of "news"; returns the marks that are new or changed.
@@ -73,7 +76,27 @@ class Watched:
         self.session = self.session or recording.session
         running = [task for task in recording if task.state == "running"]
         self._count(answers, Counter(task.name for task in running))
-        return list(self._mark(recording))
+        changed = list(self._mark(recording))
+        self._drop_unheard({process_number(each.address) for each in answers}, running)
+        return changed
+
+    def take_gone(self) -> list[str]:
+        """Ids of marks that have gone since this was asked last."""
+        gone, self._gone = self._gone, []
+        return gone
+
+    def _drop_unheard(self, answered: Collection[int], running: Iterable[Task]) -> None:
+        """Those that ran and are not told of any more, by processes that did answer."""
+        still = {task.id for task in running}
+        for task_id in self._running - still:
+            mark = self.marks.get(task_id)
+            if mark is None or mark.state in _ENDED:
+                self._running.discard(task_id)
+            elif mark.owner in answered:
+                self._running.discard(task_id)
+                del self.marks[task_id]
+                self._gone.append(task_id)
+        self._running |= still & self.marks.keys()
 
     def _is_new(self, owner: Address, row: tuple[Any, ...]) -> bool:
         """Whether a row may change something; most were heard of before, and are not read again."""

@@ -35,6 +35,7 @@ class Watcher:
         hear: is called with what ``look`` returned, from the watcher's thread.
         ended: is called once from the watcher's thread if the session has ended.
         clock, cpu_clock: in seconds; the second of the watcher's own thread.
+        first_pause: seconds before the first look.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Watcher:
         ended: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.perf_counter,
         cpu_clock: Callable[[], float] = time.thread_time,
+        first_pause: float = 0.0,
     ) -> None:
         self._engine = engine
         self._look = look
@@ -52,6 +54,7 @@ class Watcher:
         self._ended = ended
         self._clock = clock
         self._cpu_clock = cpu_clock
+        self._first_pause = first_pause
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="paralab-watcher", daemon=True)
 
@@ -66,7 +69,7 @@ class Watcher:
             self._thread.join()
 
     def _run(self) -> None:
-        pause = 0.0
+        pause = self._first_pause
         while not self._stopping.wait(pause):
             if installed() is not self._engine:
                 self._ended()
@@ -85,5 +88,5 @@ class Watcher:
 
 
 def ask_news(engine: Engine, limit: int = 500) -> Survey:
-    """What is new in all processes."""
+    """What is new in all processes; at most so many rows of each (see ``state.told.news``)."""
     return engine.survey("news", limit, PATIENCE)

@@ -20,9 +20,11 @@ import paralab
 from paralab.remote_function import RemoteFunction
 from paralab.shown_text import shown_name
 from paralab.util.placement_group import placement_group, remove_placement_group
+from paralab_profiling.live.following import following
 from paralab_profiling.recording import Recording
 from paralab_profiling.scaling.model import Block, Size, size_of
 from paralab_profiling.scaling.result import Speedup
+from paralab_profiling.scaling.so_far import LOCAL, SpeedupSoFar
 from paralab_profiling.taking import take
 
 FEWEST = 3
@@ -44,6 +46,7 @@ def speedup(
     repeats: int = 5,
     confidence: float = 0.95,
     seed: int = 0,
+    live: bool | None = None,
 ) -> Speedup:
     """Measures ``[function(x) for x in inputs]`` local against remote.
 
@@ -56,6 +59,8 @@ def speedup(
         repeats: pairs for each number of workers, at least 3.
         confidence: of the intervals, 0 to 1.
         seed: of the bootstrap; the measured times are what they are.
+        live: whether every finished run is shown at once; by default in notebooks with widgets.
+            Nothing is drawn while time is taken.
 
     Returns:
         Figures and pictures; measured, predicted and replayed apart.
@@ -65,6 +70,7 @@ def speedup(
         ValueError: there are no inputs, too few repeats, or fewer CPUs than workers.
         RuntimeError: the session is in local_mode, or other work of it keeps the CPUs that were to
             be set aside.
+        ImportError: ``live`` is set, and anywidget, ipywidgets or IPython is missing.
     """
     cpus = int(paralab.cluster_resources().get("CPU", 1))
     numbers = sorted(set(_powers(cpus) if workers is None else workers))
@@ -81,19 +87,29 @@ def speedup(
     plain, remote, name = both_ways(function)
     found: list[Size] = []
     driver_ns = 0
-    for size, arguments in _by_size(inputs, sizes):
-        if not arguments:
-            raise ValueError("speedup() needs at least one input")
-        if not found:
-            _warm_up(plain, remote, arguments, cpus)
-            driver_ns = _driver_ns()
-        recording, local, blocks = _measure(plain, remote, arguments, numbers, repeats, cpus)
-        found.append(
-            size_of(
-                *(recording, local, blocks, len(arguments)),
-                size=size, driver_ns=driver_ns, seed=seed, confidence=confidence,
+    so_far = SpeedupSoFar(name, numbers, repeats, len(sizes or (0,)))
+    with following(so_far.picture, live) as shown:
+        for size, arguments in _by_size(inputs, sizes):
+            if not arguments:
+                raise ValueError("speedup() needs at least one input")
+            if not found:
+                _warm_up(plain, remote, arguments, cpus)
+                driver_ns = _driver_ns()
+            so_far.begin(size)
+
+            def ended(workers: int, seconds: float) -> None:
+                so_far.add(workers, seconds)
+                shown.tell()
+
+            recording, local, blocks = _measure(
+                plain, remote, arguments, numbers, repeats, cpus, ended
             )
-        )  # fmt: skip
+            found.append(
+                size_of(
+                    *(recording, local, blocks, len(arguments)),
+                    size=size, driver_ns=driver_ns, seed=seed, confidence=confidence,
+                )
+            )  # fmt: skip
     return Speedup(name, tuple(found), cpus)
 
 
@@ -177,8 +193,12 @@ def _measure(
     numbers: Sequence[int],
     repeats: int,
     cpus: int,
+    ended: Callable[[int, float], None],
 ) -> tuple[Recording, list[float], dict[int, list[Block]]]:
-    """All runs of one size, in rounds; every other round goes the other way around."""
+    """All runs of one size, in rounds; every other round goes the other way around.
+
+    ``ended`` is called after each, with the number of workers, 0 for local, and its seconds.
+    """
     local: list[float] = []
     blocks: dict[int, list[Block]] = {number: [] for number in numbers}
     pieces: list[Recording] = []
@@ -191,11 +211,13 @@ def _measure(
                 start = time.monotonic_ns()
                 _local(plain, arguments)
                 local.append((time.monotonic_ns() - start) / 1e9)
+                ended(LOCAL, local[-1])
                 continue
             with set_aside(cpus - number):
                 start = time.monotonic_ns()
                 paralab.get([remote.remote(argument) for argument in arguments])
                 blocks[number].append((start, time.monotonic_ns()))
+            ended(number, (blocks[number][-1][1] - start) / 1e9)
             tasks += len(arguments)
             if tasks >= MANY:
                 pieces.append(take().between(since, time.monotonic_ns()))

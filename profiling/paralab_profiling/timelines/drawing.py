@@ -26,7 +26,9 @@ from paralab_profiling.timelines.layout import (
     TOP,
     Place,
     band_path,
+    clear_of,
     places_of,
+    points_of,
     widest,
 )
 from paralab_profiling.timelines.legend import draw_legend
@@ -108,7 +110,8 @@ class _Painter:
         self._places = places_of(lanes.lanes)
         self._critical = {task.id for task in lanes.path}
         self.drawn, self._banded = self._chosen()
-        self._labels: list[tuple[float, float, str, str, str]] = []
+        self._labels: list[tuple[float, float, float, str, str, str]] = []
+        self._curves: list[tuple[float, float]] = []
 
     def paint(self, remarks: Sequence[str]) -> None:
         lanes, drawing = self._lanes, self._drawing
@@ -130,8 +133,9 @@ class _Painter:
         self._crosses()
         self._path_marks()
         self._arrows()
-        for label in self._labels:
-            drawing.text(*label)
+        for left, right, y, words, style, under in self._labels:
+            x = clear_of(self._curves, left, right, y - 4, CHARACTER * len(words))
+            drawing.text(x, y, words, style, under)
         shown = {
             "its overhead": bool(self.drawn or self._banded),
             "many: share busy": bool(self._banded),
@@ -351,8 +355,9 @@ class _Painter:
         short = whole.rpartition(".")[2] if style == "on" else whole
         words = whole if CHARACTER * len(whole) + 6 <= wide else short
         if words and CHARACTER * len(words) + 6 <= wide and place.height >= 12:
-            x, y = self._x((span[0] + span[1]) / 2), place.y + place.height / 2 + 4
-            self._labels.append((x, y, words, f"m c {style}", under))
+            y = place.y + place.height / 2 + 4
+            label = (self._x(span[0]), self._x(span[1]), y, words, f"m c {style}", under)
+            self._labels.append(label)
 
     def _path_marks(self) -> None:
         """A thick line under the bands where tasks of the critical path are in them."""
@@ -390,6 +395,7 @@ class _Painter:
                 continue
             before[where] = line[0]
             count += 1
+            self._curves += points_of(*line)
             self._drawing.arrow(*line, is_thick=True, between=(one.id, other.id))
         path = set(pairwise(task.id for task in self._lanes.path))
         children = [
@@ -402,7 +408,9 @@ class _Painter:
             line = self._line(ends[between[0]], ends[task.id])
             self._drawing.arrow(*line, is_hidden=True, between=between)
 
-    def _line(self, one: tuple[int, Bar], other: tuple[int, Bar]) -> tuple[float, ...]:
+    def _line(
+        self, one: tuple[int, Bar], other: tuple[int, Bar]
+    ) -> tuple[float, float, float, float]:
         """Both ends of an arrow: where the one let the other go, and where that starts."""
         (at, first), (to, then) = one, other
         left = first.end

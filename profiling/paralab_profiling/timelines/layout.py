@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,6 +15,10 @@ BINS = 184
 """Parts of the time axis, of each of which a band shows a share."""
 BIN = (RIGHT - LEFT) / BINS
 """Width of one part."""
+
+
+LETTERS = 7.5
+"""Half the height that a label needs to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +76,38 @@ def widest(shares: Sequence[float], ns: int) -> Span:
             best = at, at + count
         at += count
     return best[0] * ns // len(shares), best[1] * ns // len(shares)
+
+
+def points_of(x: float, y: float, to_x: float, to_y: float) -> Iterator[tuple[float, float]]:
+    """Points on the curve of :meth:`Drawing.arrow`."""
+    bend = max(12.0, abs(to_x - x) / 2)
+    steps = 4 + int((abs(to_x - x) + abs(to_y - y)) / 4)
+    for step in range(steps + 1):
+        t = step / steps
+        ends, sides = (1 - t) ** 3, 3 * t * (1 - t) ** 2
+        other_sides, other_ends = 3 * t**2 * (1 - t), t**3
+        yield (
+            ends * x + sides * (x + bend) + other_sides * (to_x - bend) + other_ends * to_x,
+            (ends + sides) * y + (other_sides + other_ends) * to_y,
+        )
+
+
+def clear_of(
+    points: Sequence[tuple[float, float]], left: float, right: float, y: float, wide: float
+) -> float:
+    """The middle of a label of some width, nearest to the middle of where it may be.
+
+    Args:
+        points: through which lines go that it should not lie on, if there is room elsewhere.
+        left, right: between which it has to stay.
+        y: of its middle.
+        wide: its width.
+    """
+    middle, half = (left + right) / 2, wide / 2 + 3
+    near = [x for x, at in points if abs(at - y) < LETTERS]
+    free = max(0.0, (right - left) / 2 - half)
+    shifts = [sign * step * free / 20 for step in range(21) for sign in (1, -1)]
+    for shift in shifts:
+        if all(abs(x - middle - shift) > half for x in near):
+            return middle + shift
+    return middle
