@@ -46,7 +46,7 @@ def row(number: int, state: str = "FINISHED", at: float = 1.0, worker: bytes = W
     stamps = tuple(start + n * MS for n in (1, 1, 1, 6, 6)) if has_ended else ()
     returned = start + 6 * MS if has_ended else 0
     resources = () if has_ended else (("CPU", 10_000),)
-    return (state, worker, caller, stamps, returned, 5, None, None, resources, b"")
+    return (state, worker, caller, stamps, returned, 5, None, None, resources, b"", "")
 
 
 def news(*rows: Any, dropped: int = 0, finished: Any = None, pending: Any = None) -> list[Told]:
