@@ -156,6 +156,19 @@ def test_other_programs_get_their_formats(tmp_path: Path) -> None:
     assert stats.total_calls == 3  # type: ignore[attr-defined]
 
 
+def test_other_programs_get_no_control_characters_and_no_halves_of_characters() -> None:
+    tree = Tree()
+    tree.add([Where("a\x1b[2J", "x\ud800\x07.py", 1)], 0.1)
+    tree.add([Where("a\x1b[3J", "x\ud800\x07.py", 1)], 0.2)
+    found = Profile("sampler", "s", tree.frames(), workers={1: 1})
+    scope = json.dumps(found.to_speedscope(), ensure_ascii=False)
+    scope.encode()  # what speedscope reads is UTF-8, which has no halves
+    assert not {*"\x1b\x07\ud800"} & {*found.to_collapsed()}
+    frames = json.loads(scope)["shared"]["frames"]
+    assert {each["name"] for each in frames} == {"a\ufffd[2J", "a\ufffd[3J"}
+    assert {each["file"] for each in frames} == {"x\ufffd\ufffd.py"}
+
+
 def test_the_title_is_the_finding() -> None:
     assert profile().title == "50 % of 1.00 s in distance, over 9 tasks"
     assert "1,000 samples" in repr(profile())

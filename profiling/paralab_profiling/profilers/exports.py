@@ -83,7 +83,8 @@ def to_speedscope(profile: Profile) -> dict[str, Any]:
         "activeProfileIndex": 0,
         "shared": {
             "frames": [
-                {"name": name, "file": file, **({"line": line} if line else {})}
+                {"name": shown_name(name), "file": shown_name(file)}
+                | ({"line": line} if line else {})
                 for name, file, line in frames
             ]
         },
