@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,16 @@ THE_SAME_EVERYWHERE = (
     ),
 )  # fmt: skip
 """Folders and files that ``--every-python`` leaves out: the main Python has said it for all."""
+
+
+def pytest_configure() -> None:
+    """Undoes what nohup and a shell's background jobs leave: programs under test inherit it."""
+    for number, usual in (
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGINT, signal.default_int_handler),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
