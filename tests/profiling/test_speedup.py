@@ -167,6 +167,23 @@ def test_against_the_size() -> None:
         result().by_size()
 
 
+@pytest.mark.parametrize("local", [0.2, 2e-4, 2e-7])
+def test_how_fast_is_written_inside_the_picture_however_slow_it_is(local: float) -> None:
+    sizes = (measured(tasks=4, local=local), measured(tasks=40))
+    many = Speedup("f", tuple(size_with(s, n) for s, n in zip(sizes, (10, 1000), strict=True)), 2)
+    root = ET.fromstring(many.by_size().svg)
+    labels = [e for e in root.iter() if e.get("class") == "s e"]
+    words = [e.text or "" for e in labels]
+    assert "1 ×" in words
+    assert all(re.fullmatch(r"(1/)?[\d,]+ ×", word) for word in words)
+    assert any(word.startswith("1/") for word in words) == (local < 0.1)
+    assert len(labels) <= 10
+    # 6.1 is a digit of the 11 px label.
+    assert all(float(e.attrib["x"]) - 6.1 * len(e.text or "") >= 4 for e in labels)
+    [even] = [e.text for e in root.iter() if "reak-even" in (e.text or "")]
+    assert str(even).startswith("Predicted")
+
+
 def size_with(size: Size, number: int) -> Size:
     from dataclasses import replace
 

@@ -98,7 +98,8 @@ def draw_by_size(name: str, sizes: Sequence[Size]) -> Picture:
     plot.end_labels()
     even = ordered[-1].model.break_even(max(2, workers))
     if even is not None:
-        drawing.text(16, 350, f"Break-even: tasks of {duration(even)} on {workers} workers.", "s")
+        words = f"Predicted break-even: tasks of {duration(even)} on {workers} workers."
+        drawing.text(16, 350, words, "s")
     drawing.height = 362
     head = ("size", "calls", "task", "measured", "from", "to", "efficiency", "predicted")
     rows = [

@@ -9,10 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from paralab_profiling.svg import INK, LINE, SOFT, Drawing, escape, three_digits
+from paralab_profiling.svg import INK, LINE, SOFT, Drawing, escape
 
 LABEL = 14.0
 """Distance of two labels at the right end."""
+LETTER = 6.2
+"""Width of a letter of the labels at the left, at most."""
+EDGE = 8.0
+"""Between a label and the axis, and between it and the picture's edge."""
+LEVELS = 9
+"""Steps that are labelled at the left, at most."""
 
 
 class LogPlot:
@@ -21,7 +27,8 @@ class LogPlot:
     Args:
         drawing: what it is drawn on.
         x_range, y_range: smallest and largest value; rounded outwards to powers of two in y.
-        box: left, top, right and bottom in the units of the drawing.
+        box: left, top, right and bottom in the units of the drawing. Left moves to the right when
+            the labels need the room.
     """
 
     def __init__(
@@ -37,6 +44,12 @@ class LogPlot:
         low = math.floor(math.log2(y_range[0]))
         self._y = low, max(low + 1, math.ceil(math.log2(y_range[1]) - 1e-9))
         self._labels: list[tuple[float, str, str, str]] = []
+        step = max(1, math.ceil((self._y[1] - low) / LEVELS))
+        self._levels = {
+            power: _times(power) for power in range(low, self._y[1] + 1) if power % step == 0
+        }
+        letters = max(map(len, self._levels.values()), default=0)
+        self.left = max(self.left, 2 * EDGE + LETTER * letters)
 
     def x(self, value: float) -> float:
         """Where a value stands."""
@@ -54,18 +67,17 @@ class LogPlot:
         return self._y[0] <= math.log2(value) <= self._y[1] + 1e-9
 
     def grid(self, x_marks: Sequence[tuple[float, str]], x_name: str) -> None:
-        """Lines and their labels; y in "2 ×"."""
+        """Lines and their labels; y in "2 ×", below 1 in "1/2 ×"."""
         draw = self._drawing
         for value, label in x_marks:
             draw.line(self.x(value), self.top, self.bottom, LINE, "2 3")
             draw.text(self.x(value), self.bottom + 15, label, "s c")
         low, high = self._y
-        step = 1 if high - low <= 9 else 2
         for power in range(low, high + 1):
             y = self.y(2.0**power)
             self._level(y, LINE, 1, "2 3")
-            if power % step == 0:
-                draw.text(self.left - 8, y + 4, f"{three_digits_short(2.0**power)} ×", "s e")
+            if power in self._levels:
+                draw.text(self.left - EDGE, y + 4, self._levels[power], "s e")
         draw.text((self.left + self.right) / 2, self.bottom + 31, x_name, "s c")
 
     def _level(self, y: float, colour: str, width: float, dash: str) -> None:
@@ -143,7 +155,6 @@ class LogPlot:
             )
 
 
-def three_digits_short(number: float) -> str:
-    """As :func:`three_digits`, without zeros at the end: 0.25, 4, 64."""
-    text = three_digits(number)
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _times(power: int) -> str:
+    """A power of two as a factor: "4 ×", "1/64 ×", which is shorter than "0.0156 ×", and exact."""
+    return f"{2**power:,} ×" if power >= 0 else f"1/{2**-power:,} ×"
