@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from process_helpers import LARGE, eventually, stored
 
+import paralab
 from paralab.exceptions import TaskError
 from paralab.util.dask import (
     disable_dask_on_ray,
@@ -142,3 +143,104 @@ def test_arrays() -> None:
     x = da.from_array(data, chunks=(100, 300))
     got = (x @ x.T).sum(axis=0).compute(scheduler=paralab_dask_get)
     np.testing.assert_allclose(got, (data @ data.T).sum(axis=0))
+
+
+def of_what(_inputs: Any = None) -> dict[str, float]:
+    """The resources of the task in which it runs."""
+    return dict(paralab.get_runtime_context().get_assigned_resources())
+
+
+def fail_once(folder: str) -> int:
+    note(folder)
+    if len(os.listdir(folder)) == 1:
+        raise LookupError("the first time")
+    return len(os.listdir(folder))
+
+
+def listed(folder: str, name: str, *_inputs: Any) -> str:
+    """Leaves a file whose name says when, among others, and by whom it was made."""
+    Path(folder, f"{len(os.listdir(folder))} {name}").touch()
+    return name
+
+
+def test_retries_are_of_the_layer_that_asks(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with dask.annotate(retries=1):
+        again = dask.delayed(fail_once)(str(tmp_path / "a"))
+    total = dask.delayed(inc)(again)
+    assert total.compute(scheduler=paralab_dask_get) == 3
+    (tmp_path / "b").mkdir()
+    never_again = dask.delayed(fail_once)(str(tmp_path / "b"))
+    with pytest.raises(LookupError, match="the first time"):
+        never_again.compute(scheduler=paralab_dask_get)
+
+
+def test_resources_are_those_of_the_task() -> None:
+    with dask.annotate(resources={"CPU": 2}):
+        wide = dask.delayed(of_what)(1)
+    with dask.annotate(ray_remote_args={"num_cpus": 0.5}):
+        narrow = dask.delayed(of_what)(wide)
+    plain = dask.delayed(of_what)(narrow)
+    values = dask.compute(wide, narrow, plain, scheduler=paralab_dask_get)
+    assert [value["CPU"] for value in values] == [2, 0.5, 1]
+    with dask.annotate(resources={"CPU": 0.25}):  # of what has none of its own
+        values = dask.compute(wide, plain, scheduler=paralab_dask_get)
+        assert paralab_dask_get({"a": (of_what,)}, "a")["CPU"] == 0.25
+    assert [value["CPU"] for value in values] == [2, 0.25]
+
+
+def test_the_urgent_and_what_it_needs_are_submitted_first(tmp_path: Path) -> None:
+    make, folder = dask.delayed(listed), str(tmp_path)
+    with dask.annotate(priority=-1):
+        late = make(folder, "late")
+    plain = [make(folder, f"plain {i}") for i in range(3)]
+    needed = make(folder, "needed")
+    with dask.annotate(priority=lambda _key: 10):
+        urgent = make(folder, "urgent", needed)
+    dask.compute(late, plain, urgent, scheduler=paralab_dask_get, num_workers=1)
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    assert names[:2] == ["0 needed", "1 urgent"]
+    assert names[-1] == "5 late"
+
+
+def test_annotations_of_arrays_outlive_fusion() -> None:
+    np, da = pytest.importorskip("numpy"), pytest.importorskip("dask.array")
+    x = da.ones((4,), chunks=2)
+
+    def cpus(block: Any) -> Any:
+        return np.full(block.shape, of_what()["CPU"])
+
+    with dask.annotate(resources={"CPU": 2}):
+        y = x.map_blocks(cpus, dtype=float, name="cpus", meta=np.ones(0))
+    total = (y.rechunk(4) + 1).sum()
+    assert total.compute(scheduler=paralab_dask_get) == 12
+
+
+def test_annotations_without_meaning_are_named() -> None:
+    with dask.annotate(workers=["alice"], colour="red", retries=0):
+        node = dask.delayed(inc)(1)
+    with pytest.warns(UserWarning, match="'colour', 'workers'") as caught:
+        assert node.compute(scheduler=paralab_dask_get) == 2
+    assert len(caught) == 1
+    bag = pytest.importorskip("dask.bag")
+    with dask.annotate(retries=1):
+        items = bag.from_sequence(range(3), npartitions=1).map(inc)
+    with pytest.warns(UserWarning, match="dropped.*'retries'"):
+        assert items.compute(scheduler=paralab_dask_get) == [1, 2, 3]
+
+
+def test_wrong_annotations_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    first = dask.delayed(note)(str(tmp_path))
+    for wrong, names in (
+        ({"retries": -1}, "retries=-1.*inc"),
+        ({"retries": 1.5}, "retries=1.5.*inc"),
+        ({"resources": lambda _key: 3}, "resources=3.*inc"),
+        ({"priority": lambda _key: "high"}, "priority='high'.*inc"),
+        ({"resources": {"wood": -1}}, "wood"),
+        ({"ray_remote_args": {"nonsense": 1}}, "nonsense"),
+    ):
+        with dask.annotate(**wrong):
+            node = dask.delayed(inc)(first)
+        with pytest.raises((TypeError, ValueError), match=names):
+            node.compute(scheduler=paralab_dask_get)
+    assert not os.listdir(tmp_path)

@@ -25,6 +25,12 @@ def paralab_dask_get(dsk: Mapping[Any, Any], keys: Any, **options: Any) -> Any:
     others need its result.  Results stay in the object store until the last of these has run.
     Arrays that come back are views of the store, read-only.
 
+    ``dask.annotate``, around what builds a layer or around ``compute``, gives options to its nodes:
+    ``retries`` (times that a node is tried again, whatever it has raised or if its worker died),
+    ``resources`` (``{"CPU": 2, "GPU": 1, "memory": 2e9}`` and custom names, per node),
+    ``priority`` (the higher is submitted first, with what it needs) and ``ray_remote_args``, any
+    options of a task.  Others, such as ``workers``, are named in a warning.
+
     Args:
         dsk: the graph, or what has ``__dask_graph__``; old tuples and ``Task`` nodes.
         keys: a key, or lists of them as deep as you like.
@@ -37,6 +43,7 @@ def paralab_dask_get(dsk: Mapping[Any, Any], keys: Any, **options: Any) -> Any:
 
     Raises:
         KeyError: the graph has no such key.
+        TypeError, ValueError: an annotation is not what it should be; no node has run.
         Exception: what a node has raised, with where it happened as its cause.
     """
     from paralab.util.dask.scheduler import compute

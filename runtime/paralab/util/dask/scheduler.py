@@ -9,7 +9,8 @@ The whole graph is submitted at once, and the runtime starts each node when its 
 Our own ref of a result goes as soon as all nodes that need it are submitted; from then on their
 tasks hold it.  So a chunk is freed when the last of them has run, as it is in Dask.
 
-Dask's order is kept because it is chosen so that few results exist at a time.
+Dask's order is kept because it is chosen so that few results exist at a time; ``priority`` of
+``dask.annotate`` goes before it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,17 @@ from dask._task_spec import Alias, DataNode, convert_legacy_graph
 from dask.callbacks import local_callbacks
 from dask.core import flatten
 from dask.local import nested_get
-from dask.order import order
 from dask.utils import key_split
 
 import paralab
 from paralab.exceptions import TaskError
+from paralab.util.dask.annotations import (
+    Annotations,
+    asked_of,
+    graph_of,
+    submission_order,
+    task_options,
+)
 from paralab.util.dask.watching import Watched
 from paralab.util.multiprocessing.pool import join_session
 
@@ -52,20 +59,19 @@ def compute(
         raise ValueError(f"num_workers must be at least 1, not {num_workers!r}.")
     join_session(None, None)
     wanted = list(dict.fromkeys(flatten(keys))) if isinstance(keys, list) else [keys]
-    if not isinstance(dsk, Mapping):
-        dsk = dsk.__dask_graph__()
-    graph = convert_legacy_graph(dict(dsk))
+    given, of_layers = graph_of(dsk, keys)
+    graph = convert_legacy_graph(dict(given))
     missing = [key for key in wanted if key not in graph]
     if missing:
         raise KeyError(f"The graph has no key {', '.join(map(repr, missing))}.")
     graph = _needed(graph, wanted)
     options = {**(ray_remote_args or {}), **(remote_args or {})}
+    run = _Run(graph, wanted, asked_of(graph, of_layers), options, num_workers)
     with local_callbacks(callbacks) as active:
         watched = Watched(graph, wanted, active) if active else None
-        run = _Run(graph, wanted, options, num_workers, watched)
         good = False
         try:
-            values = run.values()
+            values = run.values(watched)
             good = True
         except TaskError as error:
             raise _cause(error) from error.with_traceback(None)
@@ -97,45 +103,65 @@ def _cause(error: TaskError) -> BaseException:
     return cause
 
 
+def _tasks(
+    graph: Mapping[Any, Any], asked: Annotations, options: Mapping[str, Any]
+) -> dict[Any, Any]:
+    """The task of each node, by its key; nodes that show and ask the same have the same one."""
+    task: Any = paralab.remote(run_node)
+    known: dict[tuple[str, str], Any] = {}
+    tasks: dict[Any, Any] = {}
+    for key, node in graph.items():
+        if isinstance(node, DataNode | Alias):
+            continue
+        name = f"dask {key_split(key)}"
+        own = task_options(key, asked[key]) if key in asked else {}
+        kind = (name, repr(own) if own else "")
+        if kind not in known:
+            known[kind] = task.options(**{"name": name, **options, **own})
+        tasks[key] = known[kind]
+    return tasks
+
+
 class _Run:
     """One computation.
 
     Args:
         graph: the nodes by key, all of them needed.
         wanted: the keys whose values are returned.
-        options: of the tasks.
+        asked: the annotations of the nodes.
+        options: of all tasks; what is asked for a node goes before them.
         limit: tasks under way at most; None for no limit.
+
+    Raises:
+        TypeError, ValueError: an annotation or an option is wrong.
     """
 
     def __init__(
         self,
         graph: Mapping[Any, Any],
         wanted: Iterable[Any],
+        asked: Annotations,
         options: Mapping[str, Any],
         limit: int | None,
-        watched: Watched | None,
     ) -> None:
         self._graph = graph
         self._wanted = list(wanted)
         self._limit = limit
-        self._watched = watched
-        self._task: Any = paralab.remote(run_node)
-        self._options = options
-        self._named: dict[str, Any] = {}
-        """The task under each name that it shows."""
+        self._order = submission_order(graph, asked)
+        self._tasks = _tasks(graph, asked, options)
+        """By key, until the node is submitted."""
         self._refs: dict[Any, Any] = {}
         """By key: until all nodes that need it are submitted, or for good if it is wanted."""
         self._submitted: list[weakref.ref[Any]] = []
         """Of all tasks, as long as anybody has them; for :meth:`cancel`."""
 
-    def values(self) -> dict[Any, Any]:
+    def values(self, watched: Watched | None) -> dict[Any, Any]:
         """Submits all nodes and waits; the values of the wanted keys."""
         graph, refs = self._graph, self._refs
-        priority = order(graph)
         uses = Counter(key for node in graph.values() for key in node.dependencies)
         uses.update(self._wanted)
         under_way: list[Any] = []
-        for key in sorted(graph, key=priority.__getitem__):
+        for key in self._order:
             node = graph[key]
             if isinstance(node, DataNode):
                 refs[key] = paralab.put(node())
@@ -148,24 +174,20 @@ class _Run:
                 refs[key] = self._submit(key, node)
                 if self._limit is not None:
                     under_way.append(refs[key])
-            if self._watched is not None:
-                self._watched.submitted(key, refs[key])
+            if watched is not None:
+                watched.submitted(key, refs[key])
             for used in node.dependencies:
                 uses[used] -= 1
                 if not uses[used]:
                     del refs[used]
         under_way.clear()
-        if self._watched is not None:
-            self._watched.until_done()
+        if watched is not None:
+            watched.until_done()
         return dict(zip(self._wanted, paralab.get([refs[k] for k in self._wanted]), strict=True))
 
     def _submit(self, key: Any, node: Any) -> Any:
-        name = f"dask {key_split(key)}"
-        task = self._named.get(name)
-        if task is None:
-            task = self._named[name] = self._task.options(**{"name": name, **self._options})
         needed = tuple(node.dependencies)
-        ref = task.remote(node, needed, *(self._refs[each] for each in needed))
+        ref = self._tasks.pop(key).remote(node, needed, *(self._refs[each] for each in needed))
         self._submitted.append(weakref.ref(ref))
         return ref
 
