@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import pairwise
 from math import pi
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from paralab_profiling import Picture, Profile, flame, icicle, sunburst
-from paralab_profiling.profilers import Tree, Where
+from paralab_profiling import Picture, Profile, flame, icicle, stamp, sunburst
+from paralab_profiling.profilers import Tree, Where, words
 from paralab_profiling.profilers.sunburst import sector
 from paralab_profiling.profilers.zoom import MOST
 
@@ -50,6 +52,31 @@ def drawn(picture: Picture) -> dict[str, ET.Element]:
 
 def tip(mark: ET.Element) -> str:
     return mark.findtext(f"{SVG}title", "")
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_all_of_how_it_was_measured_is_in_the_picture(draw: object) -> None:
+    assert callable(draw)
+    missed = "12 of 86 looks missed, up to 140 ms in a row, before Service.all_day was seen: a call"
+    missed += " into C kept the interpreter, and nothing could be seen"
+    found = replace(profile(), samples=74, workers={2: 1}, extra={"notes": [missed]})
+    found = replace(found, stamp=stamp().facts())
+    texts = list(ET.fromstring(draw(found).svg).iter(f"{SVG}text"))
+    lines = [e.text or "" for e in texts]
+    assert "cprofile, 1 process, 74 samples" in lines
+    assert missed in " ".join(lines)
+    assert words.measured_on(found) in lines
+    # 5.6 is a letter of small text.
+    small = [e for e in texts if e.get("class") == "s" and e.get("x") == "16.0"]
+    assert len(small) >= 4
+    assert all(16 + 5.6 * len(e.text or "") <= 744 for e in small)
+    heights = [float(e.attrib["y"]) for e in small]
+    assert all(below - above >= 16 for above, below in pairwise(sorted(heights)))
+    assert max(heights) + 4 <= float(ET.fromstring(draw(found).svg).attrib["viewBox"].split()[3])
+    endless = replace(found, extra={"notes": ["word " * 10_000]})
+    words_seen = " ".join(ET.fromstring(draw(endless).svg).itertext()).rpartition("2 cores")[2]
+    assert 50 < words_seen.count("word") < 120, "they end, and a sign says so"
+    assert "…" in words_seen
 
 
 @pytest.mark.parametrize("draw", DRAW)

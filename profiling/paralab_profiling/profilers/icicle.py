@@ -8,8 +8,10 @@ run, a click on a box makes it as wide as the picture (``zoom.js``, which draws 
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
+from paralab.shown_text import shown_name
 from paralab_profiling.picture import Picture
 from paralab_profiling.profilers import words
 from paralab_profiling.profilers.tree import Frame
@@ -25,6 +27,11 @@ ROW = 26.0
 GAP = 2.0
 NARROWEST = 2.0
 MOST_LEVELS = 18
+LETTERS = 130
+"""Of small text, in a line of the picture."""
+LINE_HEIGHT = 18.0
+MOST_LINES = 4
+"""Of how it was measured, below."""
 
 
 def icicle(profile: Profile) -> Picture:
@@ -40,15 +47,16 @@ def flame(profile: Profile) -> Picture:
 def _drawn(profile: Profile, is_upright: bool) -> Picture:
     drawing = Drawing()
     title, note = words.title(profile), words.note(profile)
-    drawing.headline(fitting(title, 8.2), fitting(note, 5.6))
+    more = told(drawing, profile)
     painter = _Painter(drawing, profile, is_upright)
     bottom = painter.paint()
     drawing.raw('<g class="pl-below">')
     painter.legend(bottom + 10)
     drawing.height = bottom + 34
-    if stamp := words.measured_on(profile):
-        drawing.text(16, drawing.height + 10, fitting(stamp, 5.6), "s")
-        drawing.height += 22
+    for line in more:
+        drawing.text(16, drawing.height + 10, line, "s")
+        drawing.height += LINE_HEIGHT
+    drawing.height += 4 if more else 0
     drawing.raw("</g>")
     frames = painter.frames
     places = {
@@ -69,9 +77,22 @@ def _drawn(profile: Profile, is_upright: bool) -> Picture:
     )
 
 
-def fitting(text: str, width: float) -> str:
-    """``text``, cut where a line of the picture ends; ``width`` is that of one character."""
-    return words.short(text, int((RIGHT - LEFT) / width))
+def told(drawing: Drawing, profile: Profile) -> list[str]:
+    """Writes the finding and how it was measured; what finds no room there is for below.
+
+    Returns:
+        Lines: what it was measured on, and the rest of how.
+    """
+    parts = words.notes(profile)
+    shown = 1
+    while shown < len(parts) and len(", ".join(parts[: shown + 1])) <= LETTERS:
+        shown += 1
+    title = words.short(words.title(profile), int((RIGHT - LEFT) / 8.2))
+    drawing.headline(title, words.short(", ".join(parts[:shown]), LETTERS))
+    lines: list[str] = []
+    for text in (words.measured_on(profile), ", ".join(parts[shown:])):
+        lines += textwrap.wrap(shown_name(text), LETTERS, max_lines=MOST_LINES, placeholder=" …")
+    return lines
 
 
 class _Painter:

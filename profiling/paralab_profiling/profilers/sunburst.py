@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from paralab_profiling.picture import Picture
 from paralab_profiling.profilers import words
-from paralab_profiling.profilers.icicle import fitting
+from paralab_profiling.profilers.icicle import LINE_HEIGHT, told
 from paralab_profiling.profilers.tree import Frame
 from paralab_profiling.profilers.zoom import ALL, MEANINGS, MONO, Frames, fills, look_of
 from paralab_profiling.svg import IDLE, INK, LINE, Drawing, escape, percent
@@ -42,16 +42,16 @@ def sunburst(profile: Profile) -> Picture:
     """The picture of a profile whose frames were measured; see the module."""
     drawing = Drawing()
     title, note = words.title(profile), words.note(profile)
-    drawing.headline(fitting(title, 8.2), fitting(note, 5.6))
+    more = told(drawing, profile)
     painter = _Painter(drawing, profile)
     painter.rings()
     painter.functions()
     drawing.raw('<g class="pl-below">')
     painter.legend()
     drawing.height = BOTTOM
-    if stamp := words.measured_on(profile):
-        drawing.text(16, BOTTOM + 8, fitting(stamp, 5.6), "s")
-        drawing.height += 18
+    for line in more:
+        drawing.text(16, drawing.height + 8, line, "s")
+        drawing.height += LINE_HEIGHT
     drawing.raw("</g>")
     frames = painter.frames
     places = {

@@ -103,6 +103,11 @@ def _who_waits(profile: Profile) -> str:
 
 def note(profile: Profile) -> str:
     """How it was measured."""
+    return ", ".join(notes(profile))
+
+
+def notes(profile: Profile) -> list[str]:
+    """How it was measured, in parts."""
     parts = [profile.tool]
     workers = len(profile.workers)
     if workers:
@@ -116,7 +121,7 @@ def note(profile: Profile) -> str:
         parts.append(cost(profile))
     for why, count in profile.missed.items():
         parts.append(f"{counted(count, 'task')} not profiled: {why}")
-    return ", ".join(parts)
+    return parts
 
 
 def cost(profile: Profile) -> str:
