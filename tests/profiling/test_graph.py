@@ -346,6 +346,21 @@ def test_get_in_a_loop_is_said() -> None:
     assert not routes(picture), "nothing is handed on"
 
 
+def test_the_finding_is_how_long_the_longest_chain_is() -> None:
+    chain = recording(task("a", 1, 9), task("b", 10, 19, needs=("a",)), task("c", 1, 9, worker=3))
+    picture = task_graph(chain)
+    heads = [e.text for e in ET.fromstring(picture.svg).iter() if e.get("class") == "h"]
+    assert heads == [picture.title]
+    assert picture.title.startswith("3 tasks; critical path 2 steps, 17.0 of ")
+    assert "thick: the critical path" in texts(picture)
+    # One that the picture has no room for is divided.
+    assert len(task_graph(mock_up()).title) > 80
+    begin = {"1,005 tasks, 1 actor, 1 failed, 1 not started"}
+    assert begin <= {*texts(task_graph(mock_up()))}
+    # Nothing ran: nothing is thick.
+    assert {"0 tasks", "nothing ran"} <= {*texts(task_graph(recording()))}
+
+
 def test_what_is_missing_is_said() -> None:
     run = recording(task("a", 1, 2, needs=("before", "long ago"), unnamed=3), dropped=12)
     words = (

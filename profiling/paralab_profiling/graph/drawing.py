@@ -19,6 +19,8 @@ from paralab_profiling.graph.words import (
     columns_of,
     full_name,
     gaps_of,
+    gets_of,
+    headline_of,
     label_of,
     path_of,
     room_name,
@@ -36,6 +38,8 @@ LETTER, SMALL_LETTER = 7.0, 5.8
 """Widths of a character in a label and in what stands below it; a little too large."""
 LETTERS = (16, 10)
 """Of a function's name; fewer if the picture becomes too wide with more."""
+TITLE_LETTERS = 80
+"""For which the picture has room at its top."""
 LEAST_WIDTH = 62.0
 STRIP = 9.0
 """The part of a box that has a texture; on it no text could be read."""
@@ -71,7 +75,7 @@ def task_graph(recording: Recording) -> Picture:
         range(len(graph.nodes)), key=lambda at: (graph.nodes[at].step, layout.nodes[at].y, at)
     )
     drawing = _draw(graph, layout, labels[layout.choice])
-    title = f"{title_of(graph)}; {path_of(graph)}".replace(" (thick)", "")
+    title = f"{title_of(graph)}; {path_of(graph)}{gets_of(graph)}"
     return Picture(
         title,
         text_of(graph, order),
@@ -126,7 +130,7 @@ def _put_words(node: Node) -> str:
 def _draw(graph: Graph, layout: Layout, labels: Sequence[tuple[str, str]]) -> Drawing:
     drawing = Drawing()
     drawing.width = max(WIDTH, round(layout.width + 2 * LEFT))
-    drawing.headline(title_of(graph), path_of(graph))
+    drawing.headline(*headline_of(graph, TITLE_LETTERS))
     for room, place in layout.rooms.items():
         drawing.box(
             *(LEFT + place.x, TOP + place.y, place.width, place.height),

@@ -59,17 +59,30 @@ def title_of(graph: Graph) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def path_of(graph: Graph) -> str:
-    """How long the critical path is."""
+def path_of(graph: Graph, mark: str = "") -> str:
+    """How long the critical path is; ``mark`` is what shows it."""
     if not graph.path:
         return "nothing has ended yet" if graph.states else "nothing ran"
     path, whole = duration(graph.path_ns / 1e9), duration(graph.whole_ns / 1e9)
     if path.split()[1] == whole.split()[1]:
         path = path.split()[0]
-    words = f"critical path {_many(len(graph.path), 'step')} (thick), {path} of {whole}"
-    if graph.by_get:
-        words += f"; before {graph.by_get:,} of them the program stood in get"
-    return words
+    shown = f" ({mark})" if mark else ""
+    return f"critical path {_many(len(graph.path), 'step')}{shown}, {path} of {whole}"
+
+
+def gets_of(graph: Graph) -> str:
+    """Where the program, not a task, was what others waited for; "" if nowhere."""
+    if not graph.path or not graph.by_get:
+        return ""
+    return f"; before {graph.by_get:,} of them the program stood in get"
+
+
+def headline_of(graph: Graph, most: int) -> tuple[str, str]:
+    """The finding and the line below it; what ``most`` letters have no room for is in the line."""
+    title = f"{title_of(graph)}; {path_of(graph)}"
+    if not graph.path or len(title) > most:
+        return title_of(graph), path_of(graph, "thick") + gets_of(graph)
+    return title, f"thick: the critical path{gets_of(graph)}"
 
 
 def gaps_of(graph: Graph) -> str:
@@ -91,7 +104,7 @@ def text_of(graph: Graph, order: Sequence[int]) -> str:
     """
     number = {node: at for at, node in enumerate(order, 1)}
     sources = _sources(graph)
-    lines = [title_of(graph), path_of(graph).replace("thick", "━"), gaps_of(graph)]
+    lines = [title_of(graph), path_of(graph, "━") + gets_of(graph), gaps_of(graph)]
     step = -1
     for at in order:
         node = graph.nodes[at]
