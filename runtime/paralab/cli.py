@@ -276,7 +276,7 @@ def _amount(name: str, amount: float) -> str:
 @click.option("--runs", type=click.IntRange(1), help="Runs; 5, or 1 with --quick.")
 @click.option("--quick", is_flag=True, help="Tiny sizes: does everything run?")
 @click.option("--full", is_flag=True, help="Long rows too: 1,000 actors alive at once.")
-@click.option("--no-peers", is_flag=True, help="Leave out loky, Ray and Dask.")
+@click.option("--no-peers", is_flag=True, help="Leave out loky, joblib, Ray and Dask.")
 def microbenchmark(
     json_file: Any, rows: str | None, runs: int | None, quick: bool, full: bool, no_peers: bool
 ) -> None:

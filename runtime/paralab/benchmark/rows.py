@@ -22,7 +22,7 @@ class Side:
     requires: str | None = None
     """Module without which the side is left out."""
     peer: bool = False
-    """Another runtime, left out by ``--no-peers``."""
+    """Another runtime or library that is not part of Python, left out by ``--no-peers``."""
     slow: bool = False
     """Takes seconds to start: all its rows share one interpreter per run."""
 
@@ -199,8 +199,20 @@ ROWS: tuple[Row, ...] = (
         (Goal(1, "pool"),),
     ),
     Row("executor_calls", "executor: calls in flight", "/s", (SUBJECT, "executor")),
-    Row("joblib_calls", "joblib: no-ops", "/s", (SUBJECT, "joblib")),
-    Row("dask_graph", "Dask: a graph of no-ops", "/s", (SUBJECT, "dask_processes")),
+    Row(
+        "joblib_calls",
+        "joblib: no-ops",
+        "/s",
+        (SUBJECT, "joblib"),
+        (Goal(1, "joblib"),),
+    ),
+    Row(
+        "dask_graph",
+        "Dask: a graph of no-ops",
+        "/s",
+        (SUBJECT, "dask_processes"),
+        (Goal(1, "dask_processes"),),
+    ),
     Row(
         "actors_alive",
         "actors alive at once, all answer",

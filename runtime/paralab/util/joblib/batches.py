@@ -7,6 +7,9 @@
                                │
     worker: run_batch(pickle, array, array, ...) ──▶ a pickle of the results
 
+The number is the argument of a function that only the unpickler knows.  Persistent ids would be
+asked for at each object of a batch, which takes several times as long as all the rest.
+
 Each task has the arrays as its own: it sees the store's memory, and what it writes is copied then,
 page by page (``serialization.own``).  With loky they are memory-mapped and read-only, unless
 ``mmap_mode="c"`` asks for this.  Results come as one pickle, and who gets them may write into them.
@@ -55,25 +58,26 @@ class Arrays:
         return ref
 
 
+def array_of_batch(number: int) -> Any:
+    """Stands in a batch's pickle; :class:`_Unpickler` puts in its place what knows the array."""
+    raise pickle.UnpicklingError(f"Array {number} belongs to a batch of joblib's calls.")
+
+
 class _Pickler(cloudpickle.Pickler):
     def __init__(self, file: io.BytesIO, arrays: Arrays) -> None:
         super().__init__(file, protocol=5)
         self.refs: list[Any] = []
         self._arrays = arrays
-        self._numbers: dict[int, int] = {}
 
-    def persistent_id(self, value: Any) -> int | None:
-        """The number of a large array in ``refs``; None for all else."""
+    def reducer_override(self, value: Any) -> Any:
+        """A large array is a number in ``refs``; pickle itself knows what it has met before."""
         if type(value) not in _SHARED or value.dtype.hasobject:
-            return None
+            return super().reducer_override(value)
         least = self._arrays.least
         if least is None or value.nbytes < least:
-            return None
-        number = self._numbers.get(id(value))
-        if number is None:
-            number = self._numbers[id(value)] = len(self.refs)
-            self.refs.append(self._arrays.ref_of(value))
-        return number
+            return NotImplemented
+        self.refs.append(self._arrays.ref_of(value))
+        return array_of_batch, (len(self.refs) - 1,)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -81,8 +85,11 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(data))
         self._arrays = arrays
 
-    def persistent_load(self, number: int) -> Any:
-        return self._arrays[number]
+    def find_class(self, module: str, name: str) -> Any:
+        """Called once for each class or function of a pickle."""
+        if (module, name) == (__name__, array_of_batch.__name__):
+            return self._arrays.__getitem__
+        return super().find_class(module, name)
 
 
 def pack(batch: Any, arrays: Arrays) -> tuple[bytes, list[Any]]:
