@@ -7,7 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from paralab_profiling.lessons.predict import NO_ANSWER, Prediction, Predictions, _choice
+from paralab_profiling.lessons.predict import (
+    NO_ANSWER,
+    Prediction,
+    Predictions,
+    _choice,
+    _widget_class,
+)
+from paralab_profiling.live.widgets import new_widget
 
 EVIL = "</p><script>alert(1)</script>\x1b[2J\x00&\"'"
 
@@ -113,5 +120,16 @@ def test_the_widget_and_the_line_of_code_keep_the_same_answer(
     assert widget.choice == "no"
     guess.outcome("no")
     assert widget.is_closed
+    assert repr(widget) == "  1 yes\n  2 no", "a saved page has this in the widget's place"
     widget.close()
     assert _choice(guess) is None, "no notebook, no widget"
+
+
+def test_what_a_saved_page_has_in_place_of_the_choice_is_text_that_acts_on_nothing() -> None:
+    pytest.importorskip("anywidget")
+    widget = _widget_class()(question="?", options=["\x1b[2Ja", "b"], choice="")
+    assert repr(widget) == "  1 \ufffd[2Ja\n  2 b"
+    widget.close()
+    live = new_widget("export default {}", {"title": "1 task"})
+    assert repr(live) == "A live view: it is seen while its kernel runs."
+    live.close()

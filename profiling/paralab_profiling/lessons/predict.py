@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -106,8 +106,7 @@ class Prediction:
     def _note(self, has_widget: bool = False) -> Note:
         answer = f"Your prediction: {self.choice}." if self.choice else ""
         way = f'Or, in a cell of its own: predict("{self.options[0]}")'
-        listed = [f"  {at} {each}" for at, each in enumerate(self.options, 1)]
-        text = "\n".join([f"Predict: {self.question}", *listed, answer or way])
+        text = "\n".join([f"Predict: {self.question}", _listed(self.options), answer or way])
         items = "".join(f"<li>{escape(each)}</li>" for each in self.options)
         code = f"<code>predict({escape(repr(self.options[0]))})</code>"
         html = f"<p><strong>Predict:</strong> {escape(self.question)}</p>"
@@ -189,6 +188,10 @@ def _choice(prediction: Prediction) -> Any:
     return widget
 
 
+def _listed(options: Iterable[str]) -> str:
+    return "\n".join(f"  {at} {each}" for at, each in enumerate(options, 1))
+
+
 @cache
 def _widget_class() -> Any:
     import anywidget
@@ -202,5 +205,8 @@ def _widget_class() -> Any:
         "choice": traitlets.Unicode().tag(sync=True),
         "is_shown": traitlets.Bool(default_value=False).tag(sync=True),
         "is_closed": traitlets.Bool(default_value=False).tag(sync=True),
+        # What a page without a kernel shows in the widget's place: the question above it has no
+        # list any more.
+        "__repr__": lambda self: shown_text(_listed(self.options)),
     }
     return type("PredictWidget", (anywidget.AnyWidget,), members)

@@ -54,5 +54,7 @@ def _widget_class() -> Any:
         "_esm": traitlets.Unicode().tag(sync=True),
         "kind": traitlets.Unicode().tag(sync=True),
         "frame": traitlets.Dict().tag(sync=True),
+        # What a page without a kernel shows in the widget's place.
+        "__repr__": lambda self: "A live view: it is seen while its kernel runs.",
     }
     return type("LiveWidget", (anywidget.AnyWidget,), traits)
