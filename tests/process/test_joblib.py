@@ -6,9 +6,11 @@ loky itself is not started here: its processes stay for minutes, and its results
 from __future__ import annotations
 
 import gc
+import io
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import threading
 import time
@@ -178,6 +180,37 @@ def test_large_results_may_be_written_into() -> None:
     for array in Parallel(n_jobs=2)(delayed(np.ones)(200_000) for _ in range(3)):
         np.add(array, 1, out=array)
         assert array.sum() == 400_000
+
+
+def test_progress_is_said_in_joblibs_own_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Twelve calls are few enough that no line depends on how far ``Parallel`` has dispatched."""
+
+    def said(backend: str, name: str, how: str) -> list[str]:
+        with joblib.parallel_config(backend=backend):
+            run = Parallel(n_jobs=2, verbose=10, batch_size=1, return_as=how)
+            assert sorted(run(delayed(square)(x) for x in range(12))) == [x * x for x in range(12)]
+        out, err = capsys.readouterr()
+        assert not out
+        return re.sub(r" *[\d.]+(s|min)\b", " T", err.replace(name, "backend")).splitlines()
+
+    for how in ("list", "generator", "generator_unordered"):
+        lines = said("paralab", "ParalabBackend", how)
+        assert lines == said("threading", "ThreadingBackend", how)
+        assert len(lines) > 3, lines
+
+
+def test_a_bar_around_a_generator_moves_with_each_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    tqdm = pytest.importorskip("tqdm").tqdm
+    monkeypatch.setattr(tqdm, "monitor_interval", 0)  # else it starts a thread, which stays
+    results = Parallel(n_jobs=2, batch_size=1, return_as="generator")(
+        delayed(square)(x) for x in range(5)
+    )
+    drawn, shown = io.StringIO(), {"bar_format": "{n}/{total}", "mininterval": 0, "miniters": 1}
+    assert list(tqdm(results, total=5, file=drawn, **shown)) == [0, 1, 4, 9, 16]
+    steps = [step.strip() for step in drawn.getvalue().split("\r")]
+    assert [step for i, step in enumerate(steps) if step and step not in steps[:i]] == [
+        f"{n}/5" for n in range(6)
+    ]
 
 
 def test_threads_of_numeric_libraries() -> None:
