@@ -46,13 +46,14 @@ def row(
     submitted, pickled, packed, ready, leased, sent, *rest = times
     told: dict[str, Any] = {"name": "__main__.f", "parent": 0, "attempt": 0, "actor": 0}
     told |= {"needs": (), "fetched": begin + 12 * STEP, "state": "FINISHED", "failure": b""}
+    told |= {"call": ""}
     told |= more
     caller = (key(number), told["name"], told["parent"], told["attempt"], 10, submitted, packed,
               ready, leased, sent, told["actor"], told["needs"], pickled)  # fmt: skip
     if told["state"].startswith(("PENDING", "RUNNING", "SUBMITTED")):
-        return (told["state"], worker, caller, (), 0, 0, None, None, (), b"")
+        return (told["state"], worker, caller, (), 0, 0, None, None, (), b"", told["call"])
     return (told["state"], worker, caller, tuple(rest[:5]), rest[5], 20, told["fetched"], None, (),
-            told["failure"])  # fmt: skip
+            told["failure"], told["call"])  # fmt: skip
 
 
 def told(*rows: Any, by: bytes = DRIVER) -> Told:
@@ -120,7 +121,7 @@ def test_tasks_that_have_not_ended() -> None:
     waiting, running, lost = recorded(
         row(1, 1_000_000, worker=b"", state="PENDING_ARGS_AVAIL"),
         row(2, 2_000_000, state="RUNNING"),
-        ("FAILED", b"", row(3, 3_000_000)[2], (0,) * 5, 9_000_000, 0, None, None, (), b""),
+        ("FAILED", b"", row(3, 3_000_000)[2], (0,) * 5, 9_000_000, 0, None, None, (), b"", ""),
     )
     assert (waiting.state, running.state, lost.state) == ("waiting", "running", "failed")
     assert (waiting.ran, running.ran, lost.ran) == (False, False, False)

@@ -48,6 +48,8 @@ class NoMailbox:
 
 
 MAILBOX: Mailbox = NoMailbox()
+PEER = object()
+"""What stands for the link to a worker."""
 
 
 def template(mean_ns: int = UNKNOWN_NS, **options: Any) -> Template:
@@ -81,7 +83,7 @@ def lease(table: TaskTable, cls: SchedulingClass, *addresses: bytes) -> None:
     for address in addresses:
         needed = task(0)
         cls.queue.append(needed)
-        assert table.lease(cls.number, address, None, 0) is not None
+        assert table.lease(cls.number, address, PEER, 0) is not None
         cls.queue.remove(needed)
 
 
@@ -254,8 +256,16 @@ def test_a_lease_that_nobody_needs_any_more_is_not_taken() -> None:
     table = TaskTable()
     cls = table.scheduling_class(TaskOptions(), 1)
     cls.requested = 1
-    assert table.lease(cls.number, b"w1", None, 0) is None
+    assert table.lease(cls.number, b"w1", PEER, 0) is None
     assert cls.requested == 0
+    assert table.leases == {}
+
+
+def test_a_worker_that_has_died_meanwhile_is_not_taken() -> None:
+    table = TaskTable()
+    cls = table.scheduling_class(TaskOptions(), 1)
+    cls.queue.append(task(1))
+    assert table.lease(cls.number, b"w1", None, 0) is None
     assert table.leases == {}
 
 
@@ -356,7 +366,7 @@ class TaskMachine(RuleBasedStateMachine):
     def worker_comes(self) -> None:
         self.names += 1
         self.cls.requested += 1
-        worker = self.table.lease(1, b"w%d" % self.names, None, self.now)
+        worker = self.table.lease(1, b"w%d" % self.names, PEER, self.now)
         assert (worker is None) == (not self.cls.queue)
 
     @rule(requested=st.integers(0, 3))

@@ -321,12 +321,12 @@ class CoreClient:
                 break
         value = self.objects.value
         fetched = self.events.fetched.append
-        values, now = [], _now()  # all are returned together
+        values = []
         for ref in refs:
             entry = ref._entry
             if not entry.fetched:
                 entry.fetched = True
-                fetched((entry.key, now))
+                fetched((entry.key, _now()))
             if not entry.outcome:  # INLINE
                 values.append(read(entry.payload))
             else:
