@@ -156,8 +156,8 @@ class _Calls(Dispatcher):
         else:
             job.cut(1)
 
-    def _take(self, slot: Slot, ref: Any, chunk: Chunk) -> Outcome:
-        good, value = super()._take(slot, ref, chunk)
+    def _take(self, slot: Slot, chunk: Chunk) -> Outcome:
+        good, value = super()._take(slot, chunk)
         if isinstance(value, ActorError):
             broken = BrokenProcessPool(
                 "A process of this executor ended abruptly while it had this call, "

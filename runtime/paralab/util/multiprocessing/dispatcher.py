@@ -121,7 +121,10 @@ class Job:
             wanted = int(CHUNK_SECONDS / seconds) if seconds else FIRST_CHUNK
             size = max(1, min(wanted, -(-left // (2 * processes))))
         self.at = min(at + size, len(self.items))
-        return at, self.items[at : self.at]
+        items = self.items[at : self.at]
+        if type(items) is range:  # a list takes half the time to pickle
+            items = list(items)
+        return at, items
 
     @property
     def is_given(self) -> bool:
@@ -140,6 +143,7 @@ class Job:
 class Chunk(NamedTuple):
     """A part of a job that an actor has."""
 
+    ref: Any
     job: Job
     at: int
     length: int
@@ -152,8 +156,8 @@ class Slot:
         self.actor = actor
         self.given = 0
         """Chunks that this actor has had."""
-        self.inflight: dict[Any, Chunk] = {}
-        """By the ref of its result; an entry leaves when that is settled."""
+        self.inflight: dict[int, Chunk] = {}
+        """By the key of its result; an entry leaves when that is settled."""
         self.knows: dict[int, Any] = {}
         """The refs of ``define``, by the function's number, and their values once they are known;
         until the function has gone."""
@@ -243,12 +247,12 @@ class Dispatcher:
         """It has come to its end."""
         self._aheads.discard(ahead)
 
-    def settled(self, slot: Slot, ref: Any) -> None:
+    def settled(self, slot: Slot, key: int) -> None:
         """A call has its result, or has failed."""
-        chunk = slot.inflight.pop(ref, None)
+        chunk = slot.inflight.pop(key, None)
         if chunk is None:
             return
-        outcome = self._take(slot, ref, chunk)
+        outcome = self._take(slot, chunk)
         chunk.job.settle(chunk.at, chunk.length, outcome)
         if self._is_spent(slot) and not slot.inflight:
             slot.take_leave()
@@ -285,10 +289,10 @@ class Dispatcher:
 
     # -- work --------------------------------------------------------------------------------
 
-    def _take(self, slot: Slot, ref: Any, chunk: Chunk) -> Outcome:
+    def _take(self, slot: Slot, chunk: Chunk) -> Outcome:
         function = chunk.job.function
         try:
-            seconds, good, value = self._engine.get_one(ref, None)
+            seconds, good, value = self._engine.get_one(chunk.ref, None)
         except ActorError as error:
             slot.take_leave()
             return False, error
@@ -355,13 +359,14 @@ class Dispatcher:
                 cause.add_note(str(raised))
             job.settle(at, len(items), (False, cause or raised))
             return
+        key = ref._entry.key
         if not job.arguments:
-            self._name((ref._entry.key, name))
+            self._name((key, name))
         slot.given += 1
-        slot.inflight[ref] = Chunk(job, at, len(items))
-        events, note = self.events, (Dispatcher.settled, slot, ref)
-        if not self._engine.on_settled(ref, lambda: events.put(note)):
-            events.put(note)
+        slot.inflight[key] = Chunk(ref, job, at, len(items))
+        settled = partial(self.events.put, (Dispatcher.settled, slot, key))
+        if not self._engine.on_settled(ref, settled):
+            settled()
 
     def _tell(self, slot: Slot, function: Function) -> Any:
         define = slot.actor.define
