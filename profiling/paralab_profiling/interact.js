@@ -99,10 +99,16 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
     before(selected).forEach((id) => link(id, selected));
     after(selected).forEach((id) => link(selected, id));
   };
+  // A live picture asks for it ten times a second, while somebody reads or copies the text.
+  let told = "";
   const explain = () => {
+    const isTold = selected !== null && isHere, rows = make("table");
+    const facts = isTold ? data.facts[selected] : null, source = facts && data.sources[facts.source];
+    const all = JSON.stringify([isTold && selected, facts, source]);
+    if (all === told) return;
+    told = all;
     tell.replaceChildren();
-    if (selected === null || !isHere) return;
-    const facts = data.facts[selected], rows = make("table");
+    if (!isTold) return;
     if (!facts) {
       tell.append(`Task ${selected}: this picture keeps no details of it.`);
       return;
@@ -113,7 +119,6 @@ white-space:pre-wrap;max-width:none}.pl-picture .pl-tell tr td:first-child{white
       row.append(make("td", name), make("td", value));
     }
     tell.append(rows);
-    const source = data.sources[facts.source];
     if (source) tell.append(`${source.file}:${source.line}`, make("pre", source.text));
   };
   const refresh = () => {

@@ -43,6 +43,8 @@ def frame(tasks: list[Any], **more: Any) -> dict[str, Any]:
         "more": 0,
         "lanes": [[2, "worker 1"], [3, "worker 2"]],
     }
+    rest = [1, 0.0, 10, 0, 0, "", 500, 5, *[0] * 8]  # what is told of a selected one
+    tasks = [[*task, rest] for task in tasks]
     return whole | {"tasks": tasks, "gone": [], "counts": counts} | more
 
 

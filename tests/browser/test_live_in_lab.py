@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,60 @@ def test_it_follows_the_tasks_and_answers_meanwhile(jupyter: Any, kind: str, mar
     assert page.get_by_text("Error displaying widget").count() == 0
     assert errors == []
     page.screenshot(path=str(jupyter.folder / f"{kind}-saved.png"))
+    page.close()
+
+
+TALKING = """\
+@paralab.remote
+def talks(table, path):
+    print("said <b>before</b> it waits")
+    with open(path) as opened:
+        return opened.read()
+@paralab.remote
+def breaks(table):
+    raise ValueError("<i>it broke</i>")
+with live("timeline") as view:
+    broken = breaks.remote(bytes(2_000))
+    result = paralab.get(talks.remote(bytes(50_000), "{folder}/gate0"))
+print("result", result)
+"""
+
+
+def test_a_selected_task_tells_all_while_the_cell_is_blocked(jupyter: Any) -> None:
+    folder = gates(jupyter.folder, "telling")
+    notebook(jupyter.folder / "telling.ipynb", START, TALKING.format(folder=folder))
+    page = opened(jupyter.browser, jupyter.address, "telling.ipynb")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    command(page, "notebook:run-all-cells")
+    live = page.locator(".pl-live")
+    live.get_by_text("0 of 2 tasks done, 1 failed ✕, 1 running").wait_for()
+    facts = page.locator(".pl-tell").first
+
+    def told(*expected: Any) -> None:
+        page.keyboard.press("ArrowDown")
+        for text in expected:
+            facts.get_by_text(text).first.wait_for()
+
+    live.focus()
+    size = re.compile(r"^2\.\d+ kB$")
+    told("ValueError: <i>it broke</i>", size, "def breaks(table):", "of it", "result")
+    page.screenshot(path=str(jupyter.folder / "telling-error.png"))
+    size = re.compile(r"^50\.\d kB$")
+    told("said <b>before</b> it waits", size, "def talks(table, path):", "driver")
+    assert facts.locator("b, i").count() == 0
+    page.screenshot(path=str(jupyter.folder / "telling-running.png"))
+    # What somebody marks to copy it stays marked while the picture goes on.
+    page.locator(".pl-tell pre").first.select_text()
+    marked = "() => String(getSelection())"
+    assert "def talks(table, path):" in page.evaluate(marked)
+    seen = "[...document.querySelectorAll('.pl-live text')].map((text) => text.textContent).join()"
+    page.wait_for_function(f"(old) => {seen} !== old", arg=page.evaluate(f"() => {seen}"))
+    assert "def talks(table, path):" in page.evaluate(marked)
+    release(folder / "gate0")
+    page.get_by_text("result go").wait_for()
+    live.wait_for(state="detached")
+    assert errors == []
     page.close()
 
 

@@ -134,16 +134,20 @@ def test_frames_are_differences_and_the_whole() -> None:
     first = frames.next(watched.hear(news(row(1, "RUNNING"))), BEGIN + 2 * MS)
     assert first | {"run": ""} == {
         "n": 0, "run": "", "now": 2.0, "lanes": [[2, "worker 1"]], "more": 0, "gone": [],
-        "tasks": [["1.1", "f", 2, 1.0, None, "running", []]],
+        "drivers": [[1, "driver"]],
+        "tasks": [["1.1", "f", 2, 1.0, None, "running", [], [1, 1.0, 10, 0, 0, ""]]],
         "counts": [["f", "#3b78e0", 0, 0, 1, 0]],
     }  # fmt: skip
     again = frames.next(watched.hear(news(row(1, "RUNNING"))), BEGIN + 3 * MS)
     assert (again["n"], again["lanes"], again["tasks"], again["counts"]) == (1, [], [], [])
     last = frames.next(watched.hear(news(row(1))), BEGIN + 9 * MS)
-    assert last["tasks"] == [["1.1", "f", 2, 2.0, 7.0, "done", []]]
+    parts = [0, 0, 0, MS, 0, 5 * MS, 0, 0]
+    rest = [1, 1.0, 10, 0, 0, "", 6 * MS, 5, *parts]
+    assert last["tasks"] == [["1.1", "f", 2, 2.0, 7.0, "done", [], rest]]
+    assert last["drivers"] == [], "told already"
     assert last["counts"] == [["f", "#3b78e0", 1, 0, 0, 0]]
     whole = frames.whole(BEGIN + 9 * MS)
-    assert whole == last | {"n": 0, "lanes": [[2, "worker 1"]]}
+    assert whole == last | {"n": 0, "lanes": [[2, "worker 1"]], "drivers": [[1, "driver"]]}
     assert frames.next((), BEGIN)["n"] == 1
 
 
@@ -151,7 +155,7 @@ def test_a_frame_of_many_tasks_is_small() -> None:
     watched = Watched(BEGIN)
     frames = Frames(watched, Palette())
     changed = watched.hear(news(*(row(n, at=n) for n in range(1, 501))))
-    assert len(json.dumps(frames.next(changed, BEGIN))) < 40_000, "80 bytes a task"
+    assert len(json.dumps(frames.next(changed, BEGIN))) < 75_000, "150 bytes a task"
 
 
 def test_how_often_is_asked() -> None:

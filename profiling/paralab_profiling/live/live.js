@@ -23,19 +23,28 @@ function time(ms) {
   if (size >= 0.9995) return `${threeDigits(seconds)} s`;
   return size >= 0.9995e-3 ? `${threeDigits(seconds * 1e3)} ms` : `${threeDigits(seconds * 1e6)} µs`;
 }
+// As byte_count() of details.py; of whole numbers.
+function bytes(count) {
+  if (count < 1000) return `${count} B`;
+  const unit = ["kB", "MB", "GB"].find(() => (count /= 1000) < 999.5);
+  return unit ? `${threeDigits(count)} ${unit}` : `${threeDigits(count / 1000)} TB`;
+}
 
 // What is known: frames add to it, frame 0 begins it.
 function whole() {
-  const known = { n: -1, now: 0, more: 0, run: "", lanes: new Map(), tasks: new Map(), counts: new Map() };
+  const known = { n: -1, now: 0, more: 0, run: "", lanes: new Map(), tasks: new Map(), counts: new Map(),
+    drivers: new Map(), errors: new Map(), prints: new Map(), sources: new Map() };
+  const texts = ["drivers", "errors", "prints", "sources"];
   known.take = (frame) => {
     if (frame.svg !== undefined) return Object.assign(known, frame), true; // always the whole
     if (frame.n !== 0 && frame.n !== known.n + 1) return false;
-    if (frame.n === 0) [known.lanes, known.tasks, known.counts].forEach((each) => each.clear());
+    if (frame.n === 0) ["lanes", "tasks", "counts", ...texts].forEach((each) => known[each].clear());
     Object.assign(known, { n: frame.n, now: frame.now, more: frame.more, run: frame.run || known.run });
     frame.lanes.forEach(([id, name]) => known.lanes.set(id, name));
     frame.gone.forEach((id) => known.tasks.delete(id));
     frame.tasks.forEach((task) => known.tasks.set(task[0], task));
     frame.counts.forEach((count) => known.counts.set(count[0], count));
+    texts.forEach((each) => frame[each]?.forEach(([of, text]) => known[each].set(of, text)));
     return true;
   };
   known.colour = (name) => known.counts.get(name)?.[1] || "#808890";
@@ -151,21 +160,6 @@ function drawDrawn(svg, known) {
   return { high, wide };
 }
 
-// Facts of one task, for interact(); made when they are asked for.
-function factsOf(known) {
-  return new Proxy({}, { get(_, id) {
-    if (known.facts) return known.facts[id];
-    const task = known.tasks.get(id);
-    if (!task) return undefined;
-    const [, name, lane, start, end, state, takes] = task, facts = { task: `${name} (${id})`, state };
-    if (lane !== null) facts["ran on"] = known.lanes.get(lane) || `process ${lane}`;
-    if (start !== null) facts["started at"] = time(start);
-    if (end !== null) facts.run = time(end - start);
-    if (takes.length) facts.takes = takes.join(", ");
-    return facts;
-  } });
-}
-
 // Draws at most so often; the last that was asked for is always drawn.
 function atMostEvery(ms, draw) {
   let last = -Infinity, waits = null;
@@ -194,7 +188,7 @@ function render({ model, el }) {
   style.textContent = STYLE;
   el.append(place);
   const canvas = canvasOver(place, frame, svg);
-  const data = { get run() { return known.run; }, get field() { return canvas.field; }, facts: factsOf(known), sources: {},
+  const data = { get run() { return known.run; }, get field() { return canvas.field; }, ...told(known),
     takes: new Proxy({}, { get: (_, id) => known.tasks.get(id)?.[6], ownKeys: () => [...known.tasks.keys()],
       getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }) }) };
   let usable = null;

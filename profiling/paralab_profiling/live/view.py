@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import paralab
-from paralab.engine import Survey, current, installed
+from paralab.engine import Engine, Survey, current, installed
 from paralab_profiling.breakdown.drawing import overhead
 from paralab_profiling.graph.drawing import task_graph
 from paralab_profiling.live.frames import Frames
 from paralab_profiling.live.overhead import OverheadFrames
 from paralab_profiling.live.place import Place
 from paralab_profiling.live.progress import progress_picture
+from paralab_profiling.live.telling import More, Telling
 from paralab_profiling.live.watched import Watched
 from paralab_profiling.live.watcher import Watcher, ask_news
 from paralab_profiling.picture import Picture
@@ -69,16 +70,14 @@ class LiveView:
         self._begin = self._whole_at = time.monotonic_ns()
         self.watched = Watched(self._begin)
         self.picture: Picture | None = None
-        self._frames: Frames | OverheadFrames = Frames(self.watched)
+        self._telling = Telling(self.watched) if kind in ("timeline", "graph") else None
+        self._frames: Frames | OverheadFrames = Frames(self.watched, telling=self._telling)
         if kind == "overhead":
             workers = paralab.cluster_resources().get("CPU", 1)
             self._frames = OverheadFrames(self.watched, max(1, int(workers)))
         self.watched.hear(ask_news(engine).told)
         self._place = Place(kind, self._whole, self._figures)
-        rows = MANY_ROWS if kind in ("timeline", "graph") else FEW_ROWS
-        self._watcher = Watcher(
-            engine, lambda engine: ask_news(engine, rows), self._hear, self._end
-        )
+        self._watcher = Watcher(engine, self._look, self._hear, self._end)
         self._watcher.start()
 
     def __enter__(self) -> Self:
@@ -102,10 +101,21 @@ class LiveView:
         assert self.picture is not None
         return self.picture
 
-    def _hear(self, survey: Survey) -> None:
-        """In the watcher's thread."""
+    def _look(self, engine: Engine) -> tuple[Survey, More | None]:
+        """In the watcher's thread, as is what follows."""
+        if self._telling is None:
+            return ask_news(engine, FEW_ROWS), None
+        news = ask_news(engine, MANY_ROWS)
+        return news, self._telling.ask(engine, time.monotonic(), MANY_ROWS)
+
+    def _hear(self, found: tuple[Survey, More | None]) -> None:
+        survey, more = found
         with self._place.lock:
             changed, now = self.watched.hear(survey.told), time.monotonic_ns()
+            if self._telling is not None:
+                self._telling.note(changed)
+                if more is not None:
+                    changed += self._telling.hear(more)
             pause = WHOLE_SECONDS * max(1.0, len(self.watched.marks) / AT_ONCE)
             frame = self._frames.next(changed, now)
             if frame["n"] and now - self._whole_at >= pause * 1e9:

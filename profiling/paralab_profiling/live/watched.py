@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paralab.engine import Told
@@ -50,6 +50,7 @@ class Watched:
         counts: by function, in the order in which they were first heard of.
         marks: the tasks that are shown one by one, by id, at most :data:`MOST_MARKS`.
         lanes: what each process is called that runs tasks, by number.
+        drivers: what each driver is called, by number.
         session: see :class:`Recording`.
     """
 
@@ -57,6 +58,7 @@ class Watched:
     counts: dict[str, Count] = field(default_factory=dict)
     marks: dict[str, Task] = field(default_factory=dict)
     lanes: dict[int, str] = field(default_factory=dict)
+    drivers: dict[int, str] = field(default_factory=dict)
     session: str = ""
     _seen: dict[tuple[Address, int], str] = field(default_factory=dict)
     _before: Counter[tuple[Address, str, bool]] | None = None
@@ -74,6 +76,9 @@ class Watched:
             for each in answers
         )
         self.session = self.session or recording.session
+        for number, name in recording.processes.items():
+            if name.startswith("driver"):
+                self.drivers[number] = name
         running = [task for task in recording if task.state == "running"]
         self._count(answers, Counter(task.name for task in running))
         changed = list(self._mark(recording))
@@ -145,8 +150,10 @@ class Watched:
                 is_actor = task.actor is not None
                 label = name if name.startswith("actor") else f"actor {task.name.split('.')[0]}"
                 self.lanes[task.worker] = label if is_actor else f"worker {workers + 1}"
-            self.marks[task.id] = task
-            yield task
+            # A parent that has ended is not told of any more.
+            parent = task.parent or (None if old is None else old.parent)
+            self.marks[task.id] = task if parent == task.parent else replace(task, parent=parent)
+            yield self.marks[task.id]
 
     @property
     def total(self) -> Count:
