@@ -5,10 +5,12 @@ The limit is one on our own processes; the machine's memory is never exhausted.
 
 from __future__ import annotations
 
+import atexit
 import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 from process_helpers import LARGE, eventually
 
 import paralab
+from paralab import limits
 from paralab.engine import current
 from paralab.exceptions import OutOfMemoryError
 from paralab.util import state
@@ -117,6 +120,34 @@ def test_the_younger_of_two_is_tried_again(short: Any, tmp_path: Path) -> None:
     assert len(two.begun(0)) == 1
     (task,) = state.list_tasks(filters=[("task_id", "=", two.younger.task_id().hex())])
     assert task.attempt_number == len(pids) - 1
+
+
+@paralab.remote
+def creep(size: int, log: str) -> int:
+    """Takes a MB at a time; every task does, to those who look often enough."""
+    with open(log, "a") as file:
+        file.write(f"{os.getpid()}\n")
+    held: list[bytearray] = []
+    while len(held) < size >> 20:
+        held.append(bytearray(BLOCK[: 1 << 20]))
+        time.sleep(0.01)
+    return len(held)
+
+
+def test_an_older_task_does_not_end_for_a_younger_one_that_is_small_yet(
+    short: Any, tmp_path: Path
+) -> None:
+    short(memory_limit_bytes=400_000_000)
+    gate, first, log = (tmp_path / name for name in ("gate", "older", "younger"))
+    older = eat.remote(300_000_000, str(gate), str(first))
+    eventually(lambda: first.exists() and first.read_text().endswith("\n"))
+    pid = int(first.read_text())
+    eventually(lambda: limits.private_memory(pid) > 300_000_000 - STEP)
+    younger = creep.remote(120 << 20, str(log))
+    eventually(lambda: log.exists() and len(log.read_text().split()) > 1)
+    gate.touch()
+    assert paralab.get(older) == 300_000_000 // STEP
+    assert paralab.get(younger) == 120
 
 
 def test_limits_of_trying_again(short: Any, tmp_path: Path) -> None:
@@ -232,6 +263,7 @@ def leaves_much_behind() -> int:
 
 
 kept: list[bytearray] = []
+ALIVE = ("is_alive", "=", "True")
 
 
 def test_idle_workers_go_before_tasks(short: Any, tmp_path: Path) -> None:
@@ -240,13 +272,32 @@ def test_idle_workers_go_before_tasks(short: Any, tmp_path: Path) -> None:
     gate = str(tmp_path / "gate")
     # Elsewhere: with the whole of the other worker's resources it needs a process of its own.
     task = eat.options(runtime_env={"env_vars": {"OF_ITS": "OWN"}}).remote(LIMIT // 2, gate)
-    alive = [("pid", "=", idle), ("is_alive", "=", "True")]
-    eventually(lambda: not state.list_workers(filters=alive))
+    eventually(lambda: not state.list_workers(filters=[("pid", "=", idle), ALIVE]))
     Path(gate).touch()
     assert paralab.get(task)
     (gone,) = state.list_workers(filters=[("pid", "=", idle)], detail=True)
     assert gone.exit_detail is not None
     assert "memory" not in gone.exit_detail
+
+
+@paralab.remote
+def leaves_much_behind_and_does_not_end() -> int:
+    global kept
+    kept = [bytearray(BLOCK) for _ in range(LIMIT // 2 // STEP)]
+    atexit.register(threading.Event().wait)
+    return os.getpid()
+
+
+def test_idle_workers_that_do_not_end_go_before_tasks(short: Any, tmp_path: Path) -> None:
+    short()
+    idle = paralab.get(leaves_much_behind_and_does_not_end.remote())
+    gate = str(tmp_path / "gate")
+    task = eat.options(runtime_env={"env_vars": {"OF_ITS": "OWN"}}).remote(LIMIT // 2, gate)
+    eventually(lambda: not state.list_workers(filters=[("pid", "=", idle), ALIVE]))
+    Path(gate).touch()
+    assert paralab.get(task) == LIMIT // 2 // STEP
+    (gone,) = state.list_workers(filters=[("pid", "=", idle)], detail=True)
+    assert "had no work, was to make room, and took more than 1 s" in str(gone.exit_detail)
 
 
 def test_what_the_store_does_not_need_goes_first(short: Any) -> None:

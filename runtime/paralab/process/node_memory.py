@@ -2,7 +2,8 @@
 
     look, every 250 ms while anything works:  is more used than the threshold allows?
       the store has warm pages that no object needs        give them back, look again
-      idle workers hold much                               RETIRE, look again
+      idle workers hold much, or are enough                RETIRE, look again; SIGKILL to those
+                                                           that said they end, and take long
       else  ──WHAT_RUNS──▶ callers ──RUNNING──▶ decide     SHORT_OF_MEMORY to the caller, SIGKILL
 
 Who ends is decided by ``state.memory_monitor``.  Callers are asked because the node knows leases
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 0.1
 """How long callers may take to say what they run."""
 FAREWELL_SECONDS = 1.0
-"""How long idle workers may take to end."""
+"""How long idle workers may take to end: to flush the files of their users, and the like."""
+LATE = f"had no work, was to make room, and took more than {FAREWELL_SECONDS:g} s to end."
 NEAR = 0.75
 """From this part of the threshold on, looks follow each other five times as fast."""
 NEVER = float("inf")
@@ -52,43 +54,45 @@ class NodeMemory:
         self._gauge: limits.MemoryGauge | None = None
         self.due = 0.0 if self._refresh else NEVER
         """When to look next, on the clock of ``time.monotonic``."""
+        self.farewells: set[Address] = set()
+        """Workers that have said that they end, and so own nothing; they leave with their end."""
         self._leaving: list[Address] = []
-        """Idle workers that were asked to end, until then they are awaited."""
+        """Idle workers that were asked to end, or had said that they do; they are awaited."""
         self._patience = 0.0
         """Until when, on the same clock."""
         self._asked: set[Address] = set()
-        """Callers that have not said yet what they run; there are some only while deciding."""
-        self._deciding = False
-        self._told: dict[Address, tuple[str, int, bool]] = {}
-        """What callers said of workers; empty unless deciding."""
+        """Callers that have not said what they run; it counts only while deciding."""
+        self._told: dict[Address, tuple[str, int, bool]] | None = None
+        """What callers said of workers; None unless deciding."""
         self._ending: dict[Address, str] = {}
         """Workers that we have killed, and why; they leave when their end is known."""
 
     def wait(self, now: float) -> float:
         """Seconds until the next look; for ever while there is no worker."""
-        if self._refresh and self._node.leases.workers:
-            return max(0.0, self.due - now)
-        return NEVER
+        return max(0.0, self.due - now) if self._node.leases.workers else NEVER
 
     def look(self, now: float) -> None:
         """Looks how much is used, and does something about it."""
         self.due = now + self._refresh
         workers = self._node.leases.workers
         retiring = [w for w in self._leaving if w in workers and workers[w].is_retiring]
+        for worker in self.farewells.intersection(retiring) if now >= self._patience else ():
+            self._ending[worker] = LATE
+            self._node.pool.kill(worker)
         if self._ending or (retiring and now < self._patience):
             self.due = now + self._refresh / 5
             return  # their memory is still to come
         reading = self._read()
         if reading.used > NEAR * self._threshold * reading.limit:
             self.due = now + self._refresh / 5
-        if not reading.exceeds(self._threshold):
-            self._end_question()
-        elif self._deciding:
+        if reading.above(self._threshold) <= 0:
+            self._told = None
+        elif self._told is not None:
             self._decide(reading)
         else:
-            used = reading.used - self._node.reclaim_store()
-            if reading._replace(used=used).exceeds(self._threshold):
-                self._leaving = self._retire_idle()
+            too_much = reading.above(self._threshold) - self._node.reclaim_store()
+            if too_much > 0:
+                self._leaving = self._retire_idle(too_much)
                 self._patience = now + FAREWELL_SECONDS
                 if not self._leaving:
                     self._ask(now)
@@ -102,7 +106,7 @@ class NodeMemory:
         pids += [each.pid for each in self._workers()]
         store = self._node.arena.allocated()
         rough = Reading(store + sum(map(limits.private_memory, pids)), self._limit, whose)
-        if not rough.exceeds(self._threshold):
+        if rough.above(self._threshold) <= 0:
             return rough
         return rough._replace(used=store + sum(map(limits.proportional_memory, pids)))
 
@@ -112,20 +116,25 @@ class NodeMemory:
 
     # -- who holds what ----------------------------------------------------------------------
 
-    def _retire_idle(self) -> list[Address]:
-        """Lets idle workers go that hold much, and had not been asked before."""
-        leases = self._node.leases
-        idle = {use.worker for use in worth_ending(self._uses()) if use.role is Role.IDLE}
-        found = [w for w in leases.workers.values() if w.address in idle and not w.asked]
-        found = [worker for worker in found if worker.state is WorkerState.IDLE]
+    def _retire_idle(self, too_much: float) -> list[Address]:
+        """Lets idle workers go that had not been asked before; returns who is awaited.
+
+        All of them if that is enough, else those that hold much.
+        """
+        leases, uses = self._node.leases, self._uses()
+        idle = [use for use in uses if use.role is Role.IDLE]
+        if sum(use.size for use in idle) <= too_much:
+            idle = [use for use in worth_ending(uses) if use.role is Role.IDLE]
+        workers = [leases.workers[use.worker] for use in idle]
+        found = [w for w in workers if w.state is WorkerState.IDLE and not w.asked]
         for worker in found:
             worker.asked = True
         for instruction in leases.retire(found):
             self._node.carry_out(instruction)
-        return [worker.address for worker in found]
+        return [w.address for w in workers if w in found or w.address in self.farewells]
 
     def _ask(self, now: float) -> None:
-        self._deciding = True
+        self._told = {}
         running: dict[Address, list[Address]] = {}
         for worker in self._node.leases.workers.values():
             if worker.state is WorkerState.LEASED and worker.holder is not None:
@@ -137,31 +146,24 @@ class NodeMemory:
 
     def on_running(self, process: Process, _kind: int, rows: list[Any]) -> None:
         """A caller says what runs on its workers: name, since when, whether it may run again."""
-        if self._deciding:
+        if self._told is not None:
             self._told |= {address: (name, began, again) for address, name, began, again in rows}
             self._asked.discard(process.address)
             if not self._asked:
                 self.due = 0.0
 
-    def _end_question(self) -> None:
-        self._deciding = False
-        self._asked.clear()
-        self._told.clear()
-
     def _uses(self) -> list[Use]:
-        found = []
-        for process in self._workers():
-            worker = self._node.leases.workers.get(process.address)
-            pids = [process.pid, *limits.descendants(process.pid)]
-            size = sum(map(limits.proportional_memory, pids))
-            if worker is not None:
-                found.append(self._use(process, worker, size))
-        return found
+        workers = self._node.leases.workers
+        found = ((process, workers.get(process.address)) for process in self._workers())
+        return [self._use(process, worker) for process, worker in found if worker is not None]
 
-    def _use(self, process: Process, worker: Worker, size: int) -> Use:
+    def _use(self, process: Process, worker: Worker) -> Use:
+        pids = [process.pid, *limits.descendants(process.pid)]
+        size = sum(map(limits.proportional_memory, pids))
         address, began = worker.address, worker.since
         if worker.state is WorkerState.LEASED:
-            name, began, again = self._told.get(address, (worker.name, began, True))
+            told = self._told or {}
+            name, began, again = told.get(address, (worker.name, began, True))
             role, owner = Role.RETRIABLE_TASK if again else Role.TASK, worker.holder or b""
             return Use(address, process.pid, size, role, f"task {name}", owner, began)
         record = self._node.directory.by_worker.get(address)
@@ -175,15 +177,15 @@ class NodeMemory:
     def _decide(self, reading: Reading) -> None:
         uses = self._uses()
         # An idle worker stays only if it owns what others need.
-        verdict = victim(use for use in uses if use.role is not Role.IDLE)
-        self._end_question()
+        may_end = [use for use in uses if use.role is not Role.IDLE]
+        verdict = victim(may_end, reading.above(self._threshold))
+        self._told = None
         if verdict is None:
             return
         shown = [*uses, Use(b"", 0, self._node.arena.allocated(), Role.IDLE, "the object store")]
-        for client in self._node.clients.values():
-            if self._node.drivers.is_driver(client):
-                size = limits.private_memory(client.pid)
-                shown.append(Use(b"", client.pid, size, Role.IDLE, "driver"))
+        for driver in filter(self._node.drivers.is_driver, self._node.clients.values()):
+            size = limits.private_memory(driver.pid)
+            shown.append(Use(b"", driver.pid, size, Role.IDLE, "driver"))
         node = self._node.node_id.hex()
         text = account(reading, self._threshold, verdict, shown, node)
         use = verdict.use
@@ -213,3 +215,4 @@ class NodeMemory:
     def ended(self, worker: Address) -> None:
         """A process is gone, and everybody knows."""
         self._ending.pop(worker, None)
+        self.farewells.discard(worker)

@@ -121,9 +121,11 @@ class NodeMessages:
             self._node.allocated()
 
     def _retiring(self, process: Process, _kind: int, goes: bool) -> None:
-        if not goes:
-            self._leases.worker_ready(process.address, time.monotonic_ns())
-            self._node.undecided = True
+        if goes:
+            self._node.memory.farewells.add(process.address)
+            return
+        self._leases.worker_ready(process.address, time.monotonic_ns())
+        self._node.undecided = True
 
     def _spent(self, process: Process, _kind: int) -> None:
         for instruction in self._leases.outdate(process.address):

@@ -3,7 +3,8 @@
 The rules, after those that Ray documents (its policy by groups):
 
 1. Only who holds a good part of what the largest holds is worth ending: the death of a small
-   one would free nothing.
+   one would free nothing.  A younger sibling of such a task is worth it as soon as its end alone
+   is enough: it has only just begun to grow, and the older one would lose its work to it.
 2. What costs nobody anything goes first: workers without work.  Then tasks that may be tried
    again, then other tasks; actors last, those that may be restarted before the others.
 3. Tasks that may be tried again are grouped by the caller that owns them.  One of the largest
@@ -19,7 +20,7 @@ with many tasks would starve one with few).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -74,20 +75,19 @@ class Reading(NamedTuple):
     whose: str
     """The limit's owner, as a word: "the machine's"."""
 
-    def exceeds(self, threshold: float) -> bool:
-        """Whether more than this part of the limit is used."""
-        return self.used > threshold * self.limit
+    def above(self, threshold: float) -> float:
+        """How many bytes more than this part of the limit are used; negative if less are."""
+        return self.used - threshold * self.limit
 
 
-def worth_ending(uses: Iterable[Use]) -> list[Use]:
+def worth_ending(uses: Sequence[Use]) -> list[Use]:
     """Those whose end would free a good part of what can be freed at all."""
-    uses = list(uses)
     least = max((use.size for use in uses), default=0) / WORTH
     return [use for use in uses if use.size and use.size >= least]
 
 
-def victim(uses: Iterable[Use]) -> Verdict | None:
-    """Who ends next; None if nobody can."""
+def victim(uses: Sequence[Use], too_much: float) -> Verdict | None:
+    """Who ends next, where ``too_much`` bytes are above the threshold; None if nobody can."""
     worth = worth_ending(uses)
     if not worth:
         return None
@@ -103,11 +103,13 @@ def victim(uses: Iterable[Use]) -> Verdict | None:
     for use in found:
         groups.setdefault(use.owner, []).append(use)
     group = max(groups.values(), key=lambda uses: (len(uses), min(use.began for use in uses)))
+    owner = group[0].owner
+    group += [use for use in uses if (use.owner, use.role) == (owner, role) and use.size > too_much]
     youngest = max(group, key=lambda use: use.began)
-    siblings = [use for use in worth if use.owner == youngest.owner and use.role <= Role.TASK]
-    if len(siblings) == 1:
+    count = sum(use.owner == owner and use is not youngest for use in worth)
+    if not count:
         return Verdict(youngest, False, "its caller has no other task that holds much")
-    why = f"its caller has {len(siblings)} tasks that hold much, and it began last"
+    why = f"its caller has {count} more that hold{'s' * (count == 1)} much, and it began last"
     return Verdict(youngest, True, why)
 
 
