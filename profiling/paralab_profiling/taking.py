@@ -8,7 +8,6 @@ the session, and what only comparing them tells: parents and actors.
 from __future__ import annotations
 
 import hashlib
-import math
 import platform
 import re
 from collections import deque
@@ -25,6 +24,7 @@ from paralab.remote_errors import unpack_failure
 from paralab.shown_text import shown_name, shown_text
 from paralab.state.events import task_record
 from paralab.state.told import TaskRow
+from paralab.util.state.collect import creations
 from paralab_profiling.recording import Definition, Put, Recording, Source, Task, Wait
 
 MOST_TASKS = 1_000_000
@@ -160,7 +160,7 @@ class _Session:
         }
         # A parent is told by its number alone: it ran in the process that submitted the task.
         self._ran = {(row.worker, row.caller[0]): owner for owner, row in self._rows if row.worker}
-        self._creations = _creations(self._rows)
+        self._creations = creations(self._rows)
         self._actors = {
             row.worker: (owner, row.caller[10])
             for owner, row in self._rows
@@ -284,28 +284,6 @@ class _Session:
 
     def dropped(self) -> int:
         return sum(told.answer["dropped"] + told.answer["marks_dropped"] for told in self._marks)
-
-
-def _creations(rows: Iterable[tuple[Address, TaskRow]]) -> set[tuple[Address, int]]:
-    """The constructors' calls, by who submitted them and their number.
-
-    A constructor has the number after its actor's.  So may a method that is called by another
-    process, which counts for itself; but in an actor's process the constructor came first.
-    """
-    found: set[tuple[Address, int]] = set()
-    first: dict[Address, tuple[float, Address, int]] = {}
-    for owner, row in rows:
-        key, actor = row.caller[0], row.caller[10]
-        if not actor or key - 1 != actor or (row.actor and row.actor[0] != owner):
-            continue
-        if row.worker:
-            began = row.stamps[0] if row.stamps else math.inf
-            first[row.worker] = min(
-                first.get(row.worker, (math.inf, owner, key)), (began, owner, key)
-            )
-        else:
-            found.add((owner, key))
-    return found | {(owner, key) for _began, owner, key in first.values()}
 
 
 def _id(owner: Address, key: int) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from paralab.engine import Engine
 from paralab.process.prints import PrintStream
@@ -22,6 +24,13 @@ def noting_names(engine: Engine) -> Callable[[tuple[int, str]], object]:
     events = getattr(engine, "events", None)
     note: Callable[[tuple[int, str]], object] = events.names.append if events else id
     return note
+
+
+def name_of(call: Any) -> str:
+    """What a callable is called: of a ``partial`` the function, of other objects their class."""
+    while isinstance(call, partial):
+        call = call.func
+    return str(getattr(call, "__name__", type(call).__name__))
 
 
 def of_items(name: str, first: int, count: int) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from paralab.library_name import is_called_ray
 from paralab.remote_errors import shown_failure
@@ -24,6 +25,15 @@ CANCELLED = "TaskCancelledError"
 """Of a task that ran it has a traceback, as the user's errors have."""
 KINDS = 1_000
 """So many different ones are counted."""
+
+
+def untold(ref: Any) -> None:
+    """Whatever becomes of a call, it need not be told: it was made ahead of what is wanted."""
+    entry = ref._entry
+    if not hasattr(entry, "untold"):
+        entry.seen = True
+    elif entry.untold is not None:  # in local mode it has failed by now, or never will
+        entry.untold.seen = True
 
 
 class UnseenErrors:

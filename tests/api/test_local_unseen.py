@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import paralab
+from paralab.util.iter import from_range
 
 
 @pytest.fixture(params=[True, "pickled"])
@@ -58,6 +59,14 @@ def test_what_was_seen_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     used = use.remote(taken)
     with pytest.raises(ValueError, match="silent 2"):
         paralab.get(used)
+    paralab.shutdown()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("local")
+def test_items_that_were_asked_for_ahead_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert from_range(4).take(4) == [0, 2, 1, 3]
+    gc.collect()
     paralab.shutdown()
     assert capsys.readouterr().err == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from process_helpers import eventually
 import paralab
 from paralab.engine import current
 from paralab.util.concurrent import Executor
+from paralab.util.iter import from_items, from_iterators, from_range
 from paralab.util.multiprocessing import Pool
 from paralab.util.state import list_tasks, summarize_tasks
 
@@ -66,6 +68,10 @@ def test_the_ranges_of_measured_chunks_are_all_there_is(pool: Pool) -> None:
     assert last == 500
 
 
+def four(x: int) -> int:
+    return x
+
+
 def test_an_executor_and_joblib() -> None:
     with Executor(2) as executor:
         list(executor.map(one, range(5), chunksize=2))
@@ -85,6 +91,56 @@ def test_an_executor_and_joblib() -> None:
             parallel(joblib.delayed(two)(x, x) for x in range(12))
     ranges = ["[0:3]", "[3:6]", "[6:9]", "[9:12]"]
     assert names_of("Parallel two") == [f"Parallel two {at}" for at in ranges] * 2
+
+
+def test_a_shard_is_asked_for_an_item_by_its_number() -> None:
+    odd = from_range(7, 2).for_each(three).filter(lambda x: x % 2 == 1)
+    work = "iter from_range.for_each(three).filter(<lambda>)"
+    assert list(odd.gather_sync()) == [1, 3, 5]
+    assert sorted(names_of(work)) == [
+        *(f"{work} shard 0 {at}" for at in ("[0]", "end")),
+        *(f"{work} shard 1 {at}" for at in ("[0]", "[1]", "end")),
+    ]
+    assert odd.select_shards([1]).take(1) == [3]  # one item more has been asked for
+    assert names_of(work)[5:] == [f"{work} shard 1 [0]", f"{work} shard 1 [1]"]
+
+
+def test_a_batch_of_a_shard_is_named_when_it_has_come() -> None:
+    items = from_items(list(range(5)), 1)
+    assert list(items.gather_async(batch_ms=60_000)) == [0, 1, 2, 3, 4]
+    assert names_of("iter from_items") == [
+        f"iter from_items shard 0 {at}" for at in ("[0:5]", "end")
+    ]
+
+
+def test_shards_that_take_from_shards_say_for_whom() -> None:
+    @paralab.remote
+    class Keeper:
+        """Takes all, and lives on, so that what it has submitted can be asked for."""
+
+        def take(self, shard: Any) -> list[Any]:
+            return list(shard)
+
+    numbers = from_iterators([range(4)], name="<i>num[bers]").union(from_range(2, 1))
+    parts = numbers.repartition(2)
+    assert sorted(parts.gather_sync()) == [0, 0, 1, 1, 2, 3]
+    work = "iter <i>num and iter from_range.repartition(2)"
+    assert f"{work} shard 1 [0]" in names_of(work)
+    asked = {
+        f"iter {of} shard 0 for {n} of 2 [0]" for of in ("<i>num", "from_range") for n in (0, 1)
+    }
+    assert asked <= {row.name for row in list_tasks(limit=10_000)}
+    keeper = Keeper.remote()
+    shard = numbers.for_each(three).get_shard(1)
+    assert paralab.get(keeper.take.remote(shard)) == [0, 1]
+    work = "iter from_range.for_each(three)"
+    assert names_of(work) == [f"{work} shard 0 {at}" for at in ("[0]", "[1]", "end")]
+
+
+def test_calls_of_a_stage_beside_each_other_are_numbered() -> None:
+    local = from_range(3, 1).gather_sync().for_each(four, max_concurrency=2)
+    assert sorted(local) == [0, 1, 2]
+    assert names_of("four") == ["four [0]", "four [1]", "four [2]"]
 
 
 def test_equal_work_is_counted_together_and_defined_once(pool: Pool) -> None:
@@ -120,6 +176,26 @@ def test_prints_say_from_which_items_they_are(
     assert "(PoolActor pid=" in "".join(shown).splitlines()[-1]
 
 
+def test_prints_say_from_which_shard_and_item_they_are(
+    session: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def say(x: int) -> int:
+        print("shard has", x)  # noqa: T201
+        return x
+
+    shown: list[str] = []
+
+    def seen() -> bool:
+        shown.append(capsys.readouterr().out)
+        return "".join(shown).count("shard has") == 3
+
+    assert list(from_range(3, 1).for_each(say).gather_sync()) == [0, 1, 2]
+    eventually(seen)
+    lines = [each for each in "".join(shown).splitlines() if "shard has" in each]
+    for x, line in enumerate(lines):
+        assert line.startswith(f"(iter from_range.for_each(say) shard 0 [{x}] pid=")
+
+
 def test_a_timeline_has_the_name_of_the_call_beside_that_of_the_function(pool: Pool) -> None:
     pool.map(abs, [1, 2], chunksize=2)
     events: Any = paralab.timeline()
@@ -144,6 +220,22 @@ def test_the_views_tell_it_and_fold_all_the_same(pool: Pool) -> None:
     alone = replace(recording, tasks=tuple(tasks))
     assert "Pool.map min [10:20]" in timeline(alone).to_html()
     assert "Pool.map min [" not in str(task_graph(recording))
+
+
+def test_live_views_have_it_too(pool: Pool) -> None:
+    from paralab_profiling.live.frames import Frames
+    from paralab_profiling.live.watched import Watched
+
+    watched = Watched(time.monotonic_ns())
+    watched.hear(current().survey("news", 100, 60.0).told)  # what has ended by now does not count
+    pool.map(ord, "abcd", chunksize=2)
+    list(from_range(1, 1).gather_sync())
+    changed = watched.hear(current().survey("news", 100, 60.0).told)
+    frame = Frames(watched).next(changed, time.monotonic_ns())
+    calls = {task[7][5] for task in frame["tasks"] if task[1] == "Pool.map ord"}
+    assert calls == {"Pool.map ord [0:2]", "Pool.map ord [2:4]"}
+    assert "iter from_range shard 0 [0]" in {task[7][5] for task in frame["tasks"]}
+    assert "Pool.map ord" in {name for name, *_ in frame["counts"]}
 
 
 def test_hostile_names_are_shown_as_text(pool: Pool) -> None:

@@ -175,6 +175,24 @@ def test_retries_are_of_the_layer_that_asks(tmp_path: Path) -> None:
         never_again.compute(scheduler=paralab_dask_get)
 
 
+def test_options_of_compute_are_of_all_nodes(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    again = dask.delayed(fail_once)(str(tmp_path / "a"))
+    assert again.compute(scheduler=paralab_dask_get, retries=1) == 2
+    (tmp_path / "b").mkdir()
+    with dask.annotate(retries=0):
+        never_again = dask.delayed(fail_once)(str(tmp_path / "b"))
+    with pytest.raises(LookupError, match="the first time"):
+        never_again.compute(scheduler=paralab_dask_get, retries=1)
+    wide = dask.delayed(of_what)(1)
+    assert wide.compute(scheduler=paralab_dask_get, resources={"CPU": 2}, chunksize=7)["CPU"] == 2
+    with pytest.warns(UserWarning, match="'retry', 'workers' mean nothing.*'retries'"):
+        assert wide.compute(scheduler=paralab_dask_get, workers="a", retry=1)["CPU"] == 1
+    for wrong in ({"retries": -1}, {"retries": "2"}, {"resources": 3}):
+        with pytest.raises((TypeError, ValueError), match="of_what"):
+            wide.compute(scheduler=paralab_dask_get, **wrong)
+
+
 def test_resources_are_those_of_the_task() -> None:
     with dask.annotate(resources={"CPU": 2}):
         wide = dask.delayed(of_what)(1)

@@ -15,6 +15,7 @@ import paralab
 from paralab.exceptions import ActorDiedError, TaskCancelledError, WorkerCrashedError
 from paralab.remote_errors import pack_failure
 from paralab.unseen_errors import KINDS, UnseenErrors
+from paralab.util.iter import from_range
 from paralab.util.state import list_tasks
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -85,6 +86,13 @@ def test_what_was_seen_is_not_told(told: Callable[..., str]) -> None:
     assert paralab.get(look.remote([elsewhere]))
     del got, waited, taken, future, used, elsewhere
     assert "silent" not in told()
+
+
+def test_items_that_were_asked_for_ahead(told: Callable[..., str]) -> None:
+    numbers = from_range(4)
+    assert numbers.take(4) == [0, 2, 1, 3]  # both shards were asked for a third one
+    assert numbers.take(1) == [0]  # and have answered
+    assert "StopIteration" not in told()
 
 
 def test_the_last_of_a_chain_is_told(told: Callable[..., str]) -> None:

@@ -14,6 +14,7 @@ from process_helpers import eventually
 
 import paralab
 from paralab.sources import native_threads, shown_file, source_of
+from paralab.util.state import list_tasks
 from paralab_profiling import Recording, take, task_graph
 from paralab_profiling.details import facts_of
 
@@ -146,6 +147,9 @@ def test_a_method_called_by_an_actor_is_no_constructor(runtime: Any) -> None:
     assert paralab.get(reader.read.remote()) == 3
     kinds = {task.name.rpartition("<locals>.")[2]: task.kind for task in take()}
     assert kinds["Safe.__init__"] == kinds["Reader.__init__"] == "creation"
+    types = {row.name.rpartition("<locals>.")[2]: row.type for row in list_tasks()}
+    assert types["Safe.__init__"] == types["Reader.__init__"] == "ACTOR_CREATION_TASK"
+    assert types["Safe.look"] == types["Reader.read"] == "ACTOR_TASK"
     assert kinds["Safe.look"] == kinds["Reader.read"] == "actor"
 
 

@@ -200,7 +200,7 @@ def state_of(facts: Facts, before: Facts | None = None) -> ClusterState:
             Process(
                 called or f"worker {workers}",
                 each["pid"],
-                shown(row.caller[1]) if row else "",
+                shown(row.call or row.caller[1]) if row else "",
                 cpu.get(each["pid"]),
                 use.private,
                 use.shared,

@@ -72,12 +72,12 @@ function drawTimeline(svg, known) {
     add(svg, "rect", { x: LEFT, y: 56 + 26 * at, width: RIGHT - LEFT, height: 22, fill: IDLE, opacity: 0.5 });
   });
   const row = new Map(lanes.map(([id], at) => [id, at]));
-  for (const [id, name, lane, start, end, state] of known.tasks.values()) {
+  for (const [id, name, lane, start, end, state, , rest] of known.tasks.values()) {
     if (lane === null || start === null || !row.has(lane) || state === "sent") continue;
-    const failed = state === "failed", taken = (end ?? known.now) - start;
+    const failed = state === "failed", taken = (end ?? known.now) - start, call = rest?.[5] || name;
     marks.push({ ids: [id], x: LEFT + start * scale, y: 58 + 26 * row.get(lane), rx: 2, height: 18,
       width: Math.max(0.6, taken * scale), fill: failed ? FAILURE : known.colour(name), cross: failed,
-      lines: [name], white: true, tip: `${name}: ${state === "running" ? "running for " : ""}${time(taken)}` });
+      lines: [call], white: true, tip: `${call}: ${state === "running" ? "running for " : ""}${time(taken)}` });
   }
   const bottom = 60 + 26 * lanes.length;
   for (const part of [0, 0.5, 1])

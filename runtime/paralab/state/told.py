@@ -61,8 +61,7 @@ def task_rows(
     unanswered = [_pending_row(task, begun, names) for task in pending if task.template.recorded]
     records = list(events.records)[max(0, len(events.records) + len(unanswered) - limit) :]
     known = dict(events.fetched), dict(events.failures), names
-    rows = [_ended_row(record, *known) for record in records]
-    return [*rows, *unanswered[-limit:]]
+    return [*(_ended_row(record, *known) for record in records), *unanswered[-limit:]]
 
 
 def news(
@@ -83,13 +82,14 @@ def news(
         they were counted; ``pending``: (name, how many); ``rows``: as those of :func:`task_rows`,
         without what they failed with and when they were fetched.
     """
+    names, newest = dict(list(events.names)), list(islice(reversed(events.records), limit))
     return {
         "finished": [(name, failed, count) for (name, failed), count in events.count().items()],
         "dropped": events.uncounted,
         "pending": list(Counter([task.template.name for task in pending]).items()),
         "rows": [
-            *(_ended_row(row, {}, {}, {}) for row in list(islice(reversed(events.records), limit))),
-            *(_pending_row(task, begun, {}) for task in islice(pending, limit)),
+            *(_ended_row(row, {}, {}, names) for row in newest),
+            *(_pending_row(task, begun, names) for task in islice(pending, limit)),
         ],
     }
 

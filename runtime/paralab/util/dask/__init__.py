@@ -25,7 +25,8 @@ def paralab_dask_get(dsk: Mapping[Any, Any], keys: Any, **options: Any) -> Any:
     others need its result.  Results stay in the object store until the last of these has run.
     Arrays that come back are views of the store, read-only.
 
-    ``dask.annotate``, around what builds a layer or around ``compute``, gives options to its nodes:
+    ``dask.annotate``, around what builds a layer or around ``compute``, gives options to its nodes,
+    and so do options of ``compute`` itself, to those whose layer asks for nothing else:
     ``retries`` (times that a node is tried again, whatever it has raised or if its worker died),
     ``resources`` (``{"CPU": 2, "GPU": 1, "memory": 2e9}`` and custom names, per node),
     ``priority`` (the higher is submitted first, with what it needs) and ``ray_remote_args``, any
@@ -36,14 +37,16 @@ def paralab_dask_get(dsk: Mapping[Any, Any], keys: Any, **options: Any) -> Any:
         keys: a key, or lists of them as deep as you like.
         options: ``num_workers``, nodes under way at most, by default as many as the session's
             CPUs can run; ``remote_args`` or ``ray_remote_args``, options of the tasks;
-            ``callbacks`` as Dask's own schedulers take them.  Others of Dask's are ignored.
+            ``callbacks`` as Dask's own schedulers take them; ``retries``, ``resources`` and
+            ``priority`` as annotations.  Those for threads and processes, such as ``chunksize``,
+            are ignored, and others are named in a warning.
 
     Returns:
         The value of the key, or tuples in place of the lists.
 
     Raises:
         KeyError: the graph has no such key.
-        TypeError, ValueError: an annotation is not what it should be; no node has run.
+        TypeError, ValueError: an annotation or option is not what it should be; no node has run.
         Exception: what a node has raised, with where it happened as its cause.
     """
     from paralab.util.dask.scheduler import compute

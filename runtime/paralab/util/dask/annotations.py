@@ -3,7 +3,7 @@
 ::
 
     layers ──Dask's own optimisation──▶ by name, by key ──┬▶ options of the node's task
-    ``with annotate`` around compute ──▶ for all others ──┘  and when it is submitted
+    ``with annotate``, options of compute ▶ for all others ┘  and when it is submitted
 
 Annotations belong to layers.  Dask's fusion of nodes into longer ones knows none, so it is off
 where a layer has any; blockwise fusion, which joins the annotations, stays.  What is lost in
@@ -28,6 +28,11 @@ from dask.order import order
 _FUSE = "optimization.fuse.active"
 _ARGS = ("ray_remote_args", "remote_args")
 _KNOWN = ("retries", "resources", "priority", *_ARGS)
+_OF_DASKS_OWN = (
+    *("cache", "chunksize", "dumps", "func_dumps", "func_loads", "get_id", "initializer", "loads"),
+    *("optimize_graph", "pack_exception", "pool", "raise_exception", "rerun_exceptions_locally"),
+)
+"""Options of its schedulers for threads and processes, which change no result."""
 _OWN_OPTIONS = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
 """By the name of a resource, the option that asks for it."""
 
@@ -64,18 +69,26 @@ def graph_of(dsk: Any, keys: Any) -> tuple[Mapping[Any, Any], dict[str, dict[Any
     return graph, found
 
 
-def asked_of(graph: Mapping[Any, Any], of_layers: Mapping[str, Mapping[Any, Any]]) -> Annotations:
-    """What is asked for each node of a graph: by its layer, else where compute was called.
+def asked_of(
+    graph: Mapping[Any, Any],
+    of_layers: Mapping[str, Mapping[Any, Any]],
+    options: Mapping[str, Any],
+) -> Annotations:
+    """What is asked for each node of a graph: by its layer, by an option, or around compute.
 
     Names that mean nothing here are said in a warning.
+
+    Args:
+        options: of compute, by name; those that Dask's own schedulers alone use are passed over.
     """
-    around = dask.get_annotations()
+    options = {name: value for name, value in options.items() if name not in _OF_DASKS_OWN}
+    around = {**dask.get_annotations(), **options}
     unknown = sorted({*of_layers, *around}.difference(_KNOWN))
     if unknown:
         warnings.warn(
-            f"The annotations {_shown(unknown)} mean nothing on paralab and are ignored; known are "
-            f"{_shown(_KNOWN)}.",
-            stacklevel=3,
+            f"The annotations or options {_shown(unknown)} mean nothing on paralab and are "
+            f"ignored; known are {_shown(_KNOWN)}.",
+            stacklevel=4,
         )
     asked: Annotations = {}
     for name in _KNOWN:
@@ -100,7 +113,7 @@ def task_options(key: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a node's task.
 
     Raises:
-        TypeError, ValueError: an annotation is not what it should be; names it and the key.
+        TypeError, ValueError: one is not what it should be; names it and the key.
     """
     options: dict[str, Any] = {}
     for name in _ARGS:
@@ -108,7 +121,7 @@ def task_options(key: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     if "retries" in asked:
         retries = _checked(key, "retries", asked["retries"], int, "a whole number")
         if retries < 0:
-            raise ValueError(f"The annotation retries={retries!r} of {key!r} is below 0.")
+            raise ValueError(f"retries={retries!r}, asked for {key!r}, is below 0.")
         # In Dask, too, a node is tried again whatever it has raised.
         options |= {"max_retries": retries, "retry_exceptions": True}
     if "resources" in asked:
@@ -122,7 +135,7 @@ def task_options(key: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checked(key: Any, name: str, value: Any, kind: Any, expected: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise TypeError(f"The annotation {name}={value!r} of {key!r} is not {expected}.")
+        raise TypeError(f"{name}={value!r}, asked for {key!r}, is not {expected}.")
     return value
 
 

@@ -52,7 +52,7 @@ def compute(
     callbacks: Any = None,
     remote_args: Mapping[str, Any] | None = None,
     ray_remote_args: Mapping[str, Any] | None = None,
-    **_of_others: Any,
+    **of_nodes: Any,
 ) -> Any:
     """See :func:`paralab.util.dask.paralab_dask_get`."""
     if num_workers is not None and num_workers < 1:
@@ -66,7 +66,7 @@ def compute(
         raise KeyError(f"The graph has no key {', '.join(map(repr, missing))}.")
     graph = _needed(graph, wanted)
     options = {**(ray_remote_args or {}), **(remote_args or {})}
-    run = _Run(graph, wanted, asked_of(graph, of_layers), options, num_workers)
+    run = _Run(graph, wanted, asked_of(graph, of_layers, of_nodes), options, num_workers)
     with local_callbacks(callbacks) as active:
         watched = Watched(graph, wanted, active) if active else None
         good = False

@@ -7,6 +7,7 @@ next source.
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections import deque
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import paralab
+from paralab.call_names import noting_names, of_items
+from paralab.engine import current
 from paralab.util.iter_metrics import MetricsContext, SharedMetrics
 
 T = TypeVar("T")
@@ -154,13 +157,18 @@ class LocalIterator(Generic[T]):
             raise ValueError(f"max_concurrency must not be negative, not {max_concurrency!r}.")
         remote: Any = paralab.remote(**resources)(fn) if resources else paralab.remote(fn)
 
+        name = remote._options.name or remote._spec.name
+
         def apply_beside(items: Iterator[Any]) -> Iterator[Any]:
             running: list[Any] = []
+            note, numbers = noting_names(current()), itertools.count()
             for item in items:
                 if not _is_item(item):
                     yield item
                     continue
-                running.append(remote.remote(item))
+                ref = remote.remote(item)
+                running.append(ref)
+                note((ref._entry.key, of_items(name, next(numbers), 1)))
                 if len(running) == max_concurrency:
                     (done,), running = paralab.wait(running)
                     yield paralab.get(done)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import paralab
+from paralab.call_names import name_of
 from paralab.util.iter.local import LocalIterator, _NextValueNotReady
+from paralab.util.iter.naming import Asked, printing_as
 from paralab.util.iter.worker import ParallelIteratorWorker, Transform
 from paralab.util.iter_metrics import SharedMetrics
 
@@ -65,9 +67,8 @@ def from_iterators(
 
 def from_actors(actors: list[Any], name: str | None = None) -> ParallelIterator[Any]:
     """One shard for each actor, whose class inherits from :class:`ParallelIteratorWorker`."""
-    return ParallelIterator(
-        [_ActorSet(actors, [])], name or f"from_actors[shards={len(actors)}]", []
-    )
+    name = name or f"from_actors[shards={len(actors)}]"
+    return ParallelIterator([_actor_set(actors, f"iter {name.partition('[')[0]}")], name, [])
 
 
 def _check_shards(num_shards: int) -> None:
@@ -75,20 +76,44 @@ def _check_shards(num_shards: int) -> None:
         raise ValueError(f"num_shards must be at least 1, not {num_shards!r}.")
 
 
-class _ActorSet:
+class _ActorSet(NamedTuple):
     """Actors whose shards pass the same stages."""
 
-    def __init__(self, actors: list[Any], transforms: list[Transform]) -> None:
-        self.actors = actors
-        self.transforms = transforms
+    shards: Sequence[tuple[int, Any]]
+    """Numbers and actors; of some shards of an iterator the numbers that they have there."""
+    transforms: Sequence[Transform]
+    work: str
+    """What their calls are called: the source and the stages, with the functions' names."""
+
+    @property
+    def actors(self) -> list[Any]:
+        """Without their numbers."""
+        return [actor for _, actor in self.shards]
 
     def init_actors(self) -> None:
         """Starts all shards over."""
-        paralab.get([actor.par_iter_init.remote(self.transforms) for actor in self.actors])
+        work, stages = self.work, self.transforms
+        named = [([*stages, printing_as(work, _part(n))], actor) for n, actor in self.shards]
+        paralab.get([actor.par_iter_init.remote(stages) for stages, actor in named])
 
-    def with_transform(self, transform: Transform) -> _ActorSet:
+    def with_transform(self, transform: Transform, said: str) -> _ActorSet:
         """The same with one more stage."""
-        return _ActorSet(self.actors, [*self.transforms, transform])
+        return _ActorSet(self.shards, [*self.transforms, transform], self.work + said)
+
+    def asked(self, method: str, *arguments: Any) -> list[Asked]:
+        """Its actors, whose ``method`` is asked for items."""
+        return [
+            Asked(actor, self.work, _part(number), method, *arguments)
+            for number, actor in self.shards
+        ]
+
+
+def _actor_set(actors: Sequence[Any], work: str) -> _ActorSet:
+    return _ActorSet(list(enumerate(actors)), [], work)
+
+
+def _part(number: int) -> str:
+    return f"shard {number}"
 
 
 class ParallelIterator(Generic[T]):
@@ -121,15 +146,19 @@ class ParallelIterator(Generic[T]):
     def __repr__(self) -> str:
         return f"ParallelIterator[{self.name}]"
 
-    def _with(self, transform: Transform, name: str) -> ParallelIterator[Any]:
-        sets = [each.with_transform(transform) for each in self.actor_sets]
+    def _with(
+        self, transform: Transform, name: str, fn: Callable[..., Any] | None = None
+    ) -> ParallelIterator[Any]:
+        """One more stage, called ``name``; ``fn`` is what it calls."""
+        said = name if fn is None else f"{name[:-1]}{name_of(fn)})"
+        sets = [each.with_transform(transform, said) for each in self.actor_sets]
         return ParallelIterator(sets, self.name + name, self.parent_iterators)
 
     # -- stages ------------------------------------------------------------------------------
 
     def transform(self, fn: Callable[[Iterator[T]], Iterator[U]]) -> ParallelIterator[U]:
         """Any function from a shard's iterator to an iterator."""
-        return self._with(lambda shard: shard.transform(fn), ".transform()")
+        return self._with(lambda shard: shard.transform(fn), ".transform()", fn)
 
     def for_each(
         self,
@@ -139,12 +168,12 @@ class ParallelIterator(Generic[T]):
     ) -> ParallelIterator[U]:
         """``fn(item)`` for each item; see :meth:`LocalIterator.for_each`."""
         return self._with(
-            lambda shard: shard.for_each(fn, max_concurrency, resources), ".for_each()"
+            lambda shard: shard.for_each(fn, max_concurrency, resources), ".for_each()", fn
         )
 
     def filter(self, fn: Callable[[T], bool]) -> ParallelIterator[T]:
         """The items for which ``fn(item)`` is true."""
-        return self._with(lambda shard: shard.filter(fn), ".filter()")
+        return self._with(lambda shard: shard.filter(fn), ".filter()", fn)
 
     def batch(self, n: int) -> ParallelIterator[list[T]]:
         """Lists of ``n`` items of one shard; a shard's last one may be shorter."""
@@ -156,7 +185,7 @@ class ParallelIterator(Generic[T]):
 
     def combine(self, fn: Callable[[T], list[U]]) -> ParallelIterator[U]:
         """The items of the lists ``fn(item)``."""
-        return self._with(lambda shard: shard.combine(fn), ".combine()")
+        return self._with(lambda shard: shard.combine(fn), ".combine()", fn)
 
     def local_shuffle(
         self, shuffle_buffer_size: int, seed: int | None = None
@@ -178,22 +207,28 @@ class ParallelIterator(Generic[T]):
             ValueError: ``num_partitions`` is below 1.
         """
         _check_shards(num_partitions)
-        sources = [actor for each in self.actor_sets for actor in each.actors]
+        sources = [(each.work, shard) for each in self.actor_sets for shard in each.shards]
 
         def shard(start: int) -> Iterator[Any]:
-            def ask(actor: Any) -> Any:
-                if batch_ms > 0:
-                    return actor.par_iter_slice_batch.remote(num_partitions, start, batch_ms)
-                return actor.par_iter_slice.remote(num_partitions, start)
+            asked = [
+                Asked(actor, work, f"{_part(number)} for {start} of {num_partitions}", *call(start))
+                for work, (number, actor) in sources
+            ]
+            return (item for _actor, item in _as_ready(asked, 1, batch_ms > 0, None))
 
-            return (item for _actor, item in _as_ready(sources, ask, 1, batch_ms > 0, None))
+        def call(start: int) -> tuple[Any, ...]:
+            if batch_ms > 0:
+                return "par_iter_slice_batch", num_partitions, start, batch_ms
+            return "par_iter_slice", num_partitions, start
 
         # Before any of the new actors asks for an item, and once, however many of them start over.
         self._init()
         worker: Any = paralab.remote(ParallelIteratorWorker)
         actors = [worker.remote(partial(shard, start), False) for start in range(num_partitions)]
         name = f"{self.name}.repartition[num_partitions={num_partitions}]"
-        return ParallelIterator([_ActorSet(actors, [])], name, [self])
+        works = dict.fromkeys(each.work for each in self.actor_sets)
+        work = f"{' and '.join(works)}.repartition({num_partitions})"
+        return ParallelIterator([_actor_set(actors, work)], name, [self])
 
     # -- several -----------------------------------------------------------------------------
 
@@ -221,18 +256,18 @@ class ParallelIterator(Generic[T]):
         if len(self.actor_sets) > 1:
             raise ValueError("select_shards() is not allowed after union()")
         (all_of,) = self.actor_sets
-        if any(not 0 <= shard < len(all_of.actors) for shard in shards_to_keep):
+        if any(not 0 <= shard < len(all_of.shards) for shard in shards_to_keep):
             raise AssertionError("Invalid actor index")
-        kept = [all_of.actors[shard] for shard in sorted(set(shards_to_keep))]
+        kept = [all_of.shards[shard] for shard in sorted(set(shards_to_keep))]
         return ParallelIterator(
-            [_ActorSet(kept, all_of.transforms)],
+            [all_of._replace(shards=kept)],
             f"{self}.select_shards({len(shards_to_keep)} total)",
             self.parent_iterators,
         )
 
     def num_shards(self) -> int:
         """How many shards there are."""
-        return sum(len(each.actors) for each in self.actor_sets)
+        return sum(len(each.shards) for each in self.actor_sets)
 
     def shards(self) -> list[LocalIterator[T]]:
         """An iterator for each shard, to be taken anywhere, tasks and actors included."""
@@ -253,9 +288,9 @@ class ParallelIterator(Generic[T]):
         _check_depth(num_async)
         if not 0 <= shard_index < self.num_shards():
             raise ValueError("Shard index out of range", shard_index, self.num_shards())
-        of_all = [(each, actor) for each in self.actor_sets for actor in each.actors]
-        actor_set, actor = of_all[shard_index]
-        only = _ActorSet([actor], actor_set.transforms)
+        of_all = [(each, shard) for each in self.actor_sets for shard in each.shards]
+        actor_set, shard = of_all[shard_index]
+        only = actor_set._replace(shards=[shard])
         alone: ParallelIterator[T] = ParallelIterator([only], "", [self])
         return alone._gather(batch_ms, num_async, f"{self.name}.shard[{shard_index}]")
 
@@ -272,16 +307,17 @@ class ParallelIterator(Generic[T]):
 
         def rounds(_timeout: float | None = None) -> Iterator[list[Any]]:
             self._init()
-            actors = [actor for each in self.actor_sets for actor in each.actors]
-            asked = [(actor, actor.par_iter_next.remote()) for actor in actors]
+            shards = [shard for each in self.actor_sets for shard in each.asked("par_iter_next")]
+            asked = [(shard, shard.next()) for shard in shards]
             while asked:
                 again, items = [], []
-                for actor, ref in asked:
+                for shard, ref in asked:
                     try:
                         items.append(paralab.get(ref))
                     except StopIteration:
+                        shard.ended(ref)
                         continue
-                    again.append((actor, actor.par_iter_next.remote()))
+                    again.append((shard, shard.next()))
                 asked = again
                 if items:
                     yield items
@@ -306,14 +342,9 @@ class ParallelIterator(Generic[T]):
 
         def items(timeout: float | None = None) -> Iterator[Any]:
             self._init()
-            actors = [actor for each in self.actor_sets for actor in each.actors]
-
-            def ask(actor: Any) -> Any:
-                if batch_ms > 0:
-                    return actor.par_iter_next_batch.remote(batch_ms)
-                return actor.par_iter_next.remote()
-
-            for actor, item in _as_ready(actors, ask, num_async, batch_ms > 0, timeout):
+            call = ("par_iter_next_batch", batch_ms) if batch_ms > 0 else ("par_iter_next",)
+            shards = [shard for each in self.actor_sets for shard in each.asked(*call)]
+            for actor, item in _as_ready(shards, num_async, batch_ms > 0, timeout):
                 metrics.get().current_actor = actor
                 yield item
 
@@ -338,25 +369,25 @@ def _check_depth(num_async: int) -> None:
 
 
 def _as_ready(
-    actors: list[Any],
-    ask: Callable[[Any], Any],
-    depth: int,
-    in_batches: bool,
-    timeout: float | None,
+    shards: list[Asked], depth: int, in_batches: bool, timeout: float | None
 ) -> Iterator[tuple[Any, Any]]:
     """Items with the actors that made them, as they come; the answers of one actor in order."""
-    asked = {ask(actor): actor for _ in range(depth) for actor in actors}
+    ask = Asked.next_batch if in_batches else Asked.next
+    asked = {ask(shard): shard for _ in range(depth) for shard in shards}
     while asked:
         ready, _ = paralab.wait(list(asked), timeout=timeout)
         if not ready:
             yield None, _NextValueNotReady()
             continue
         (ref,) = ready
-        actor = asked.pop(ref)
+        shard = asked.pop(ref)
         try:
             answer = paralab.get(ref)
         except StopIteration:
+            shard.ended(ref)
             continue
-        asked[ask(actor)] = actor
+        if in_batches:
+            shard.came(ref, len(answer))
+        asked[ask(shard)] = shard
         for item in answer if in_batches else [answer]:
-            yield actor, item
+            yield shard.actor, item

@@ -34,13 +34,12 @@ from joblib.parallel import (
 )
 
 import paralab
-from paralab.call_names import noting_names, of_items
+from paralab.call_names import name_of, noting_names, of_items
 from paralab.engine import current
 from paralab.exceptions import TaskError, WorkerCrashedError
 from paralab.object_futures import call_when_settled
 from paralab.shown_text import shown_name
 from paralab.util.joblib.batches import Arrays, pack, run_batch
-from paralab.util.multiprocessing.dispatcher import name_of
 from paralab.util.multiprocessing.pool import join_session
 
 _LOOK_SECONDS = 0.01

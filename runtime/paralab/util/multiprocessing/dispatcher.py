@@ -31,7 +31,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import paralab
-from paralab.call_names import noting_names, of_items
+from paralab.call_names import name_of, noting_names, of_items
 from paralab.engine import current, installed
 from paralab.exceptions import ActorError, ParalabError, TaskError
 from paralab.serialization import own
@@ -73,13 +73,6 @@ class Function:
             self.seconds = each
         else:
             self.seconds += _WEIGHT * (each - self.seconds)
-
-
-def name_of(call: Any) -> str:
-    """What a callable is called: of a ``partial`` the function, of other objects their class."""
-    while isinstance(call, partial):
-        call = call.func
-    return str(getattr(call, "__name__", type(call).__name__))
 
 
 class Job:

@@ -12,11 +12,12 @@ has ended takes what it knew with it.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from paralab.engine import Engine, Survey, current, installed
@@ -134,9 +135,30 @@ class _Rows:
         return None if ref is None else actor_id(object_id(*ref)).hex()
 
 
-def is_creation(row: TaskRow) -> bool:
-    """Whether this is a constructor's call, which has the number after its actor's."""
+def _may_be_creation(row: TaskRow) -> bool:
     return bool(row.caller[10]) and bool(row.caller[0] - 1 == row.caller[10])
+
+
+def creations(rows: Iterable[tuple[Address, TaskRow]]) -> set[tuple[Address, int]]:
+    """The constructors' calls, by who submitted them and their number.
+
+    A constructor has the number after its actor's.  So may a method that is called by another
+    process, which counts for itself; but in an actor's process the constructor came first.
+    """
+    found: set[tuple[Address, int]] = set()
+    first: dict[Address, tuple[float, Address, int]] = {}
+    for owner, row in rows:
+        key = row.caller[0]
+        if not _may_be_creation(row) or (row.actor and row.actor[0] != owner):
+            continue
+        if row.worker:
+            began = row.stamps[0] if row.stamps else math.inf
+            first[row.worker] = min(
+                first.get(row.worker, (math.inf, owner, key)), (began, owner, key)
+            )
+        else:
+            found.add((owner, key))
+    return found | {(owner, key) for _began, owner, key in first.values()}
 
 
 def tasks(survey: Survey) -> Iterator[TaskState]:
@@ -144,12 +166,14 @@ def tasks(survey: Survey) -> Iterator[TaskState]:
     engine = engine_in_use()
     context = engine.info("context")
     known = _Rows(survey, engine)
+    constructors = creations(known.rows)
     offset = _Offset(time.time_ns() - time.monotonic_ns())
     for owner, row in sorted(known.rows, key=lambda pair: int(pair[1].caller[5])):
         key, name, _, attempt = row.caller[:4]
         kind = "NORMAL_TASK"
         if row.caller[10]:
-            kind = "ACTOR_CREATION_TASK" if is_creation(row) else "ACTOR_TASK"
+            is_creation = (owner, key) in constructors
+            kind = "ACTOR_CREATION_TASK" if is_creation else "ACTOR_TASK"
         if kind == "ACTOR_CREATION_TASK" and not name.endswith(".__init__"):
             name += ".__init__"
         error_type, error_message = _error(row)
@@ -213,7 +237,7 @@ def actors(survey: Survey) -> Iterator[ActorState]:
     building = {}
     for owner, told in ((each.address, each.answer or ()) for each in survey.told):
         for row in map(TaskRow._make, told):
-            if is_creation(row) and not row.stamps:
+            if _may_be_creation(row) and not row.stamps:
                 building[owner, row.caller[10]] = row.state
     for actor in engine.info("actors"):
         ref = tuple(actor["ref"])
