@@ -95,8 +95,20 @@ def test_only_what_the_node_lacks_is_told(store: kept.Store) -> None:
     assert [each.asked for each in asked] == [1, 1, 1, 2], "packed once, as long as it is the same"
     store.missed(Request("cprofile", "1"), "busy")
     assert sorted(name.split("/")[0] for name in store.news(0)) == ["1", "3"]
-    store._engine = Node()
-    assert len(store.news(0)) == 4, "another session's node has nothing"
+
+
+def test_another_session_is_told_nothing_of_this_one(
+    store: kept.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_more(store, "")  # the option profile= of tasks has no request of its own
+    monkeypatch.setattr(kept, "installed", lambda: None)
+    assert len(store.told()) == 1, "between two sessions nothing is lost"
+    other = Node()
+    monkeypatch.setattr(kept, "installed", lambda: other)
+    assert store.news(0) == store.told() == {}
+    one_more(store, "")
+    store.hand_over()
+    assert [kept.unpacked(value)[0] for _, value in other.puts] == [1]
 
 
 def test_a_new_request_has_the_one_before_it_handed_over(store: kept.Store) -> None:

@@ -106,10 +106,10 @@ class Store:
         if key not in self._kept:
             self.hand_over()
         with self.lock:
+            self._adopt()
             found = self._kept.get(key)
             if found is None:
                 found = self._kept[key] = Kept(request)
-                self._adopt()
         if len(self._kept) > MOST_REQUESTS:
             self.hand_over()
             with self.lock:
@@ -133,6 +133,8 @@ class Store:
     def _adopt(self) -> None:
         engine = installed()
         if engine is not self._engine:
+            if engine is not None:
+                self._kept.clear()  # of a session that has ended: nobody in this one asks for it
             self._engine = engine
             tells["profiles"] = self.news
             tells[CLOSE] = self.close
@@ -167,11 +169,13 @@ class Store:
     def told(self) -> dict[str, bytes]:
         """All that is kept, packed, by the request and this process."""
         with self.lock:
+            self._adopt()
             return {self._name(each): each.packed() for each in self._kept.values()}
 
     def news(self, _limit: int) -> dict[str, bytes]:
         """The same of what the node does not have."""
         with self.lock:
+            self._adopt()
             return {
                 self._name(each): each.packed()
                 for each in self._kept.values()

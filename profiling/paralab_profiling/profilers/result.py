@@ -66,7 +66,8 @@ class Profile:
     Attributes:
         tool: its name.
         unit: of ``own`` and ``total`` of all frames: "s", "samples" or "bytes".
-        roots: one frame a function that ran as a task; its ``calls`` are tasks.
+        roots: one frame a function that ran as a task; its ``calls`` are tasks.  Where threads are
+            sampled, one more a function for what its threads did, without calls.
         workers: how many tasks each process ran that went in, by the process's number.
         seconds: how long these tasks ran, added up, the tool's cost included.
         samples: how many a sampling tool took; 0 for one that counts.
@@ -99,7 +100,7 @@ class Profile:
     def tasks(self) -> dict[str, int]:
         """How many tasks went in, by the name of their function."""
         counts: dict[str, int] = {}
-        for root in self.roots:
+        for root in (each for each in self.roots if not each.is_threads):
             counts[root.name] = counts.get(root.name, 0) + root.calls
         return counts
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 DEEPEST = 200
 KINDS = ("task", "yours", "library", "runtime", "waiting")
+THREADS_OF = "threads of "
+"""With a task's name, the root of what its threads did."""
 
 
 class Where(NamedTuple):
@@ -54,6 +56,11 @@ class Frame:
     calls: int
     children: tuple[Frame, ...] = field(default=(), repr=False)
     kind: str = "yours"
+
+    @property
+    def is_threads(self) -> bool:
+        """Whether it is no task, but what the threads did that a task started."""
+        return self.name.startswith(THREADS_OF) and not self.calls
 
     @property
     def where(self) -> Where:

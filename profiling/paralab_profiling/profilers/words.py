@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from paralab.shown_text import shown_name
 from paralab_profiling.details import byte_count
-from paralab_profiling.profilers.tree import Frame, Where
+from paralab_profiling.profilers.tree import THREADS_OF, Frame, Where
 from paralab_profiling.svg import duration, percent, three_digits
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 LONGEST = 44
 """Characters of a name in titles and tables."""
+_WAITS = ("lock.acquire", "_ThreadHandle.join", "[await]")
+"""How a sampler sees a call that waits for its threads.  What these do is in the profile, too, and
+is the finding."""
 
 
 class Answer(NamedTuple):
@@ -47,20 +50,26 @@ def short(name: str, most: int = LONGEST) -> str:
 def answer(profile: Profile) -> Answer | None:
     """What took most, see :class:`Answer`; None if nothing was measured."""
     charged: dict[Where, float] = {}
+    have_threads = {each.name.removeprefix(THREADS_OF) for each in profile.roots if each.is_threads}
     for root in profile.roots:
-        _charge(root, root.where, charged)
+        waits = root.is_threads or root.name in have_threads
+        _charge(root, root.where, charged, _WAITS if waits else ())
     if not charged or profile.total_of_all <= 0:
         return None
     found = max(charged, key=lambda where: (charged[where], where.name))
     return Answer(found, charged[found])
 
 
-def _charge(frame: Frame, to: Where, charged: dict[Where, float]) -> None:
+def _charge(
+    frame: Frame, to: Where, charged: dict[Where, float], left_out: Collection[str]
+) -> None:
+    if frame.name in left_out and not frame.file:
+        return
     if frame.kind != "library":
         to = frame.where
     charged[to] = charged.get(to, 0.0) + frame.own
     for child in frame.children:
-        _charge(child, to, charged)
+        _charge(child, to, charged, left_out)
 
 
 def title(profile: Profile) -> str:
@@ -116,12 +125,25 @@ def notes(profile: Profile) -> list[str]:
         parts.append(counted(profile.samples, "sample"))
     if profile.functions:
         parts.append("every call counted")
+    parts += _of_threads(profile)
     parts += dict.fromkeys(map(str, profile.extra.get("notes", ())))
     if profile.cost is not None:
         parts.append(cost(profile))
     for why, count in profile.missed.items():
         parts.append(f"{counted(count, 'task')} not profiled: {why}")
     return parts
+
+
+def _of_threads(profile: Profile) -> list[str]:
+    """What of the tasks' threads is in the profile, and what is not."""
+    rows = [[int(count) for count in row[1:4]] for row in profile.extra.get("threads", ())]
+    ran, outlived, refused = (sum(counts) for counts in zip([0, 0, 0], *rows, strict=True))
+    said = [f"{counted(ran, 'function')} in threads"] * bool(ran)
+    if outlived:
+        said.append(f"{outlived:,} of them until their task ended, as they went on")
+    if refused:
+        said.append(f"{refused:,} in threads not sampled: another profiler was at work there")
+    return said
 
 
 def cost(profile: Profile) -> str:
