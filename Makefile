@@ -128,12 +128,12 @@ conformance-ray: .venv-ray/stamp
 	.venv-ray/bin/python -m pip install -q 'ray==2.60.*' -e '.[test-fast]'
 	@touch $@
 
-# Every experiment of the scorecard in full size, as a table.
+# Every experiment of the scorecard in full size, as a table: in build/, and in short in README.md.
 scorecard: .venv/test.stamp
 	@mkdir -p build && rm -f build/scorecard.jsonl
 	-PARALAB_SCORECARD=full PARALAB_SCORECARD_FILE=$(CURDIR)/build/scorecard.jsonl \
 		$(BIN)/pytest tests/scorecard --timeout 900 -q
-	$(BIN)/python tests/scorecard_table.py build/scorecard.jsonl build/scorecard.json \
+	$(BIN)/python tests/scorecard_table.py build/scorecard.jsonl build/scorecard.json README.md \
 		> build/scorecard.txt; status=$$?; cat build/scorecard.txt; exit $$status
 
 # The process and fault tests in slices, again and again; it goes on where build/repeat.jsonl ends.

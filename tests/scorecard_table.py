@@ -1,9 +1,10 @@
 """The scorecard as a table: which row was measured, with what result, on what machine.
 
 Reads the lines that the tests in ``scorecard/`` have left; see the conftest there.  A row without
-a line was not measured, and says so.
+a line was not measured, and says so.  With a third file, the table of README.md is written anew
+there, if each row was measured in full size; it has what the tests call ``short``.
 
-Usage: python scorecard_table.py LINES.jsonl REPORT.json
+Usage: python scorecard_table.py LINES.jsonl REPORT.json [README.md]
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ROWS: Mapping[str, str] = {
     "E2": "a task with 10,000 refs as arguments",
     "E3": "a task with 3,000 results",
     "E4": "10,000 refs in one get",
-    "E5": "a large array: what a reader's own memory grows by",
+    "E5": "`get` of a large array: growth of the reader's own memory",
     "E6": "twice the store's capacity; a full disk",
     "E7": "workers killed all the time, tasks with retries",
     "E8": "a ledger of actor calls while workers and actors are killed",
@@ -32,12 +33,12 @@ ROWS: Mapping[str, str] = {
     "E14": "tasks that end in every wrong way",
     "E15": "what cannot be pickled",
     "E16": "a task that eats all memory",
-    "E17": "fork, Pool, subprocess and threads inside tasks",
+    "E17": "fork, pools, programs and threads inside tasks",
     "E18": "Ctrl-C at random moments",
     "E19": "a worker stopped and continued",
     "E20": "each message lost, doubled, delayed, cut",
     "E21": "simulated sessions",
-    "E22": "finalisers, cycles, exit with work in flight",
+    "E22": "finalisers, cycles, the program's end",
     "S1": "who listens",
     "S2": "another user knocks",
     "S3": "where the token can be seen",
@@ -59,6 +60,17 @@ class Figure(NamedTuple):
     value: float | str
     unit: str = ""
     peer: str = ""
+    short: str = ""
+
+
+BEGIN, END = "<!-- written by `make scorecard` -->", "<!-- end of the scorecard -->"
+"""Between them stands the table of README.md."""
+OUTCOMES = ("not measured", "skipped", "passed", "failed")
+
+
+def worst(*outcomes: str) -> str:
+    """How a row has ended: by one failure failed, else passed if anything was measured."""
+    return max(outcomes, key=OUTCOMES.index)
 
 
 def row_of(file: str) -> str:
@@ -83,8 +95,7 @@ def report(lines: Iterable[str], machine: Mapping[str, Any]) -> dict[str, Any]:
     for line in lines:
         figure = json.loads(line)
         row = rows[figure.pop("row")]
-        if row["outcome"] != "failed":
-            row["outcome"] = figure["outcome"]
+        row["outcome"] = worst(row["outcome"], figure["outcome"])
         if figure["value"] != "":
             row["figures"].append(figure)
     return {"machine": dict(machine), "rows": list(rows.values())}
@@ -119,15 +130,87 @@ def text(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def in_short(figures: Iterable[Mapping[str, Any]]) -> str:
+    """What README.md says of a row: for each ``short`` the largest figure, texts one by one."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for figure in figures:
+        if figure["short"]:
+            found.setdefault(figure["short"], []).append(figure)
+    said = []
+    for short, of_it in found.items():
+        values = [figure["value"] for figure in of_it]
+        if any(isinstance(value, str) for value in values):
+            shown = ", ".join(dict.fromkeys(map(str, values)))
+        else:
+            unit = of_it[0]["unit"]
+            shown = number(max(values)) + (" " * (unit[:1] not in ("/", "")) + unit)
+        said.append(short.replace("{}", shown))
+    return "; ".join(said)
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The table of README.md, with the machine on which it was measured."""
+    machine = report["machine"]
+    where = (
+        f"On {machine['processor']}, {machine['cpus']} CPUs, {machine['memory_gb']} GB "
+        f"({machine['system']}, {machine['python']}), of each kind the largest figure; what is "
+        "said of others is their documented or measured behaviour."
+    )
+    lines = [
+        where,
+        "",
+        "| | experiment or attack | figure | elsewhere |",
+        "|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        peers = "; ".join(dict.fromkeys(f["peer"] for f in row["figures"] if f["peer"]))
+        said = in_short(row["figures"])
+        if row["outcome"] != "passed":
+            said = f"**{row['outcome']}**; {said}".rstrip("; ")
+        cells = [row["row"], row["title"], said, peers]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def lacking(report: Mapping[str, Any]) -> list[str]:
+    """The rows that were not measured in full size."""
+    return [
+        row["row"]
+        for row in report["rows"]
+        if not row["figures"] or not all(figure["full"] for figure in row["figures"])
+    ]
+
+
+def with_table(readme: str, table: str) -> str:
+    """A README with another table.
+
+    Raises:
+        ValueError: it has no place for one.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"There is no place for the table, from {BEGIN} to {END}.")
+    return f"{before}{begin}\n{table}\n{end}{after}"
+
+
 def main() -> int:
     """Writes the report as JSON, prints it as text; 1 if a row has not passed."""
     from paralab.benchmark import machine
 
-    source, target = map(Path, sys.argv[1:3])
+    source, target, *readme = map(Path, sys.argv[1:4])
     lines = source.read_text(encoding="utf-8").splitlines() if source.exists() else []
     made = report(lines, machine.facts())
     target.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(text(made) + "\n")
+    for path in readme:
+        if rows := lacking(made):
+            said = f"{path.name} stays as it was: not measured in full size: {', '.join(rows)}"
+        else:
+            table = with_table(path.read_text(encoding="utf-8"), markdown(made))
+            path.write_text(table, encoding="utf-8")
+            said = f"{path.name} has the table of this run"
+        sys.stdout.write(said + "\n")
     return int(any(row["outcome"] != "passed" for row in made["rows"]))
 
 

@@ -46,8 +46,16 @@ def test_queued_tasks_all_run(runtime: object, scorecard: Any) -> None:
     eventually(nothing_left)
     what = f"{count:,} no-op tasks"
     peer = "Ray: 5,430 on 64 cores"
-    scorecard.figure("E1", f"{what}, from the first .remote()", round(count / seconds), "/s", peer)
-    scorecard.figure("E1", f"{what}: memory of the driver at most", peak() >> 20, "MiB")
+    scorecard.figure(
+        "E1", f"{what}, from the first .remote()", round(count / seconds), "/s", peer, short="{}"
+    )
+    scorecard.figure(
+        "E1",
+        f"{what}: memory of the driver at most",
+        peak() >> 20,
+        "MiB",
+        short="at most {} in the driver",
+    )
     scorecard.figure("E1", f"{what}: memory for each", round(used / count), "bytes")
     assert peak() < 6 << 30
 

@@ -49,4 +49,4 @@ def test_readers_have_no_copy(scorecard: Any, shutdown_after: None) -> None:
     assert growth < size / 100
     percent = 100 * growth / size
     what = f"get of {size >> 20:,} MiB: growth of the reader's private memory"
-    scorecard.figure("E5", what, round(percent, 3), "%")
+    scorecard.figure("E5", what, round(percent, 3), "%", short=f"{{}} of {size >> 20:,} MiB")

@@ -60,8 +60,16 @@ def test_twice_the_capacity_then_a_full_disk(
     assert there == wanted
     assert here == wanted
     stored = f"{sum(sizes) >> 20:,} MiB in a store of {capacity >> 20:,} MiB"
-    scorecard.figure("E6", f"{stored}: all made, by put and by tasks", round(put, 1), "s")
-    scorecard.figure("E6", f"{stored}: all read twice, every hash right", round(got, 1), "s")
+    scorecard.figure(
+        "E6", f"{stored}: all made, by put and by tasks", round(put, 1), "s", short="written in {}"
+    )
+    scorecard.figure(
+        "E6",
+        f"{stored}: all read twice, every hash right",
+        round(got, 1),
+        "s",
+        short="read twice, every hash right, in {}",
+    )
 
     pid = paralab.get(node.remote())
     _soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -78,5 +86,7 @@ def test_twice_the_capacity_then_a_full_disk(
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
     left = len(sizes) - len(refs)
     assert [digest(paralab.get(ref)) for ref in refs] == wanted[left:]
-    scorecard.figure("E6", "a full disk: error", type(caught.value).__name__)
+    scorecard.figure(
+        "E6", "a full disk: error", type(caught.value).__name__, short="then {}, nothing lost"
+    )
     assert current().info("store")["spilled_objects"] > 0

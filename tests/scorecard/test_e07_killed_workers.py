@@ -75,4 +75,5 @@ def test_tasks_survive_their_workers(scorecard: Any, shutdown_after: None) -> No
         round(disturbed / quiet, 2),
         "x",
         "Ray: unfinished at 150 s under load; Dask: loses results with the worker",
+        short="all right, in {} the time of a quiet run",
     )

@@ -176,3 +176,11 @@ def test_calls_keep_their_promise(
         f"{killed}: answered but not run / run twice / out of order / ended in an error",
         f"{lost} / {duplicated} / {reordered} / {untold}",
     )
+    here = f"max_restarts={restarts}, max_task_retries={retries}"
+    scorecard.figure(
+        "E8", f"lost or out of order, {here}", lost + reordered, short="{} lost or out of order"
+    )
+    if retries:
+        scorecard.figure("E8", f"errors, {here}", untold, short="with retries {} errors")
+    else:
+        scorecard.figure("E8", f"run twice, {here}", duplicated, short="without {} run twice")

@@ -112,5 +112,5 @@ def test_all_who_wait_hear_of_it(kind: str, tmp_path: Path, scorecard: Any) -> N
     assert slowest < patient(SOON)
     assert last - killed < patient(2 * SOON)
     what = f"SIGKILL of an owner ({kind}): until the last of {many + 2} who wait has its error"
-    scorecard.figure("E9", what, round(slowest, 3), "s")
+    scorecard.figure("E9", what, round(slowest, 3), "s", short="all who wait know after {}")
     assert paralab.get(take.remote(5)) == 5

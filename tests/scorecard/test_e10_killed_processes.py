@@ -165,6 +165,7 @@ def test_nothing_is_left(source: str, scorecard: Any) -> None:
         round(slowest[0], 2),
         "s",
         "Ray: 4 s, session folders stay; loky leaves processes and semaphores",
+        short=f"{{}} {at}",
     )
 
 
@@ -209,6 +210,7 @@ def test_nothing_is_left_at_any_moment_of_start_and_end(scorecard: Any) -> None:
         f"left, at most ({what})",
         round(slowest, 2),
         "s",
+        short="{} at any moment of start, work and end",
     )
 
 

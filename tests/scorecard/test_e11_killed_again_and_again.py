@@ -79,4 +79,5 @@ def test_nothing_adds_up(scorecard: Any) -> None:
         left,
         "",
         "Ray: its session folders stay",
+        short=f"{{}} left of {cycles} sessions",
     )

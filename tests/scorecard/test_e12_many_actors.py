@@ -27,8 +27,10 @@ def test_actors_that_answer_twice(runtime: object, scorecard: Any) -> None:
     memory = proportional(descendants(os.getpid()))
     what = f"{count:,} actors that answer twice"
     peer = "Ray: 10 actors in 18 s under load"
-    scorecard.figure("E12", what, round(seconds, 2), "s", peer)
-    scorecard.figure("E12", f"{what}: memory (PSS), node and zygote too", memory >> 20, "MiB")
+    scorecard.figure("E12", what, round(seconds, 2), "s", peer, short="{}")
+    scorecard.figure(
+        "E12", f"{what}: memory (PSS), node and zygote too", memory >> 20, "MiB", short="{}"
+    )
     start = time.perf_counter()
     del actors
     paralab.shutdown()

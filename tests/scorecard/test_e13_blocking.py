@@ -38,7 +38,8 @@ def test_a_chain_of_waiting_tasks(runtime: object, scorecard: Any) -> None:
     assert value == depth
     assert most <= depth + 8
     what = f"get in get, {depth} deep"
-    scorecard.figure("E13", what, seconds, "s", "Ray: a process a level")
+    short = f"{what}, {most} workers: {{}}"
+    scorecard.figure("E13", what, seconds, "s", "Ray: a process a level", short=short)
     scorecard.figure("E13", f"{what}: worker processes", most)
 
 
@@ -46,7 +47,7 @@ def gathered(scorecard: Any, what: str, ref: Any, expected: object) -> None:
     value, most, seconds = watched(ref)
     assert value == expected
     assert most <= SOFT_LIMIT
-    scorecard.figure("E13", what, seconds, "s")
+    scorecard.figure("E13", what, seconds, "s", short=f"{what}, {most} workers: {{}}")
     scorecard.figure("E13", f"{what}: worker processes", most)
 
 

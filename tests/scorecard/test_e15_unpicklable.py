@@ -115,7 +115,13 @@ def test_an_argument_or_a_put_value_is_refused_at_once(scorecard: Any) -> None:
     with pytest.raises(TypeError, match=r"argument 0 of .*: args\[0\]" + LOCK):
         paralab.remote(lambda value: value).remote(model)
     seconds = time.perf_counter() - start
-    scorecard.figure("E15", "path to what cannot be pickled in an argument", seconds * 1e3, "ms")
+    scorecard.figure(
+        "E15",
+        "path to what cannot be pickled in an argument",
+        seconds * 1e3,
+        "ms",
+        short="the path to it is told in {}",
+    )
     with pytest.raises(TypeError, match=r"argument 'of' of .*: of\[0\]" + LOCK):
         paralab.remote(lambda of: of).remote(of=[model])
     with pytest.raises(TypeError, match="value" + LOCK):
@@ -246,7 +252,13 @@ def test_a_large_exception(scorecard: Any) -> None:
     assert len(str(error)) < 100_000, "what is shown is cut"
     error = failure(attribute)
     assert (len(error.data), len(error.cause.data)) == (LARGE, LARGE)
-    scorecard.figure("E15", "an exception of 50 MB, from .remote() to get", round(seconds, 2), "s")
+    scorecard.figure(
+        "E15",
+        "an exception of 50 MB, from .remote() to get",
+        round(seconds, 2),
+        "s",
+        short="an exception of 50 MB in {}",
+    )
 
 
 def test_groups_chains_and_notes() -> None:

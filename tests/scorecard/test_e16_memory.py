@@ -60,7 +60,12 @@ def test_a_task_that_eats_all_memory(scorecard: Any, shutdown_after: None, tmp_p
     assert wait_ended(int(killed[1]), 60)
     peer = "Ray 2.60, as documented: tries again without end"
     scorecard.figure(
-        "E16", "from 0.9 of the limit to the error, threshold 0.95", round(seconds, 3), "s", peer
+        "E16",
+        "from 0.9 of the limit to the error, threshold 0.95",
+        round(seconds, 3),
+        "s",
+        peer,
+        short="{} from 0.9 of the limit to the error",
     )
     megabytes = int(killed[2].replace(",", ""))
     scorecard.figure("E16", f"held when killed, limit {limit // 10**6} MB", megabytes, "MB")

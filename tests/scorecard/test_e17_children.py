@@ -75,7 +75,12 @@ def test_a_pool_of_processes(
     assert run(kind, method, str(tmp_path)) == ([0, 1, 4, 9, 16], {False})
     seconds = round(time.perf_counter() - start, 2)
     scorecard.figure(
-        "E17", f"{kind.__name__} ({method}) in a task", seconds, "s", "Dask refuses Pool"
+        "E17",
+        f"{kind.__name__} ({method}) in a task",
+        seconds,
+        "s",
+        "Dask refuses Pool",
+        short="pools in a task in {} at most",
     )
 
 
@@ -123,6 +128,6 @@ def test_children_and_grandchildren_end_with_their_worker(session: object, score
     assert all(wait_ended(pid, SECONDS) for pid in pids)
     seconds = round(time.perf_counter() - start, 3)
     what = "SIGKILL of a worker until its children and grandchildren are gone"
-    scorecard.figure("E17", what, seconds, "s")
+    scorecard.figure("E17", what, seconds, "s", short="children of a killed worker gone in {}")
     with pytest.raises(paralab.exceptions.ActorDiedError):
         paralab.get(parent.start.remote(), timeout=SECONDS)

@@ -103,6 +103,7 @@ def test_a_stopped_worker_does_nothing_twice(
         f"{len(others)} tasks while a worker is stopped for {took:.1f} s: done twice; "
         f"{len(left)} waited in its queue",
         sum(each - 1 for each in times.values()),
+        short=f"{{}} of {len(others)} tasks done twice, {took:.1f} s",
     )
 
 

@@ -96,7 +96,11 @@ def test_each_message(
             failed[name] = traceback.format_exc()
     what = {"lose": "lost", "double": "doubled", "delay": "late", "cut": "cut off"}[action]
     scorecard.figure(
-        "E20", f"each message {what}: same end state", f"{len(names) - len(failed)} of {len(names)}"
+        "E20",
+        f"each message {what}: same end state",
+        f"{len(names) - len(failed)} of {len(names)}",
+        peer="Ray tests its RPCs so",
+        short=f"{what}: the same end for {{}}",
     )
     assert not failed, "\n".join(f"{action} {name}:\n{how}" for name, how in failed.items())
 

@@ -344,7 +344,13 @@ def test_the_collector_at_any_moment(where: str, scorecard: Any) -> None:
     start = time.perf_counter()
     assert ran(source) == (0, "fine\n", "")
     seconds = round(time.perf_counter() - start, 2)
-    scorecard.figure("E22", f"a program that collects at every object, in a {where}", seconds, "s")
+    scorecard.figure(
+        "E22",
+        f"a program that collects at every object, in a {where}",
+        seconds,
+        "s",
+        short="collected at every object: {} at most",
+    )
 
 
 @pytest.mark.parametrize("how", ENDS)
@@ -356,5 +362,9 @@ def test_the_end_of_a_program(how: str, scorecard: Any) -> None:
         seconds = time.perf_counter() - start
     if how == "work in flight":
         scorecard.figure(
-            "E22", "start, and exit with 2,100 calls in flight", round(seconds, 2), "s"
+            "E22",
+            "start, and exit with 2,100 calls in flight",
+            round(seconds, 2),
+            "s",
+            short="with 2,100 calls in flight ended in {} at most",
         )

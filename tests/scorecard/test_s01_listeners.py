@@ -36,5 +36,12 @@ def test_nothing_listens_but_the_doors(shutdown_after: None, scorecard: Any) -> 
     doors = {f"{where}/socket" for where in (context.address_info["session_dir"], folder)}
     assert set(paths) <= doors, "long paths are shortened in the table of the kernel"
     assert len(paths) == len(doors)
-    scorecard.figure("S1", "addresses of the network on which a session listens", 0)
-    scorecard.figure("S1", "Unix sockets with a name, for each node", len(paths) / len(doors))
+    scorecard.figure(
+        "S1", "addresses of the network on which a session listens", 0, short="{} on the network"
+    )
+    scorecard.figure(
+        "S1",
+        "Unix sockets with a name, for each node",
+        len(paths) / len(doors),
+        short="Unix sockets with a name: {} a node",
+    )

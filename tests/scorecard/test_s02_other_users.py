@@ -85,7 +85,13 @@ def test_the_kernel_says_who_knocks(node: str, knows_the_token: bool, scorecard:
     assert said == "b''"
     assert f"of user {NOBODY}" in log_of(node)
     assert answer_to(node, request(token_of(node))).startswith(b'{"node_id"')
-    scorecard.figure("S2", "connections of another user that were served", 0, peer="Ray: by TCP")
+    scorecard.figure(
+        "S2",
+        "connections of another user that were served",
+        0,
+        peer="Ray: by TCP",
+        short="{} served",
+    )
 
 
 def planted(folder: Path, how: str, real: str) -> None:

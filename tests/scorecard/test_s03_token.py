@@ -102,7 +102,12 @@ def test_it_is_shown_nowhere(scorecard: Any) -> None:
     places |= {"stdout": out.encode(), "stderr": err.encode()}
     assert len(places) > 30
     assert [where for where, data in places.items() if holds(data, token)] == []
-    scorecard.figure("S3", f"of {len(places)} places that were searched hold the token", 0)
+    scorecard.figure(
+        "S3",
+        f"of {len(places)} places that were searched hold the token",
+        0,
+        short=f"in {{}} of {len(places)} places",
+    )
 
 
 def test_what_the_node_says_of_wrong_tokens(scorecard: Any) -> None:

@@ -60,4 +60,9 @@ def test_it_is_never_unpickled(tmp_path: Path, scorecard: Any) -> None:
     assert not sung.exists()
     pickle.loads(canaries[-1])
     assert sung.exists(), "or the canary was dead"
-    scorecard.figure("S4", f"of {attempts} pickles without the token were unpickled", 0)
+    scorecard.figure(
+        "S4",
+        f"of {attempts} pickles without the token were unpickled",
+        0,
+        short=f"{{}} of {attempts} unpickled",
+    )

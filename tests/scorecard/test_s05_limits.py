@@ -100,7 +100,13 @@ def test_many_connections_that_say_little(node: str, scorecard: Any) -> None:
         assert memory_of(pid) - before < GROWTH
     # The machine may stand still in one of them, or in two.
     assert statistics.median(times) < PATIENCE_SECONDS / 2, "others are served all the while"
-    scorecard.figure("S5", "200 slow connections: the slowest answer to others", max(times), "s")
+    scorecard.figure(
+        "S5",
+        "200 slow connections: the slowest answer to others",
+        max(times),
+        "s",
+        short="200 slow ones: others answered within {}",
+    )
 
 
 @pytest.mark.timeout(300)
@@ -125,7 +131,13 @@ def test_very_many_silent_ones(node: str, scorecard: Any) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert took < patient(20)
     assert grown < GROWTH
-    scorecard.figure("S5", f"{count:,} idle connections: growth of the node", grown >> 10, "KiB")
+    scorecard.figure(
+        "S5",
+        f"{count:,} idle connections: growth of the node",
+        grown >> 10,
+        "KiB",
+        short=f"{count:,} idle ones: {{}} growth",
+    )
 
 
 # -- the same by the clock, without waiting ----------------------------------------------------

@@ -98,7 +98,13 @@ def test_the_frame_parser(scorecard: Any) -> None:
     refused = sum(not parse(mutated(rng, stream), rng) for _ in range(count))
     seconds = time.perf_counter() - start
     assert refused > count // 4
-    scorecard.figure("S6", f"{count:,} fuzzed streams for the frame parser", count / seconds, "/s")
+    scorecard.figure(
+        "S6",
+        f"{count:,} fuzzed streams for the frame parser",
+        count / seconds,
+        "/s",
+        short=f"{count:,} streams parsed",
+    )
 
 
 def guests(rng: random.Random, token: bytes, count: int) -> Iterator[bytes]:
@@ -157,7 +163,13 @@ def test_the_door(scorecard: Any) -> None:
     assert grown < (4 << 20) + 200 * count, "a driver that came is remembered"
     assert 1 <= len(lines) <= 5 + count // 1_000, lines[:20]
     assert "the door was shut on process" in lines[0]
-    scorecard.figure("S6", f"{count:,} fuzzed connections: growth of the node", grown >> 10, "KiB")
+    scorecard.figure(
+        "S6",
+        f"{count:,} fuzzed connections: growth of the node",
+        grown >> 10,
+        "KiB",
+        short=f"{count:,} connections: {{}} growth",
+    )
     scorecard.figure("S6", f"{count:,} fuzzed connections: lines in its log", len(lines))
 
 

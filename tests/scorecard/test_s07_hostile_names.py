@@ -302,7 +302,13 @@ def test_the_command_line_and_the_log(scorecard: Any) -> None:
         done = CliRunner().invoke(main, ["status", "--json", "--address", f"unix:{folder}"])
         assert done.output.isascii()
         assert [job["namespace"] for job in json.loads(done.output)["jobs"]] == short
-    scorecard.figure("S7", f"{len(PAYLOADS)} texts at some 20 places: acted upon", 0, "times")
+    scorecard.figure(
+        "S7",
+        f"{len(PAYLOADS)} texts at some 20 places: acted upon",
+        0,
+        "times",
+        short=f"{len(PAYLOADS)} texts: {{}} acted upon",
+    )
 
 
 @each

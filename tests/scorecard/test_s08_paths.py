@@ -186,4 +186,9 @@ def test_folders_to_spill_to(name: str, tmp_path: Path) -> None:
 
 
 def test_figures(scorecard: Any) -> None:
-    scorecard.figure("S8", f"{len(PATHS)} paths as names of 8 kinds: files made outside", 0)
+    scorecard.figure(
+        "S8",
+        f"{len(PATHS)} paths as names of 8 kinds: files made outside",
+        0,
+        short=f"{len(PATHS)} paths: {{}} files outside",
+    )

@@ -260,4 +260,10 @@ def test_a_task_whose_package_is_refused_says_so(
             paralab.get(task.options(runtime_env={field: value}).remote())
     assert paralab.get(task.remote()) == os.getcwd()
     attacks = len(ZIPS) + len(TARS) + 10
-    scorecard.figure("S9", f"{attacks} hostile archives: files outside, or left behind", 0, "files")
+    scorecard.figure(
+        "S9",
+        f"{attacks} hostile archives: files outside, or left behind",
+        0,
+        "files",
+        short=f"{attacks} archives: {{}} outside",
+    )

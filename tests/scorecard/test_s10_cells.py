@@ -142,7 +142,12 @@ def test_what_cells_keep(tmp_path: Path, scorecard: Any) -> None:
     assert any("~/work/learner.py" in colourless(text) for text in shown["fails in a module"])
     assert "made at: (put object) | " in shown["memory"][0]
     assert "of paralab hidden" in "".join(shown["fails in an actor"])
-    scorecard.figure("S10", f"of {len(CELLS)} cells kept a token, a variable or the home", 0)
+    scorecard.figure(
+        "S10",
+        f"of {len(CELLS)} cells kept a token, a variable or the home",
+        0,
+        short=f"in {{}} of {len(CELLS)} cells",
+    )
 
 
 def test_the_address_that_is_shown_can_be_used(
