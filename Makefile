@@ -144,7 +144,8 @@ repeat: .venv/test.stamp
 
 # The pictures of README.md, drawn anew from runs on this machine.
 pictures: .venv/test.stamp
-	PARALAB_PICTURES=$(CURDIR)/docs $(BIN)/pytest -q tests/profiling/test_readme_pictures.py
+	PARALAB_PICTURES=$(CURDIR)/docs $(BIN)/pytest -q tests/profiling/test_readme_pictures.py \
+		tests/browser/test_readme_picture.py
 
 bench: .venv/test.stamp
 	$(BIN)/paralab microbenchmark

@@ -54,6 +54,14 @@ def saved(page: Any, path: Path) -> Any:
     return json.loads(path.read_text())
 
 
+def themed(page: Any, theme: str, what: str, colour: str) -> None:
+    """Changes JupyterLab's theme; returns when ``what`` has that colour."""
+    # Asked again until it is so: a page that has just been loaded may still set its own.
+    change = f"execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})"
+    test = f"() => {what} === '{colour}' || (jupyterapp.commands.{change}, false)"
+    page.wait_for_function(test, polling=500)
+
+
 def test_the_parts_grow_while_the_cell_runs(jupyter: Any) -> None:
     folder = gates(jupyter.folder, "overhead")
     notebook(jupyter.folder / "overhead.ipynb", START, RUN.format(kind="overhead", folder=folder))
@@ -122,10 +130,7 @@ def test_it_follows_the_tasks_and_answers_meanwhile(jupyter: Any, kind: str, mar
         page.locator(".pl-tell").get_by_text("done", exact=True).wait_for()
     paper = "getComputedStyle(document.querySelector('.pl-picture svg > rect')).fill"
     for theme, colour in (("Light", "rgb(255, 255, 255)"), ("Dark", "rgb(17, 17, 17)")):
-        # Asked again until it is so: a page that has just been loaded may still set its own.
-        change = f"execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})"
-        test = f"() => {paper} === '{colour}' || (jupyterapp.commands.{change}, false)"
-        page.wait_for_function(test, polling=500)
+        themed(page, theme, paper, colour)
     assert page.get_by_text("Error displaying widget").count() == 0
     assert errors == []
     page.screenshot(path=str(jupyter.folder / f"{kind}-saved.png"))
@@ -182,6 +187,68 @@ def test_a_selected_task_tells_all_while_the_cell_is_blocked(jupyter: Any) -> No
     release(folder / "gate0")
     page.get_by_text("result go").wait_for()
     live.wait_for(state="detached")
+    assert errors == []
+    page.close()
+
+
+MANY = """\
+import time
+@paralab.remote
+def short(number):
+    return number
+with live("timeline") as view:
+    for done in range(1_000, 5_001, 1_000):
+        paralab.get([short.remote(n) for n in range(1_000)])
+        # A look tells of the newest 2,000: all are to be heard of.
+        while sum(each.ran for each in list(view.watched.marks.values())) < done:
+            time.sleep(0.05)
+    result = paralab.get(gate.remote("{folder}/gate0"))
+print("result", result)
+"""
+BLUE = """() => {
+    const canvas = document.querySelector("canvas.pl-canvas");
+    const box = canvas.getBoundingClientRect();
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 0; at < data.length; at += 4)
+        if (data[at + 3] === 255 && data[at + 2] > data[at] + 50) return [
+            box.left + ((at / 4) % canvas.width) * (box.width / canvas.width),
+            box.top + Math.floor(at / 4 / canvas.width) * (box.height / canvas.height) + 4];
+    return null;
+}"""
+
+
+def test_five_thousand_tasks_are_on_a_canvas_that_answers(jupyter: Any) -> None:
+    folder = gates(jupyter.folder, "many")
+    notebook(jupyter.folder / "many.ipynb", START, MANY.format(folder=folder))
+    page = opened(jupyter.browser, jupyter.address, "many.ipynb")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    command(page, "notebook:run-all-cells")
+    live = page.locator(".pl-live")
+    live.get_by_text("5,000 of 5,001 tasks done, 1 running").wait_for()
+    page.locator("canvas.pl-canvas").wait_for()
+    assert live.locator("rect[data-task]").count() == 0
+    # The cell is blocked in get.  Where it is blue there is a task; a click tells which.
+    page.mouse.click(*page.wait_for_function(BLUE).json_value())
+    facts = page.locator(".pl-tell").first
+    facts.get_by_text("def short(number):").wait_for()
+    assert "done" in facts.inner_text()
+    first = facts.locator("td", has_text="short (").inner_text()
+    page.keyboard.press("ArrowDown")
+    facts.locator("td", has_text=re.compile(rf"short \((?!{re.escape(first[7:])})")).wait_for()
+    page.screenshot(path=str(jupyter.folder / "many-light.png"))
+    paper = "getComputedStyle(document.querySelector('.pl-hover')).backgroundColor"
+    themed(page, "Dark", paper, "rgb(17, 17, 17)")
+    page.wait_for_function(BLUE)
+    page.screenshot(path=str(jupyter.folder / "many-dark.png"))
+    themed(page, "Light", paper, "rgb(255, 255, 255)")
+    live.focus()
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => document.querySelector('.pl-tell').innerText === ''")
+    release(folder / "gate0")
+    page.get_by_text("result go").wait_for()
+    live.wait_for(state="detached")
+    assert page.locator("canvas.pl-canvas").count() == 0
     assert errors == []
     page.close()
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import threading
-from importlib.resources import files
 from typing import Any
 
 import pytest
+from live_page import page_says
 from process_helpers import eventually
 from synthetic import BEGIN, MS, pending, put, recording, task
 from test_live import row
@@ -33,30 +31,11 @@ from paralab_profiling.live.watched import Watched
 from paralab_profiling.palette import Palette
 from paralab_profiling.recording import Recording
 
-NODE = shutil.which("node")
-RUN = """
-const frame = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const known = whole();
-known.take(frame);
+TOLD = """
 const { facts, sources } = told(known);
-console.log(JSON.stringify(frame.tasks.map(([id]) => [facts[id], sources[facts[id].source]])));
+return frame.tasks.map(([id]) => [facts[id], sources[facts[id].source]]);
 """
 DRIVER, WORKER = (make_address(b"\x01" * 28, number, 7) for number in (1, 2))
-
-
-def page_tells(frame: dict[str, Any]) -> list[list[Any]]:
-    """Facts and source of each task of a frame, as the page makes them."""
-    if NODE is None:
-        pytest.skip("no node: what the page tells is not looked at")
-    folder = files("paralab_profiling.live")
-    code = [folder.joinpath(name).read_text("utf-8") for name in ("telling.js", "live.js")]
-    code = ["\n".join(code).replace("export default", "const own ="), RUN]
-    done = subprocess.run(
-        [NODE, "-e", "\n".join(code)], input=json.dumps(frame), capture_output=True, text=True,
-        timeout=120, check=True,
-    )  # fmt: skip
-    told: list[list[Any]] = json.loads(done.stdout)
-    return told
 
 
 def telling_of(run: Recording, **more: Any) -> tuple[Watched, Telling]:
@@ -97,7 +76,7 @@ def test_a_live_view_tells_what_the_picture_tells() -> None:
     watched, telling = telling_of(run)
     frame = Frames(watched, Palette(), telling).whole(BEGIN + 50 * MS)
     saved = details_of(run, run)
-    told = page_tells(frame)
+    told = page_says(frame, TOLD)
     assert len(told) == len(saved) == 7
     for (facts, source), task_id in zip(told, saved, strict=True):
         assert facts == saved[task_id], task_id
@@ -120,7 +99,7 @@ def test_the_page_says_what_had_to_go() -> None:
     )
     watched, telling = telling_of(run, most=100)
     frame = Frames(watched, Palette(), telling).whole(BEGIN)
-    (first, first_source), (second, source) = page_tells(frame)
+    (first, first_source), (second, source) = page_says(frame, TOLD)
     assert "the newest 100 kB of printed lines" in first["printed last"]
     assert "the newest 100 kB of sources" in first["its source"]
     assert first_source is None

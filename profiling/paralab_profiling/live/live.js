@@ -16,8 +16,12 @@ function threeDigits(number) {
   const tie = number.toExponential(60).match(/^(-?\d\.\d[02468])50*(e.*)$/);
   const rounded = Number(tie ? tie[1] + tie[2] : number.toPrecision(3));
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded))));
+  if (digits < formats.length) return formats[digits].format(rounded);
   return rounded.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
+// To make one takes longer than to use it a hundred times.
+const formats = [0, 1, 2, 3, 4, 5, 6].map((digits) => new Intl.NumberFormat("en-US",
+  { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 function time(ms) {
   const seconds = ms / 1000, size = Math.abs(seconds);
   if (size >= 0.9995) return `${threeDigits(seconds)} s`;
@@ -52,7 +56,7 @@ function whole() {
   return known;
 }
 
-const many = (count) => count.toLocaleString("en-US");
+const many = (count) => formats[0].format(count);
 function headline(svg, known, note) {
   const [done, failed, running, waiting] = [2, 3, 4, 5].map(known.sum);
   const total = done + failed + running + waiting;
@@ -72,60 +76,20 @@ function drawTimeline(svg, known) {
     add(svg, "rect", { x: LEFT, y: 56 + 26 * at, width: RIGHT - LEFT, height: 22, fill: IDLE, opacity: 0.5 });
   });
   const row = new Map(lanes.map(([id], at) => [id, at]));
-  for (const [id, name, lane, start, end, state, , rest] of known.tasks.values()) {
+  for (const task of known.tasks.values()) {
+    const [id, name, lane, start, end, state] = task;
     if (lane === null || start === null || !row.has(lane) || state === "sent") continue;
-    const failed = state === "failed", taken = (end ?? known.now) - start, call = rest?.[5] || name;
+    const failed = state === "failed", taken = (end ?? known.now) - start, call = task[7][5] || name;
+    const ran = end === null ? taken : ranFor(task);
     marks.push({ ids: [id], x: LEFT + start * scale, y: 58 + 26 * row.get(lane), rx: 2, height: 18,
       width: Math.max(0.6, taken * scale), fill: failed ? FAILURE : known.colour(name), cross: failed,
-      lines: [call], white: true, tip: `${call}: ${state === "running" ? "running for " : ""}${time(taken)}` });
+      lines: [call], white: true, tip: () => `${call}: ${state === "running" ? "running for " : ""}${time(ran)}` });
   }
   const bottom = 60 + 26 * lanes.length;
   for (const part of [0, 0.5, 1])
     add(svg, "text", { x: LEFT + (RIGHT - LEFT) * part, y: bottom + 12,
       class: part === 1 ? "s e" : part ? "s c" : "s" }, part === 1 ? `now: ${time(known.now)}` : part ? time(known.now * part) : "0");
   return { high: bottom + 24, marks };
-}
-
-// Tasks of one function at one depth are one box; a task's depth is one more than its inputs'.
-function drawGraph(svg, known) {
-  headline(svg, known, "tasks of one function at one depth are one box");
-  const depth = new Map(), boxes = new Map(), arrows = new Map(), box = new Map();
-  for (const [id, name, , , , state, takes] of known.tasks.values()) {
-    const at = takes.reduce((most, need) => Math.max(most, (depth.get(need) ?? -1) + 1), 0);
-    depth.set(id, at);
-    const key = `${at} ${name}`;
-    if (!boxes.has(key)) boxes.set(key, { at, name, ids: [], states: {} });
-    boxes.get(key).ids.push(id);
-    boxes.get(key).states[state] = (boxes.get(key).states[state] || 0) + 1;
-    box.set(id, key);
-    for (const need of takes) if (box.has(need)) arrows.set(`${box.get(need)}\n${key}`, [need, id]);
-  }
-  let columns = 1;
-  for (const { at } of boxes.values()) columns = Math.max(columns, at + 1);
-  const least = boxes.size > MOST_IN_SVG ? 64 : 170;
-  const wide = Math.max(least, Math.min(400, (WIDE - 32) / columns)), rows = new Map();
-  for (const each of boxes.values()) {
-    const row = rows.get(each.at) || 0;
-    rows.set(each.at, row + 1);
-    Object.assign(each, { x: 16 + each.at * wide, y: 60 + row * 62 });
-  }
-  const width = Math.min(140, wide - 24), links = [];
-  for (const [link, [from, to]] of arrows) {
-    const [a, b] = link.split("\n").map((key) => boxes.get(key));
-    links.push({ x: a.x + width, y: a.y + 22, toX: b.x, toY: b.y + 22, from, to });
-  }
-  const marks = [...boxes.values()].map(({ x, y, name, ids, states }) => {
-    const failed = states.failed || 0, done = (states.done || 0) + failed;
-    const begun = done + (states.running || 0) > 0;
-    return { ids, x, y, width, height: 44, rx: 4, stroke: begun ? INK : SOFT, dashed: !begun, white: begun,
-      fill: failed ? FAILURE : begun ? known.colour(name) : "var(--paper)",
-      lines: [short(`${name}${ids.length > 1 ? ` ×${many(ids.length)}` : ""}`, 18),
-        failed ? `${many(failed)} failed ✕` : `${many(done)} of ${many(ids.length)} done`],
-      tip: `${name}: ${Object.entries(states).map(([state, count]) => `${count} ${state}`).join(", ")}` };
-  });
-  const whole = Math.max(WIDE, columns * wide + 32);
-  svg.style.minWidth = whole > WIDE ? `${whole}px` : "";
-  return { high: 76 + 62 * Math.max(1, ...rows.values()), wide: whole, marks, links };
 }
 
 function drawProgress(svg, known) {
@@ -160,16 +124,19 @@ function drawDrawn(svg, known) {
   return { high, wide };
 }
 
-// Draws at most so often; the last that was asked for is always drawn.
+// Draws at most so often, and a page that is slow at it less often: it has other things to do, and
+// work runs beside it.  The last that was asked for is always drawn.
+const IDLE_TIMES = 3;
 function atMostEvery(ms, draw) {
-  let last = -Infinity, waits = null;
+  let next = -Infinity, waits = null;
   const now = () => {
     waits = null;
-    last = performance.now();
+    const began = performance.now();
     draw();
+    next = Math.max(began + ms, performance.now() * (1 + IDLE_TIMES) - began * IDLE_TIMES);
   };
   const ask = () => {
-    const left = last + ms - performance.now();
+    const left = next - performance.now();
     if (left <= 0) now();
     else waits ??= setTimeout(now, left);
   };

@@ -1,6 +1,6 @@
 // Puts marks on the page: as SVG, or, if they are too many for that, on a canvas.
 //
-// A mark is {ids, x, y, width, height, rx, fill, stroke, dashed, cross, lines, white, tip} in the units
+// A mark is {ids, x, y, width, height, rx, fill, stroke, dashed, cross, lines, white, tip()} in the units
 // of the drawing, a link {x, y, toX, toY, from, to}.  The canvas lies over the scrolled frame and
 // shows the part of the drawing that is in view, at the screen's own resolution; it lets pointers
 // through to the SVG under it, which keeps titles, axes and what is selected.  `field` tells
@@ -28,7 +28,7 @@ function paintSvg(svg, marks, links) {
     const { x, y, width, height, rx, fill } = mark;
     const shape = add(svg, "rect", { x, y, width, height, rx, fill, "data-task": mark.ids.join(" "),
       ...(mark.stroke ? { stroke: mark.stroke } : {}), ...(mark.dashed ? { "stroke-dasharray": "4 3" } : {}) });
-    add(shape, "title", {}, mark.tip);
+    add(shape, "title", {}, mark.tip());
     if (mark.cross && width > 12) {
       add(svg, "path", { d: `M${x + width / 2 - 4} ${y + height / 2 - 4}l8 8m-8 0l8 -8`, stroke: "#fff",
         "stroke-width": 2 });
@@ -129,7 +129,7 @@ function canvasOver(place, frame, svg) {
     svg.style.cursor = mark ? "pointer" : "";
     tip.style.display = mark ? "block" : "none";
     if (!mark) return;
-    tip.textContent = mark.tip;
+    tip.textContent = mark.tip();
     const box = place.getBoundingClientRect();
     tip.style.left = `${Math.min(event.clientX - box.left + 12, box.width - tip.offsetWidth)}px`;
     tip.style.top = `${event.clientY - box.top + 16}px`;

@@ -90,7 +90,6 @@ def drawn(picture: Picture) -> dict[str, Any]:
 def widget_module() -> str:
     """The widget's one ES module."""
     folder = files("paralab_profiling.live")
-    parts = [
-        folder.joinpath(name).read_text("utf-8") for name in ("marks.js", "telling.js", "live.js")
-    ]
+    names = ("marks.js", "telling.js", "graph.js", "live.js")
+    parts = [folder.joinpath(name).read_text("utf-8") for name in names]
     return "\n".join([interact_script(), *parts])

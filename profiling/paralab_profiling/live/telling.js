@@ -2,6 +2,8 @@
 // (live/telling.py), in the words of facts_of() of details.py.
 const PARTS = ["pickle", "submit", "queue", "transfer", "unpickle", "run", "store", "fetch"];
 const GONE = "no longer kept: of all tasks together, a live view keeps the newest 100 kB of ";
+// How long a task ran, in ms; start and end are rounded to 1 µs.
+const ranFor = (task) => task[7][8 + PARTS.indexOf("run")] / 1e6;
 
 function factsOf(known, id) {
   const task = known.tasks.get(id);
