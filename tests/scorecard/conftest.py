@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from scorecard_table import Figure, row_of, worst
+from scorecard_table import Figure, row_of
 
 FULL = "PARALAB_SCORECARD"
 FILE = "PARALAB_SCORECARD_FILE"
@@ -71,13 +71,14 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Notes how the test's parts ended; after the last one its lines are written."""
     report = yield
-    item.stash[_OUTCOME] = worst(item.stash.get(_OUTCOME, "passed"), report.outcome)
+    if report.outcome != "passed" and item.stash.get(_OUTCOME, "") != "failed":
+        item.stash[_OUTCOME] = report.outcome
     if report.when == "teardown":
         card = item.stash.get(_CARD, Scorecard())
         row = row_of(item.path.name)
         assert all(figure.row == row for figure in card.figures), f"{item.path.name} is row {row}"
         if path := os.environ.get(FILE):
-            facts = {"outcome": item.stash[_OUTCOME], "full": card.full}
+            facts = {"outcome": item.stash.get(_OUTCOME, "passed"), "full": card.full}
             figures = card.figures or [Figure(row, item.name, "")]
             lines = [json.dumps({**figure._asdict(), **facts}) + "\n" for figure in figures]
             with Path(path).open("a", encoding="utf-8") as file:
