@@ -9,7 +9,7 @@
 Who ends is decided by ``state.memory_monitor``.  Callers are asked because the node knows leases
 and no tasks: which task runs on a worker, since when, and whether it may be tried again.  One
 that does not answer in time, because a call into C holds its GIL, is reckoned to have
-retriable tasks as old as their lease.
+retriable tasks as old as their lease, and no name.
 
 Memory is that of the machine or its control group, or, where ``memory_limit_bytes`` is set, what
 the workers, the node and the store use together.  Then pages that a fork shares count in parts,
@@ -36,6 +36,9 @@ ANSWER_SECONDS = 0.1
 """How long callers may take to say what they run."""
 FAREWELL_SECONDS = 1.0
 """How long idle workers may take to end: to flush the files of their users, and the like."""
+UNKNOWN = "? (its caller has not said which in time)"
+"""In the place of its name.  A lease outlives the task for which it was asked, so that one's name
+would as a rule be the wrong one."""
 LATE = f"had no work, was to make room, and took more than {FAREWELL_SECONDS:g} s to end."
 NEAR = 0.75
 """From this part of the threshold on, looks follow each other five times as fast."""
@@ -163,7 +166,7 @@ class NodeMemory:
         address, began = worker.address, worker.since
         if worker.state is WorkerState.LEASED:
             told = self._told or {}
-            name, began, again = told.get(address, (worker.name, began, True))
+            name, began, again = told.get(address, (UNKNOWN, began, True))
             role, owner = Role.RETRIABLE_TASK if again else Role.TASK, worker.holder or b""
             return Use(address, process.pid, size, role, f"task {name}", owner, began)
         record = self._node.directory.by_worker.get(address)
