@@ -366,5 +366,5 @@ def test_the_end_of_a_program(how: str, scorecard: Any) -> None:
             "start, and exit with 2,100 calls in flight",
             round(seconds, 2),
             "s",
-            short="with 2,100 calls in flight ended in {} at most",
+            short="start, and exit with 2,100 calls in flight: {} at most",
         )
