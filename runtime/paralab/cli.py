@@ -282,7 +282,7 @@ def microbenchmark(
 ) -> None:
     """Measure tasks, actors and objects next to the bare socket and other runtimes.
 
-    Needs an idle machine and about three minutes, eight where Ray and Dask are installed.
+    Needs an idle machine and about five minutes, ten where Ray and Dask are installed.
     """
     import json
 

@@ -3,13 +3,14 @@
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paralab.benchmark import callers, measure, rows, run, side
-from paralab.benchmark.libraries import OPENS
+from paralab.benchmark import callers, libraries, measure, rows, run, side
+from paralab.benchmark.libraries import OPENS, library_row
 from paralab.benchmark.rows import QUICK, SIDES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -22,6 +23,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)
 
 
+OF_SKLEARN = ("search", "forest")
 QUICKLY = run.Settings(rows.ROWS, runs=1, quick=True)
 
 
@@ -46,22 +48,51 @@ def test_a_baseline(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)  # five interpreters, some with large libraries
-def test_libraries_and_what_stands_in_for_them() -> None:
-    pairs = {
-        "pool_map": "pool",
-        "executor_calls": "executor",
-        "joblib_calls": "joblib",
-        "dask_graph": "dask_processes",
-    }
-    assert set(pairs) == set(OPENS)
-    here = {row: name for row, name in pairs.items() if not run.absent(rows.ROWS[0], SIDES[name])}
-    results = measured(rows.SUBJECT, *here)
-    for row, name in here.items():
-        results += measured(name, row)
-    for result in results:
-        assert "error" not in result, result
-        assert result["value"] > 0
+@pytest.mark.timeout(300)  # five interpreters, some with large libraries
+@pytest.mark.parametrize("name", ["pool", "executor", "joblib", "dask_processes", "dask_threads"])
+def test_libraries_and_what_stands_in_for_them(name: str) -> None:
+    if run.absent(rows.ROWS[0], SIDES[name]) is not None:
+        pytest.skip(f"{SIDES[name].requires} is not installed")
+    pytest.importorskip("numpy")
+    beside = [row.name for row in rows.ROWS if row.name in OPENS and name in row.sides]
+    beside = [row for row in beside if row not in OF_SKLEARN]
+    assert beside
+    for side_name in (rows.SUBJECT, name):
+        for result in measured(side_name, *beside):
+            assert "error" not in result, result
+            assert result["value"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", OF_SKLEARN)
+def test_what_scikit_learn_is_measured_with(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here, one by one: in workers it would be imported by each, which takes seconds."""
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(libraries, "_joblib", lambda _side: nullcontext())
+    sample = library_row(row, rows.Sizes(0, 3_200, 1, 1, 1, 1, 1), rows.SUBJECT)
+    assert sample.value > 0
+    assert sample.calls == 3_200 // OPENS[row].slow_down
+
+
+def test_each_library_has_a_row_and_another_side() -> None:
+    of_libraries = {row.name: row.sides for row in rows.ROWS if row.name in OPENS}
+    assert set(of_libraries) == set(OPENS)
+    assert all(sides[0] == rows.SUBJECT and len(sides) > 1 for sides in of_libraries.values())
+
+
+def test_a_library_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("datasets", "ensemble", "model_selection"):
+        monkeypatch.setitem(sys.modules, f"sklearn.{name}", None)
+    for row in OF_SKLEARN:
+        with pytest.raises(NotImplementedError, match=r"sklearn.* is not installed"):
+            library_row(row, QUICK, "joblib")
+
+
+def test_units_are_those_of_the_row() -> None:
+    sizes = rows.Sizes(0, 2_000, 160_000_000, 1, 1, 1, 1)
+    assert OPENS["pool_map_arrays"].worth(sizes) == 2 * 8_000_000 / 1e9, "there and back"
+    assert OPENS["search"].worth(sizes) == 3, "fits of one candidate"
+    assert OPENS["pool_map"].worth(sizes) == 1
 
 
 def test_memcpy() -> None:

@@ -5,6 +5,7 @@ They come from the installed Python, where it has its tests.
 
 from __future__ import annotations
 
+import multiprocessing
 import unittest
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,12 @@ NOT_OURS = {
     "test_resource_warning": "sets the pool's inner state by hand; a lost pool ends by itself",
     "test_context": "asks for a context's own Pool",
 }
+OF_WORKERS = {
+    "test_unpickleable_result": "a lambda can be pickled here; test_pool.py has what cannot",
+    "test_pool_worker_lifetime": "looks into the pool's list of processes; test_pool.py asks",
+    "test_worker_finalization_via_atexit_handler_of_multiprocessing": "starts a program with Pool",
+}
+"""TestPoolNotLeakOnFailure is left out as a whole: it has the start of a Process fail."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,6 +60,32 @@ for name, why in NOT_OURS.items():
 
 class TestPoolOfCPython(Processes, cpython._TestPool, unittest.TestCase):  # type: ignore[misc]
     """All methods of a pool."""
+
+
+def of_workers(tests: Any) -> Any:
+    """Tests that ask for the module's ``Pool``, without those that are not about any pool."""
+    skipped = {
+        each: unittest.skip(why)(lambda _self: None)
+        for each, why in OF_WORKERS.items()
+        if hasattr(tests, each)
+    }
+    return type(tests.__name__, (tests,), {"TYPE": "processes", **skipped})
+
+
+@pytest.fixture
+def ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing, "Pool", Pool)
+
+
+@pytest.mark.usefixtures("ours")
+class TestErrorsOfCPython(of_workers(cpython._TestPoolWorkerErrors), unittest.TestCase):  # type: ignore[misc]
+    """Callbacks of errors."""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ours")
+class TestLifetimeOfCPython(of_workers(cpython._TestPoolWorkerLifetime), unittest.TestCase):  # type: ignore[misc]
+    """``maxtasksperchild``."""
 
 
 # Collected as what stands above, not by the name that it was imported under.

@@ -18,11 +18,15 @@ from typing import Any
 from paralab.benchmark import api as api_rows
 from paralab.benchmark import callers, measure
 from paralab.benchmark.libraries import OPENS, library_row
-from paralab.benchmark.rows import FULL, QUICK, Sizes
+from paralab.benchmark.rows import FULL, QUICK, SUBJECT, Sizes
 from paralab.benchmark.statistics import Sample
 
 Measure = Callable[[], Sample]
 
+_POOL_LIKE = (
+    *("pool", "executor", "loky", "grpc"),
+    *("joblib", "dask_processes", "dask_threads"),
+)
 _SINGLE = ("task", "actor_call")
 _IN_FLIGHT = ("tasks_in_flight", "actor_calls_in_flight", "async_actor_calls_in_flight")
 
@@ -95,7 +99,7 @@ def _start_script(side: str) -> Sample:
 
 def _pool_like(side: str, row: str, sizes: Sizes) -> Sample:
     if row in OPENS:
-        return library_row(row, sizes, ours=False)
+        return library_row(row, sizes, side)
     if row == "start":
         return _start_script(side)
     make: Mapping[str, Callable[[], Any]] = {
@@ -110,7 +114,7 @@ def _pool_like(side: str, row: str, sizes: Sizes) -> Sample:
 
 def _api_row(api: Any, name: str, row: str, sizes: Sizes) -> Sample:
     if row in OPENS:
-        return library_row(row, sizes, ours=True)
+        return library_row(row, sizes, SUBJECT)
     slow_down = api_rows.SLOW_DOWN[name]
     if row in ("task", "tasks_in_flight", "events"):
         return _measure_caller(api_rows.Tasks(api, slow_down), row, sizes)
@@ -162,7 +166,7 @@ def run_side(side: str, rows: Sequence[str], sizes: Sizes, write: Callable[[str]
                     sample = _bare(row, sizes)
                 elif side == "memcpy":
                     sample = memcpy(row, sizes)
-                elif side in ("pool", "executor", "loky", "grpc", "joblib", "dask_processes"):
+                elif side in _POOL_LIKE:
                     sample = _pool_like(side, row, sizes)
                 else:
                     sample = runtime.row(side, row, sizes)

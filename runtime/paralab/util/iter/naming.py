@@ -38,16 +38,18 @@ class Asked:
 
     def next(self) -> Any:
         """The ref of the next item."""
-        ref = self.next_batch()
-        self._note((ref._entry.key, of_items(self._name, self._items, 1)))
+        number = self._items
         self._items += 1
-        return ref
+        return self._ask(of_items(self._name, number, 1))
 
     def next_batch(self) -> Any:
         """The ref of the next items; how many these are is known when they have come."""
+        return self._ask(self._name)
+
+    def _ask(self, name: str) -> Any:
         ref = self._method.remote(*self._arguments)
         untold(ref)  # it is asked for one item more than are taken, and that may be the end
-        self._note((ref._entry.key, self._name))
+        self._note((ref._entry.key, name))
         return ref
 
     def ended(self, ref: Any) -> None:
