@@ -121,8 +121,8 @@ def test_stack_of_memray_begins_with_the_task() -> None:
 
 def test_sentences_where_fil_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no wheels for Python 3.14" in problem_of((3, 14), "x86_64", "linux")
-    assert "no wheels for aarch64" in problem_of((3, 11), "aarch64", "linux")
-    assert "only for x86_64 on Linux" in problem_of((3, 11), "arm64", "darwin")
+    assert "no wheels for riscv64" in problem_of((3, 11), "riscv64", "linux")
+    assert "only for x86_64 and aarch64 on Linux" in problem_of((3, 11), "arm64", "darwin")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     assert "pip install filprofiler" in problem_of((3, 13), "x86_64", "linux")
     with pytest.raises(ValueError, match=r"pip install 'paralab\[memray\]'"):

@@ -19,23 +19,15 @@ from process_helpers import eventually
 
 import paralab
 from paralab.util import state
-from paralab_profiling.attaching import AttachError, attach, targets
+from paralab_profiling.attaching import AttachError, attach
 from paralab_profiling.profilers import words
 from paralab_profiling.profilers.result import Profile
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("attached_may_take_long")]
 
 SECONDS = 60.0
 """How long anything may take; nothing waits that long unless something is broken."""
 asking = sys.modules["paralab_profiling.attaching.attach"]
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: Any) -> None:
-    """A process that is short of CPU answers late, and is not to be taken for one that is deaf."""
-    monkeypatch.setattr(asking, "ANSWER_SECONDS", SECONDS)
-    monkeypatch.setattr(asking, "LAST_SECONDS", SECONDS)
-    monkeypatch.setattr(targets, "SECONDS", SECONDS)
 
 
 def spin() -> int:

@@ -332,6 +332,7 @@ class Keeper:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("attached_may_take_long")
 def test_threads_agree_by_share_with_other_tools(session: Any, tmp_path: Path) -> None:
     def share(p: Any, of: str) -> float:
         return float(p.total("middle") / p.total(of))

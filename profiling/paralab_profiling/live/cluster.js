@@ -5,8 +5,11 @@ padding:2px 8px;border-bottom:1px solid var(--jp-border-color2,#80808055)}
 .pl-cluster td.n,.pl-cluster th.n{text-align:right}.pl-cluster code{font-size:11.5px}
 .pl-cluster .h{font-size:15px;font-weight:650}.pl-cluster .s{font-size:11px;opacity:.75}
 .pl-cluster .line{max-width:180px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.pl-cluster svg{width:100%;height:64px}.pl-cluster button{font:inherit}
-.pl-cluster [aria-disabled=true]{opacity:.6}`;
+.pl-cluster svg{width:100%;height:64px}.pl-cluster td:last-child{white-space:nowrap}
+.pl-cluster button{font:inherit;color:inherit;background:none;border:1px solid #80808099;
+border-radius:3px;padding:1px 8px;cursor:pointer}.pl-cluster button:hover{background:#80808033}
+.pl-cluster button:focus-visible{outline:2px solid currentColor;outline-offset:1px}
+.pl-cluster [aria-disabled=true]{opacity:.6;cursor:default}`;
 const POINTS = 240, NS = "http://www.w3.org/2000/svg";
 const make = (tag, text = "", more = {}) => Object.assign(document.createElement(tag), { textContent: text }, more);
 const bytes = (count) => {

@@ -26,6 +26,8 @@ from paralab_profiling.profilers.tree import Where
 
 NEWEST = (3, 13)
 """The newest Python that it has wheels for."""
+MACHINES = "x86_64", "aarch64"
+"""What processors, on Linux."""
 _LINE = re.compile(r"(?P<file>.*):(?P<line>\d+) \((?P<name>.*)\)$")
 _FRAMES = re.compile(r"(?<=\));")
 
@@ -43,7 +45,7 @@ class Fil:
     settings: Mapping[str, type | tuple[type, ...]] = {}
 
     def problem(self) -> str:
-        """It is a package of its own, for few Pythons and one kind of processor."""
+        """It is a package of its own, for few Pythons and two kinds of processors."""
         return problem_of(sys.version_info[:2], platform.machine(), sys.platform)
 
     def environment(self) -> dict[str, str]:
@@ -65,10 +67,10 @@ class Fil:
 
 def problem_of(python: tuple[int, ...], machine: str, system: str) -> str:
     """Why Fil cannot run, a sentence; "" if it can."""
-    if system != "linux" or machine != "x86_64":
+    if system != "linux" or machine not in MACHINES:
         return (
-            f"Fil has no wheels for {machine} on {system}, only for x86_64 on Linux. "
-            "tool='memray' tells the same."
+            f"Fil has no wheels for {machine} on {system}, only for {' and '.join(MACHINES)} on "
+            "Linux. tool='memray' tells the same."
         )
     if python > NEWEST:
         return (
