@@ -16,7 +16,15 @@ from paralab_profiling.graph.drawing import task_graph
 from paralab_profiling.graph.words import to_dot, to_mermaid
 from paralab_profiling.lessons.checking import Check, Rule, Verdict
 from paralab_profiling.lessons.predict import Prediction, predict
-from paralab_profiling.live import ClusterState, LiveView, cluster, live, progress
+from paralab_profiling.live import (
+    ClusterState,
+    LiveCosts,
+    LiveView,
+    cluster,
+    live,
+    live_cost,
+    progress,
+)
 from paralab_profiling.memory.holders import Holders, who_holds
 from paralab_profiling.picture import Picture
 from paralab_profiling.profilers import (
@@ -55,6 +63,7 @@ __all__ = [
     "Finding",
     "Frame",
     "Holders",
+    "LiveCosts",
     "LiveView",
     "Outcome",
     "Picture",
@@ -86,6 +95,7 @@ __all__ = [
     "flame",
     "icicle",
     "live",
+    "live_cost",
     "merge",
     "overhead",
     "perfetto",

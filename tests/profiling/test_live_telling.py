@@ -262,3 +262,18 @@ def test_a_session_tells_while_a_task_runs(runtime: Any, monkeypatch: pytest.Mon
         assert "def talks(gate: Any)" in told["sources"][name][2]
         paralab.get(gate.open.remote())
         assert paralab.get(runs, timeout=60)
+
+
+@pytest.mark.slow
+def test_names_that_mean_something_in_javascript_are_names() -> None:
+    names = ["__proto__", "constructor", "toString", "a.__proto__", "</script><b>"]
+    run = recording(
+        *(task(f"1.{n}", n, n + 1, name=name) for n, name in enumerate(names, 1)),
+        sources={name: Source("f.py", n, name) for n, name in enumerate(names)},
+    )
+    watched, telling = telling_of(run)
+    told = page_says(Frames(watched, Palette(), telling).whole(BEGIN), TOLD)
+    assert [facts["task"] for facts, _ in told] == [
+        f"{n} (1.{at})" for at, n in enumerate(names, 1)
+    ]
+    assert [source["text"] for _, source in told] == names

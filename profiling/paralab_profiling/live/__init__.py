@@ -11,7 +11,17 @@ comes late asks for the whole.
 """
 
 from paralab_profiling.live.cluster import ClusterState, cluster
+from paralab_profiling.live.cost import LiveCost, LiveCosts, live_cost
 from paralab_profiling.live.progress import progress
 from paralab_profiling.live.view import LiveView, live
 
-__all__ = ["ClusterState", "LiveView", "cluster", "live", "progress"]
+__all__ = [
+    "ClusterState",
+    "LiveCost",
+    "LiveCosts",
+    "LiveView",
+    "cluster",
+    "live",
+    "live_cost",
+    "progress",
+]

@@ -30,6 +30,7 @@ class Place:
 
     Attributes:
         lock: held while a frame is made and sent; frames come from threads.
+        sent: how many times the page was told something since it began.
 
     Raises:
         ImportError: anywidget, ipywidgets or IPython is missing.
@@ -46,6 +47,7 @@ class Place:
         self._widget = new_widget(widget_module(), whole(), kind)
         self._widget.on_msg(self._answer)
         self._is_open = True
+        self.sent = 0
         self._drawn_at = time.monotonic()
         self._shown = show(self._widget)
         self._picture = None if beside is None else show(beside())
@@ -54,6 +56,7 @@ class Place:
         """Tells the page what has changed; draws the picture beside it anew if it is old."""
         if not self._is_open:
             return
+        self.sent += 1
         self._widget.frame = frame
         if self._beside and self._picture and time.monotonic() - self._drawn_at > BESIDE_SECONDS:
             self._drawn_at = time.monotonic()
@@ -77,7 +80,7 @@ class Place:
         """A page that came late asks for the whole."""
         with self.lock:
             if content == "whole" and self._is_open:
-                self._widget.frame = self._whole()
+                self.send(self._whole())
 
 
 def drawn(picture: Picture) -> dict[str, Any]:

@@ -94,6 +94,11 @@ class LiveView:
     def __repr__(self) -> str:
         return f"<live {self._kind}: {'closed' if self.picture else 'open'}>"
 
+    @property
+    def sent(self) -> int:
+        """How many times the page was told of changes."""
+        return self._place.sent
+
     def close(self) -> Picture:
         """Ends it and returns its picture, which stays on the page.  May be called twice."""
         self._watcher.stop()
