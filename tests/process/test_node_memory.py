@@ -10,7 +10,7 @@ import pytest
 from paralab import limits
 from paralab.ids import make_address
 from paralab.messages import SHORT_OF_MEMORY, WHAT_RUNS
-from paralab.process.node_memory import ANSWER_SECONDS, FAREWELL_SECONDS, LATE, NodeMemory
+from paralab.process.node_memory import ANSWER_SECONDS, FAREWELL_LOOKS, LATE, NodeMemory
 from paralab.state.lease_parts import WorkerState
 from paralab.state.leases import LeaseTable, Retire
 from paralab.state.resources import Resources
@@ -19,6 +19,8 @@ NODE = b"n" * 8
 DRIVER = make_address(NODE, 1, 1)
 MB = 1_000_000
 LIMIT = 1_000 * MB
+REFRESH_MS = 250
+FAREWELL_SECONDS = FAREWELL_LOOKS * REFRESH_MS / 1000
 
 
 class Machine:
@@ -44,7 +46,7 @@ class Machine:
         settings = {
             "memory_usage_threshold": 0.9,
             "memory_limit_bytes": LIMIT,
-            "memory_monitor_refresh_ms": 250,
+            "memory_monitor_refresh_ms": REFRESH_MS,
         }
         node: Any = SimpleNamespace(
             config={"settings": settings},

@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 0.1
 """How long callers may take to say what they run."""
-FAREWELL_SECONDS = 1.0
-"""How long idle workers may take to end: to flush the files of their users, and the like."""
+FAREWELL_LOOKS = 4
+"""How long idle workers may take to answer, and to end, with all that their users left to be done
+then; in pauses between looks, so a second unless the setting says otherwise."""
 UNKNOWN = "? (its caller has not said which in time)"
 """In the place of its name.  A lease outlives the task for which it was asked, so that one's name
 would as a rule be the wrong one."""
-LATE = f"had no work, was to make room, and took more than {FAREWELL_SECONDS:g} s to end."
+LATE = "had no work, was to make room, and took too long to end."
 NEAR = 0.75
 """From this part of the threshold on, looks follow each other five times as fast."""
 NEVER = float("inf")
@@ -96,7 +97,7 @@ class NodeMemory:
             too_much = reading.above(self._threshold) - self._node.reclaim_store()
             if too_much > 0:
                 self._leaving = self._retire_idle(too_much)
-                self._patience = now + FAREWELL_SECONDS
+                self._patience = now + FAREWELL_LOOKS * self._refresh
                 if not self._leaving:
                     self._ask(now)
 
