@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -38,6 +40,33 @@ def test_no_other_file_wins() -> None:
         "postBuild", "requirements.txt", "runtime.txt", "start", WORKSPACE.name,
     ]  # fmt: skip
     assert not (ROOT / ".binder").exists(), "with both folders repo2docker refuses to build"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_repo2docker_takes_these_files(tmp_path: Path) -> None:
+    """Where it is installed: the steps of the image that it would build, without building it."""
+    pytest.importorskip("repo2docker")
+    for name in ("binder", "pyproject.toml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(tmp_path)],
+        capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    version = (BINDER / "runtime.txt").read_text().strip().removeprefix("python-")
+    assert f"python={version}" in done.stderr, "the conda environment that it would make"
+    steps = [line for line in done.stdout.splitlines() if "src/ " in line or "binder/" in line]
+    wanted = (
+        "COPY .* src/ ",  # all of it first, for what is installed is the repository itself
+        "RUN .*pip install .*-r .?binder/requirements.txt",
+        r"RUN \./binder/postBuild",
+        "ENV R2D_ENTRYPOINT=.*/binder/start",
+    )
+    places = [[at for at, line in enumerate(steps) if re.match(each, line)] for each in wanted]
+    assert all(len(found) == 1 for found in places), done.stdout
+    assert places == sorted(places)
 
 
 def test_the_python_is_one_that_is_supported() -> None:
