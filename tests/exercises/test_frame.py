@@ -17,7 +17,7 @@ from paralab_profiling import Verdict, exercise
 from paralab_profiling.exercises import child, command, shelf, standing
 from paralab_profiling.exercises import exercise as one_exercise
 from paralab_profiling.exercises.answers import Piece, UnreadableAnswerError, read
-from paralab_profiling.exercises.judging import judge
+from paralab_profiling.exercises.judging import judge, or_is_busy
 from paralab_profiling.exercises.ladders import next_step, not_yet
 from paralab_profiling.exercises.progress import Progress, Tried
 
@@ -315,6 +315,15 @@ def prices_of(table, baskets):
     subprocess.Popen(["sleep", "1000"], start_new_session=True)
     return paralab.get([price.remote(basket) for basket in baskets])
 """
+
+
+def test_what_hangs_where_others_want_the_machine_may_be_slow() -> None:
+    assert or_is_busy(3.9, 2) == ""
+    assert or_is_busy(16.3, 2) == (
+        "; or allow it more than that, with --seconds or seconds=: 16 programs want the 2 "
+        "processors of this machine now"
+    )
+    assert "the 1 processor of" in or_is_busy(2.0, 1)
 
 
 @pytest.mark.slow

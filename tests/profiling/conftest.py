@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from paralab_profiling import take
-from paralab_profiling.attaching import targets
+from paralab_profiling.attaching import outside, targets
 from paralab_profiling.profilers import measuring
 
 SECONDS = 60.0
@@ -27,3 +27,4 @@ def attached_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "ANSWER_SECONDS", SECONDS)
     monkeypatch.setattr(asking, "LAST_SECONDS", SECONDS)
     monkeypatch.setattr(targets, "SECONDS", SECONDS)
+    monkeypatch.setattr(outside, "END_SECONDS", SECONDS)

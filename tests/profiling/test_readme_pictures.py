@@ -22,6 +22,7 @@ from paralab_profiling import (
     aggregate,
     explain,
     flame,
+    icicle,
     overhead,
     profile,
     record,
@@ -120,11 +121,15 @@ def test_profiles(folder: Path) -> None:
     try:
         with profile(tool="pyinstrument") as times:
             paralab.get([paralab.remote(count_hits).remote(100_000) for _ in range(8)])
+        with profile(tool="cprofile") as counted:
+            paralab.get([paralab.remote(count_hits).remote(20_000) for _ in range(8)])
         with profile(tool="peak") as memory:
             loads_and_merge()
     finally:
         paralab.shutdown()
     assert "over 8 tasks" in kept(flame(times.result), folder, "flame")
+    assert "over 8 tasks" in kept(icicle(counted.result), folder, "icicle")
+    assert counted.calls("is_inside") == 8 * 20_000
     assert "merge peaks at" in kept(memory.result.picture, folder, "peaks")
 
 

@@ -81,6 +81,21 @@ def judge(
         return run.verdict(seconds)
 
 
+def or_is_busy(load: float, processors: int) -> str:
+    """Where others have most of the machine: that the answer may only have been slow; else "".
+
+    Args:
+        load: how many threads run or want to, as the system tells.
+        processors: how many can.
+    """
+    if load < 2 * processors:
+        return ""
+    return (
+        f"; or allow it more than that, with --seconds or seconds=: {round(load):,} programs want "
+        f"the {processors:,} processor{'' if processors == 1 else 's'} of this machine now"
+    )
+
+
 class _Child:
     """The process, from its start until nothing is left of it."""
 
@@ -185,7 +200,8 @@ class _Child:
             f"{where}{self._open_tasks()}",
             f"an end within {limit}",
             "what never ends gives no result and keeps its workers",
-            "find out what has to happen so that this line goes on",
+            "find out what has to happen so that this line goes on"
+            + or_is_busy(os.getloadavg()[0], len(os.sched_getaffinity(0))),
         )
 
     def _where(self) -> str:
