@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process_helpers import eventually, workers
+from process_helpers import eventually
 
 import paralab
 from paralab_profiling import Profile, attach, profile
@@ -152,13 +152,12 @@ def test_attach_sees_tasks_and_actors_of_several_workers(
     refs.append(runner.runs_until.remote(str(gate), str(begun[2])))
     try:
         eventually(lambda: all(each.exists() for each in begun), SECONDS)
-        # py-spy's names come from the node, which hears of a task when it gets to it.
-        eventually(lambda: [each["task"] for each in workers()].count("runs_until") == 2, SECONDS)
         p = looked_at(method)
     finally:
         gate.touch()
         paralab.get(refs, timeout=SECONDS)
-    of_actor = "Runner" if method == "py-spy" else "Runner.runs_until"  # it sees no calls
-    assert {root.name for root in p.roots} >= {"runs_until", of_actor}
+    if method == "sampler":  # py-spy sees no calls: its roots are what the node knows of a process
+        assert {root.name for root in p.roots} >= {"runs_until", "Runner.runs_until"}
+    assert p.total("runs_until") > 0
     assert len(p.workers) >= 3
     assert p.total("computes") > 0
