@@ -111,6 +111,19 @@ def test_another_session_is_told_nothing_of_this_one(
     assert [kept.unpacked(value)[0] for _, value in other.puts] == [1]
 
 
+def test_a_process_that_ends_tells_nothing_twice(
+    store: kept.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked after it has put its engine away, and before it has gone."""
+    one_more(store, "1")
+    store.hand_over()
+    one_more(store, "2")
+    monkeypatch.setattr(kept, "installed", lambda: None)
+    assert [name.split("/")[::2] for name in store.news(0)] == [["2", Node.address.hex()]]
+    store.hand_over()
+    assert [name for name, _ in store._engine.puts] == ["1", "2"]
+
+
 def test_a_new_request_has_the_one_before_it_handed_over(store: kept.Store) -> None:
     store._handed = float("inf")  # so nothing is due
     one_more(store, "0")

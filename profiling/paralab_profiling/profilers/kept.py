@@ -132,9 +132,9 @@ class Store:
 
     def _adopt(self) -> None:
         engine = installed()
-        if engine is not self._engine:
-            if engine is not None:
-                self._kept.clear()  # of a session that has ended: nobody in this one asks for it
+        # A worker that ends has put its engine away already; to the node it is what it was.
+        if engine is not None and engine is not self._engine:
+            self._kept.clear()  # of a session that has ended: nobody in this one asks for it
             self._engine = engine
             tells["profiles"] = self.news
             tells[CLOSE] = self.close
