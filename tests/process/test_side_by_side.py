@@ -13,6 +13,14 @@ from paralab.util.iter import from_actors, from_items, from_iterators, from_rang
 
 ROOT = Path(__file__).parents[2]
 
+SAID = """
+def said(call, *args, **kwargs):
+    try:
+        print(call.__name__, call(*args, **kwargs))
+    except Exception as error:
+        print(call.__name__, type(error).__name__, *error.args)
+"""
+
 POOL = """
 from {module} import Pool
 
@@ -25,12 +33,6 @@ def divide(a, b):
 def numbers():
     yield 1
     raise LookupError("the source is dry")
-
-def said(call, *args, **kwargs):
-    try:
-        print(call.__name__, call(*args, **kwargs))
-    except Exception as error:
-        print(call.__name__, type(error).__name__, *error.args)
 
 if __name__ == "__main__":
     pool = Pool(2)
@@ -58,12 +60,6 @@ from {module} import {name}
 
 def square(x):
     return x * x
-
-def said(call, *args, **kwargs):
-    try:
-        print(call.__name__, call(*args, **kwargs))
-    except Exception as error:
-        print(call.__name__, type(error).__name__, *error.args)
 
 if __name__ == "__main__":
     with {name}(2) as executor:
@@ -113,7 +109,7 @@ def printed(folder: Path, text: str) -> str:
 @pytest.mark.slow
 def test_a_pool(tmp_path: Path) -> None:
     original, changed = (
-        printed(tmp_path, POOL.format(module=module))
+        printed(tmp_path, SAID + POOL.format(module=module))
         for module in ("multiprocessing", "paralab.util.multiprocessing")
     )
     assert original.count("\n") == 12
@@ -125,7 +121,7 @@ def test_an_executor(tmp_path: Path) -> None:
     of_python = ("concurrent.futures", "ProcessPoolExecutor")
     ours = ("paralab.util.concurrent", "Executor")
     original, changed = (
-        printed(tmp_path, EXECUTOR.format(module=module, name=name))
+        printed(tmp_path, SAID + EXECUTOR.format(module=module, name=name))
         for module, name in (of_python, ours)
     )
     assert original.count("\n") == 7

@@ -188,6 +188,12 @@ def test_what_comes_later_is_learned_once() -> None:
     assert better.part_ns("fetch") == 13 * MS
     assert watched.marks["1.1"] == better
     assert learned(fetched) == []
+    early = (*row(3)[:6], 1_020 * MS, *row(3)[7:])
+    assert learned(early) == [], "not heard of yet, or one of too many"
+    assert len(telling._learned) == 1, "and not remembered"
+    watched.hear([Told(DRIVER, 7, True, {"finished": [], "dropped": 0, "pending": [],
+                                         "rows": [row(3)]})])  # fmt: skip
+    assert [each.id for each in learned(early)] == ["1.3"]
 
 
 def test_details_of_many_tasks_are_bounded() -> None:

@@ -171,7 +171,7 @@ class Telling:
             is_known = self._learned.get(key, False) or (key in self._learned and not is_all)
             if is_known or not row.stamps or not (is_all or row.call):
                 continue
-            if row.caller[5] < self._watched.begin:
+            if not self._watched.has_seen(*key):  # else it would be remembered for nothing
                 continue
             self._learned[key] = is_all
             found.append(tuple(row))

@@ -90,6 +90,10 @@ class Watched:
         gone, self._gone = self._gone, []
         return gone
 
+    def has_seen(self, owner: Address, key: int) -> bool:
+        """Whether a task may be among the marks; of at most :data:`MOST_MARKS` tasks."""
+        return (owner, key) in self._seen
+
     def _drop_unheard(self, answered: Collection[int], running: Iterable[Task]) -> None:
         """Those that ran and are not told of any more, by processes that did answer."""
         still = {task.id for task in running}
